@@ -1,0 +1,1 @@
+"""Datasets: labelled clips and products, read and checked."""

@@ -1,0 +1,1 @@
+"""Live: windows of a stream, decoded over time into segments."""

@@ -1,0 +1,1 @@
+"""Video, pictures and transcripts: files and streams to frames and words."""

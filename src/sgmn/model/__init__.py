@@ -1,0 +1,1 @@
+"""The model: frames and words to vectors, and vectors to one score."""

@@ -1,0 +1,177 @@
+"""The records that travel between the rooms. All are frozen and check themselves.
+
+Times are seconds, boxes are (left, top, right, bottom) as shares of width and height.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgmn.errors import RecordError
+
+Box = tuple[float, float, float, float]
+Picture = NDArray[np.uint8]  # (H, W, 3), RGB
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def _require(holds: bool, where: str, what: str, remedy: str) -> None:
+    if not holds:
+        raise RecordError(what, where=where, remedy=remedy)
+
+
+def _require_span(start: float, end: float, where: str) -> None:
+    _require(
+        isfinite(start) and isfinite(end) and 0 <= start <= end,
+        where,
+        f"start {start} and end {end} are no span of time",
+        "give finite seconds with 0 <= start <= end",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """Words said between `start` and `end`."""
+
+    start: float
+    end: float
+    text: str
+
+    def __post_init__(self) -> None:
+        _require_span(self.start, self.end, f"utterance {self.text[:40]!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One listing of a shop. `image` is the main view, `images` are further views."""
+
+    product_id: str
+    title: str = ""
+    image: Path | None = None
+    images: tuple[Path, ...] = ()
+    shop_id: str = ""
+    category: str = ""
+    attributes: Mapping[str, Any] = field(default=NOTHING, hash=False)
+    extra: Mapping[str, Any] = field(default=NOTHING, hash=False)
+
+    def __post_init__(self) -> None:
+        _require(bool(self.product_id), "product", "product_id is empty", "give each a unique id")
+        _require(
+            bool(self.title.strip()) or self.image is not None,
+            f"product {self.product_id!r}",
+            "has neither title nor image",
+            "give it at least one of the two",
+        )
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes a product unique: (shop_id, product_id)."""
+        return self.shop_id, self.product_id
+
+    @property
+    def pictures(self) -> tuple[Path, ...]:
+        """Every view, main view first."""
+        return (() if self.image is None else (self.image,)) + self.images
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A piece of a stream: a video (or frames on disk), what is said, what is sold.
+
+    `start` and `end` cut the clip out of `video`; `end` None means to its end.
+    `boxes` holds, per sampled frame, the boxes of the product meant.
+    """
+
+    clip_id: str
+    video: Path | None = None
+    frames: tuple[Path, ...] = ()
+    transcript: tuple[Utterance, ...] = ()
+    product_ids: tuple[str, ...] = ()
+    shop_id: str = ""
+    start: float = 0.0
+    end: float | None = None
+    boxes: tuple[tuple[Box, ...], ...] = ()
+    split: str = ""
+    attributes: Mapping[str, Any] = field(default=NOTHING, hash=False)
+    extra: Mapping[str, Any] = field(default=NOTHING, hash=False)
+
+    def __post_init__(self) -> None:
+        where = f"clip {self.clip_id!r}"
+        _require(bool(self.clip_id), "clip", "clip_id is empty", "give each clip a unique id")
+        _require(
+            (self.video is None) != (not self.frames),
+            where,
+            "needs a video or frames, and not both",
+            "give one of the two",
+        )
+        _require_span(self.start, self.start if self.end is None else self.end, where)
+        for box in (box for boxes in self.boxes for box in boxes):
+            _require(
+                _is_box(box), where, f"{box} is no box", "give left, top, right, bottom in 0..1"
+            )
+
+    @property
+    def words(self) -> str:
+        """The whole transcript as one text, in the order in which it was said."""
+        return " ".join(u.text.strip() for u in self.transcript if u.text.strip())
+
+
+def _is_box(box: Sequence[float]) -> bool:
+    if len(box) != 4 or not all(isfinite(side) for side in box):
+        return False
+    left, top, right, bottom = box
+    return 0 <= left <= right <= 1 and 0 <= top <= bottom <= 1
+
+
+@dataclass(frozen=True, slots=True)
+class ClipContent:
+    """What a clip shows and says, decoded: frames in the order of time, and words."""
+
+    frames: tuple[Picture, ...]
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProductContent:
+    """What a listing shows and says, decoded: views (main view first) and title."""
+
+    pictures: tuple[Picture, ...]
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A product found for a clip; a higher `score` is a better one."""
+
+    product_id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One product on sale from `start` to `end`; `product_id` None means nothing on sale.
+
+    `confidence` is a probability; `runner_up` is the next likely product.
+    """
+
+    start: float
+    end: float
+    product_id: str | None
+    confidence: float = 1.0
+    runner_up: str | None = None
+
+    def __post_init__(self) -> None:
+        _require_span(self.start, self.end, f"segment of {self.product_id!r}")
+        _require(
+            0 <= self.confidence <= 1,
+            f"segment of {self.product_id!r}",
+            f"confidence {self.confidence} is no probability",
+            "give a number in 0..1",
+        )
