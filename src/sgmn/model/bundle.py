@@ -1,0 +1,44 @@
+"""A network and what it needs to be used: its tokenizer, and where it came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from sgmn.model.inputs import Preparation
+from sgmn.model.network import SGMN, NetworkConfig
+
+FORMAT = "sgmn-checkpoint"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with its tokenizer; `name` is the folder or hub name that it came from."""
+
+    network: SGMN
+    tokenizer: Any
+    name: str
+
+    @cached_property
+    def preparation(self) -> Preparation:
+        """How this network wants its input."""
+        config = self.network.config
+        return Preparation(config.canvases, config.fill, self.tokenizer, config.max_tokens)
+
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that change with any weight or setting."""
+        digest = hashlib.sha256(config_json(self.network.config).encode())
+        for name, tensor in sorted(self.network.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+def config_json(config: NetworkConfig) -> str:
+    """The text of config.json: the same for the same config."""
+    head = {"format": FORMAT, "format_version": FORMAT_VERSION}
+    return json.dumps({**head, "network": asdict(config)}, indent=1, sort_keys=True) + "\n"

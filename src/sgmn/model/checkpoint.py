@@ -1,0 +1,133 @@
+"""Config, weights and tokenizer together in one folder, loaded by its path alone.
+
+    config.json          format, version of the format, the network's config
+    model.safetensors    weights; never a pickle
+    tokenizer/           unless the text tower lies in a package of its own
+
+`load` also takes a pretrained backbone (a hub name or a folder of `transformers`) and gives a
+fresh SGMN on it, and "small": the small composed model, untrained.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from sgmn.errors import CheckpointError
+from sgmn.model import backbones
+from sgmn.model.bundle import FORMAT, FORMAT_VERSION, Model, config_json
+from sgmn.model.network import SGMN, Colour, NetworkConfig
+
+TEXT_TOWER = "towers.text."
+
+
+def save(model: Model, folder: Path) -> None:
+    """Write a checkpoint; a reader sees the old one or the new one, never half of one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = model.network.config
+    weights = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in model.network.state_dict().items()
+        if not (config.text_source and name.startswith(TEXT_TOWER))
+    }
+    fresh = folder / ".model.safetensors.tmp"
+    save_file(weights, fresh)
+    fresh.replace(folder / "model.safetensors")
+    if not config.text_source:
+        model.tokenizer.save_pretrained(str(folder / "tokenizer"))
+    fresh = folder / ".config.json.tmp"
+    fresh.write_text(config_json(config))
+    fresh.replace(folder / "config.json")
+
+
+def load(source: str | Path) -> Model:
+    """A model from a checkpoint folder, a backbone's folder or hub name, or "small".
+
+    Raises CheckpointError naming the source, what is wrong with it and what would do.
+    """
+    folder = Path(source)
+    if str(source) == "small":
+        return backbones.small()
+    if not folder.is_dir():
+        return backbones.pretrained(str(source))
+    if not (folder / "config.json").is_file():
+        raise CheckpointError("has no config.json", folder, "give a folder that `sgmn train` wrote")
+    stored = _read_json(folder / "config.json")
+    if stored.get("format") != FORMAT:
+        return backbones.pretrained(str(source))
+    return _load_checkpoint(folder, stored)
+
+
+def _load_checkpoint(folder: Path, stored: dict[str, Any]) -> Model:
+    if stored.get("format_version", 0) > FORMAT_VERSION:
+        raise CheckpointError(
+            f"is of format {stored['format_version']}, this sgmn reads up to {FORMAT_VERSION}",
+            folder,
+            "upgrade sgmn",
+        )
+    network = SGMN(_read_config(folder, stored))
+    weights = _read_weights(folder / "model.safetensors")
+    if network.config.text_source:
+        weights |= backbones.minilm_weights(TEXT_TOWER, set(network.state_dict()))
+    _fill(network, weights, folder)
+    tokens = backbones.minilm_folder() if network.config.text_source else folder / "tokenizer"
+    return Model(network.eval(), backbones.tokenizer(tokens), str(folder))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"cannot be read ({error})", path, "restore the file") from error
+    if not isinstance(stored, dict):
+        raise CheckpointError("is no JSON object", path, "restore the file")
+    return stored
+
+
+def _read_config(folder: Path, stored: dict[str, Any]) -> NetworkConfig:
+    try:
+        config = NetworkConfig(**stored["network"])
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"has a config that does not fit ({error})", folder, "restore it or upgrade sgmn"
+        ) from error
+    canvases = tuple((int(height), int(width)) for height, width in config.canvases)
+    mean, std = (cast(Colour, tuple(values)) for values in (config.mean, config.std))
+    return replace(config, canvases=canvases, mean=mean, std=std)
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        pickles = sorted(
+            p.name for p in path.parent.glob("*") if p.suffix in {".bin", ".pt", ".pth"}
+        )
+        what = f"has only pickled weights ({', '.join(pickles)})" if pickles else "has no weights"
+        raise CheckpointError(
+            what, path.parent, "give model.safetensors: pickles can run code and are not read"
+        )
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"is damaged ({error})", path, "restore the file") from error
+
+
+def _fill(network: SGMN, weights: dict[str, Tensor], folder: Path) -> None:
+    wanted = network.state_dict()
+    wrong = sorted(
+        name
+        for name in wanted.keys() | weights.keys()
+        if name not in wanted or name not in weights or wanted[name].shape != weights[name].shape
+    )
+    if wrong:
+        raise CheckpointError(
+            f"{len(wrong)} weights do not fit the config, such as {wrong[0]}",
+            folder,
+            "restore config.json and model.safetensors of one save",
+        )
+    network.load_state_dict({name: weights[name].to(wanted[name].dtype) for name in wanted})

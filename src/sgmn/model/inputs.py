@@ -1,0 +1,152 @@
+"""Frames and words to tensors and masks: the same canvas in training, evaluation and live.
+
+A picture is never cut: it is scaled to fit a canvas and the rest is padded. A tower names the
+canvases that it can see (height, width); each picture takes the one nearest to its own shape,
+so what a picture looks like never depends on its neighbours in a batch.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sgmn.records import ClipContent, Picture, ProductContent
+
+Canvas = tuple[int, int]  # height, width
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """N pictures in groups of one canvas each.
+
+    groups: (rows (n,), pixels (n, 3, H, W) uint8); the rows together are 0..N-1.
+    """
+
+    groups: tuple[tuple[Tensor, Tensor], ...]
+    count: int
+
+
+@dataclass(frozen=True)
+class Texts:
+    """N texts as M >= N pieces that fit the tower: a long transcript is cut, never truncated.
+
+    ids, mask: (M, L) tokens and bool; owner: (M,) the text of each piece. Empty texts own none.
+    """
+
+    ids: Tensor
+    mask: Tensor
+    owner: Tensor
+    count: int
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Clips or products for the network: pictures with their owners, and one text each.
+
+    owner, place: (N,) which item each picture belongs to, and its place within it.
+    """
+
+    pictures: Pictures
+    owner: Tensor
+    place: Tensor
+    texts: Texts
+
+    @property
+    def count(self) -> int:
+        """How many clips or products."""
+        return self.texts.count
+
+
+def nearest_canvas(picture: Picture, canvases: Sequence[Canvas]) -> Canvas:
+    """The canvas whose aspect is nearest to that of the picture (ratio of ratios)."""
+    aspect = log(picture.shape[0] / picture.shape[1])
+    return min(canvases, key=lambda canvas: abs(log(canvas[0] / canvas[1]) - aspect))
+
+
+def fit(picture: Picture, canvas: Canvas, fill: Sequence[int]) -> Tensor:
+    """A picture (H, W, 3) scaled to fit and centred on a canvas: (3, h, w) uint8."""
+    pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
+    scale = min(canvas[0] / pixels.shape[1], canvas[1] / pixels.shape[2])
+    size = [max(1, round(side * scale)) for side in pixels.shape[1:]]
+    if list(pixels.shape[1:]) != size:
+        pixels = functional.interpolate(pixels[None], size, mode="bilinear", antialias=True)[0]
+    padded = torch.tensor(fill, dtype=torch.uint8)[:, None, None].repeat(1, *canvas)
+    top, left = (canvas[0] - size[0]) // 2, (canvas[1] - size[1]) // 2
+    padded[:, top : top + size[0], left : left + size[1]] = pixels
+    return padded
+
+
+def pictures(found: Sequence[Picture], canvases: Sequence[Canvas], fill: Sequence[int]) -> Pictures:
+    """Pictures (H, W, 3) of any sizes on the canvases of a tower."""
+    rows: dict[Canvas, list[int]] = defaultdict(list)
+    for row, picture in enumerate(found):
+        rows[nearest_canvas(picture, canvases)].append(row)
+    groups = tuple(
+        (torch.tensor(some), torch.stack([fit(found[row], canvas, fill) for row in some]))
+        for canvas, some in rows.items()
+    )
+    return Pictures(groups, len(found))
+
+
+def texts(found: Sequence[str], tokenizer: Any, max_tokens: int) -> Texts:
+    """Texts to tokens; what is longer than `max_tokens` goes on in a further piece."""
+    spoken = [row for row, text in enumerate(found) if text.strip()]
+    if not spoken:
+        empty = torch.zeros(0, 1, dtype=torch.long)
+        return Texts(empty, empty.bool(), empty[:, 0], len(found))
+    tokens = tokenizer(
+        [found[row] for row in spoken],
+        max_length=max_tokens,
+        truncation=True,
+        padding=True,
+        return_overflowing_tokens=True,
+        return_attention_mask=True,
+        return_tensors="pt",
+    )
+    owner = torch.tensor(spoken)[tokens["overflow_to_sample_mapping"]]
+    return Texts(tokens["input_ids"], tokens["attention_mask"].bool(), owner, len(found))
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How a network wants its input: canvases, fill colour, tokenizer, tokens a piece."""
+
+    canvases: tuple[Canvas, ...]
+    fill: tuple[int, int, int]
+    tokenizer: Any
+    max_tokens: int
+
+    def pictures(self, found: Sequence[Picture]) -> Pictures:
+        """Pictures (H, W, 3) of any sizes to tensors."""
+        return pictures(found, self.canvases, self.fill)
+
+    def texts(self, found: Sequence[str]) -> Texts:
+        """Texts to tokens."""
+        return texts(found, self.tokenizer, self.max_tokens)
+
+    def clips(self, contents: Sequence[ClipContent]) -> Inputs:
+        """Decoded clips to tensors."""
+        return self._inputs([c.frames for c in contents], [c.words for c in contents])
+
+    def products(self, contents: Sequence[ProductContent]) -> Inputs:
+        """Decoded products to tensors."""
+        return self._inputs([c.pictures for c in contents], [c.title for c in contents])
+
+    def _inputs(self, shown: Sequence[Sequence[Picture]], said: Sequence[str]) -> Inputs:
+        owner = [item for item, views in enumerate(shown) for _ in views]
+        place = [place for views in shown for place in range(len(views))]
+        flat = [picture for views in shown for picture in views]
+        return Inputs(
+            self.pictures(flat),
+            torch.tensor(owner, dtype=torch.long),
+            torch.tensor(place, dtype=torch.long),
+            self.texts(said),
+        )

@@ -1,0 +1,108 @@
+"""What a training run is made of: the tables of its TOML file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sgmn.settings import from_tables, read_toml, require
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """[model] — where to start from.
+
+    source: "small", a checkpoint folder, or a backbone's folder or hub name.
+    freeze_text: hold the text tower still and learn its projection only.
+    """
+
+    source: str = "small"
+    freeze_text: bool = True
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """[data] — what to learn from.
+
+    folders: datasets, read as one; their products, clips and photos together.
+    frames: frames a clip (T). rate_hz: frames a second looked at in a video.
+    clutter: share of photo clips that are composed into a cluttered stream (0..1).
+    distractors: products at most beside the one meant, in a composed clip.
+    other_frames: share of frames at most that show another product instead (0..1).
+    negatives: products of the same shop added to each batch.
+    """
+
+    folders: tuple[Path, ...]
+    frames: int = 4
+    rate_hz: float = 1.0
+    clutter: float = 0.6
+    distractors: int = 4
+    other_frames: float = 0.75
+    negatives: int = 0
+
+    def __post_init__(self) -> None:
+        require(bool(self.folders), "folders", self.folders, "name at least one dataset")
+        require(self.frames > 0, "frames", self.frames, "give 1 or more")
+        require(0 <= self.clutter <= 1, "clutter", self.clutter, "give a share in 0..1")
+        require(
+            0 <= self.other_frames < 1, "other_frames", self.other_frames, "give a share below 1"
+        )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """[train] — how to learn.
+
+    steps: optimizer steps. batch: clips a step; accumulate: batches a step.
+    lr, backbone_lr: peak rates of new and of pretrained parts. warmup: share of the steps.
+    clip_norm: of the gradient. ema: decay of the averaged weights, 0 for none.
+    drop_transcript, drop_title: how often a clip or product is taken for silent (0..1).
+    drop_word, drop_frames: how often a word goes missing; the share of frames at most that does.
+    jitter: strength of colour and light changes. workers: processes that prepare batches.
+    checkpoint_minutes: between checkpoints. device: "auto", "cpu", "cuda".
+    """
+
+    steps: int = 1000
+    batch: int = 24
+    accumulate: int = 1
+    lr: float = 1e-3
+    backbone_lr: float = 1e-5
+    weight_decay: float = 0.05
+    warmup: float = 0.05
+    clip_norm: float = 1.0
+    ema: float = 0.0
+    drop_transcript: float = 0.5
+    drop_title: float = 0.1
+    drop_word: float = 0.15
+    drop_frames: float = 0.3
+    jitter: float = 0.3
+    seed: int = 0
+    workers: int = 1
+    threads: int = 0
+    checkpoint_minutes: float = 5.0
+    log_every: int = 10
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "accumulate", "log_every"):
+            require(getattr(self, name) > 0, name, getattr(self, name), "give 1 or more")
+        for name in ("warmup", "drop_transcript", "drop_title", "drop_word", "drop_frames", "ema"):
+            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "give 0..1")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A whole run."""
+
+    model: ModelConfig
+    data: DataConfig
+    train: TrainConfig
+
+
+def read(path: Path) -> RunConfig:
+    """A run from a TOML file; folders are relative to the file. Raises SettingsError."""
+    tables = read_toml(path)
+    kinds = {"model": ModelConfig, "data": DataConfig, "train": TrainConfig}
+    model, data, train = from_tables(kinds, tables, path)
+    folders = tuple(path.parent / folder for folder in data.folders)
+    return RunConfig(model, replace(data, folders=folders), train)

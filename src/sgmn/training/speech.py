@@ -1,0 +1,86 @@
+"""What a salesperson might say of a product, made from its title and category.
+
+Only photos come without words; their clips get a transcript that greets, praises, may name
+another product, and mostly leaves the variety or the brand unsaid, as real ones do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from sgmn.records import Product
+
+T = TypeVar("T")
+
+OPENINGS = (
+    "hello everyone welcome to the live",
+    "good evening friends stay with me",
+    "okay look at this one here",
+    "so the next thing on my table",
+    "thank you for coming let me show you",
+    "right everybody come closer",
+)
+NAMINGS = (
+    "today we have {name}",
+    "this {name} is what everybody asks for",
+    "i brought {name} for you",
+    "let me tell you about {name}",
+    "here is our {name}",
+)
+OTHERS = (
+    "this is not {name} from before",
+    "somebody asks for {name} that comes later",
+    "it goes well with {name}",
+    "we also sell {name}",
+)
+FILLINGS = (
+    "the price is only for today",
+    "we do not have many left",
+    "i use it at home every day",
+    "press the heart for me",
+    "it is so good believe me",
+    "write your question in the chat",
+    "number five in the basket",
+)
+SOUNDS = ("uh", "um", "you know", "like", "okay")
+
+# How much of the name is said: all its words, the category only, or nothing at all.
+FULL, CATEGORY = 0.25, 0.45
+
+
+def transcript(product: Product, others: Sequence[Product], rng: np.random.Generator) -> str:
+    """Words said of `product`; `others` are those that may be named beside it."""
+    parts = [_one(OPENINGS, rng)]
+    name = _name(product, rng)
+    if name:
+        parts.append(_one(NAMINGS, rng).format(name=name))
+    if others and rng.random() < 0.3:
+        parts.append(_one(OTHERS, rng).format(name=_one(others, rng).title.lower()))
+    parts += [_one(FILLINGS, rng) for _ in range(rng.integers(0, 3))]
+    head, rest = parts[0], parts[1:]
+    return " ".join([head, *(rest[i] for i in rng.permutation(len(rest)))])
+
+
+def _name(product: Product, rng: np.random.Generator) -> str:
+    luck = rng.random()
+    if luck < FULL:
+        return product.title.lower()
+    return product.category.lower() if luck < FULL + CATEGORY else ""
+
+
+def worn(words: str, drop: float, rng: np.random.Generator) -> str:
+    """Words as speech recognition leaves them: some dropped, some hesitation in between."""
+    heard: list[str] = []
+    for word in words.split():
+        if rng.random() >= drop:
+            heard.append(word)
+        if rng.random() < drop / 3:
+            heard.append(_one(SOUNDS, rng))
+    return " ".join(heard)
+
+
+def _one(choices: Sequence[T], rng: np.random.Generator) -> T:
+    return choices[int(rng.integers(len(choices)))]

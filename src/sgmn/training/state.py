@@ -1,0 +1,88 @@
+"""What a run needs to go on as if it had never stopped: weights, averages, optimizer, step."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from sgmn.errors import CheckpointError
+
+NAME = "state-{step}.safetensors"
+POINTER = "state.json"
+
+
+def store(
+    folder: Path,
+    step: int,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: nn.Module | None,
+) -> None:
+    """Write the state of a step; the pointer moves last, so a kill leaves the one before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = _prefixed("network", _learnt(network))
+    if average is not None:
+        tensors |= _prefixed("average", _learnt(average))
+    state = optimizer.state_dict()["state"]
+    for row, values in state.items():
+        tensors |= _prefixed(f"optimizer.{row}", values)
+    path = folder / NAME.format(step=step)
+    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, path)
+    fresh = folder / f".{POINTER}.tmp"
+    fresh.write_text(json.dumps({"step": step, "file": path.name}) + "\n")
+    fresh.replace(folder / POINTER)
+    for old in folder.glob(NAME.format(step="*")):
+        if old != path:
+            old.unlink()
+
+
+def restore(
+    folder: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: nn.Module | None,
+) -> int:
+    """Fill all from the last state in the folder; its step, or 0 when there is none."""
+    pointer = folder / POINTER
+    if not pointer.is_file():
+        return 0
+    stored = json.loads(pointer.read_text())
+    tensors = load_file(folder / stored["file"])
+    _fill(network, _without("network", tensors), folder)
+    if average is not None:
+        _fill(average, _without("average", tensors), folder)
+    groups: dict[str, Any] = optimizer.state_dict()
+    rows: dict[int, dict[str, Tensor]] = {}
+    for name, value in _without("optimizer", tensors).items():
+        row, key = name.split(".", 1)
+        rows.setdefault(int(row), {})[key] = value
+    optimizer.load_state_dict({**groups, "state": rows})
+    return int(stored["step"])
+
+
+def _learnt(module: nn.Module) -> dict[str, Tensor]:
+    """What training changes: frozen parameters are left out, buffers are kept."""
+    frozen = {name for name, value in module.named_parameters() if not value.requires_grad}
+    return {name: value for name, value in module.state_dict().items() if name not in frozen}
+
+
+def _fill(module: nn.Module, tensors: dict[str, Tensor], folder: Path) -> None:
+    if _learnt(module).keys() != tensors.keys():
+        raise CheckpointError(
+            "holds a run of another config", folder, "resume with its config, or take a new folder"
+        )
+    module.load_state_dict(tensors, strict=False)
+
+
+def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": value for name, value in tensors.items()}
+
+
+def _without(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    start = f"{prefix}."
+    return {name[len(start) :]: value for name, value in tensors.items() if name.startswith(start)}

@@ -1,0 +1,198 @@
+"""The loop: batches to losses to steps, with checkpoints from which a run goes on as it was.
+
+A run's folder:
+    checkpoint/        the model (the averaged weights where `ema` > 0), loadable by its path
+    state.safetensors  weights and optimizer as they stand, to go on from; state.json beside it
+    log.jsonl          one line every `log_every` steps
+    tensorboard/       the same for TensorBoard
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+
+from sgmn.model import checkpoint
+from sgmn.model.bundle import Model
+from sgmn.model.network import SGMN
+from sgmn.model.scoring import score
+from sgmn.training.batches import Batch, Batches
+from sgmn.training.config import TrainConfig
+from sgmn.training.journal import Journal
+from sgmn.training.losses import info_nce
+from sgmn.training.schedule import warmup_cosine
+from sgmn.training.state import restore, store
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a step brought: loss is the mean over its batches, `right` the share of clips whose
+    best product in the batch is theirs; samples are clips."""
+
+    step: int
+    steps: int
+    loss: float
+    right: float
+    lr: float
+    samples_per_s: float
+
+
+class Trainer:
+    """One run on one device."""
+
+    def __init__(self, model: Model, batches: Batches, config: TrainConfig, folder: Path) -> None:
+        self.model, self.batches, self.config, self.folder = model, batches, config, folder
+        self.device = chosen_device(config.device)
+        self.network = model.network.to(self.device)
+        self.optimizer = optimizer(self.network, config)
+        self.average = _average(self.network, config.ema)
+        self.step = 0
+        self.stopping = False
+
+    def resume(self) -> bool:
+        """Go on from the last checkpoint in the folder; False when there is none."""
+        self.step = restore(self.folder, self.network, self.optimizer, self.average)
+        return self.step > 0
+
+    def run(self, report: Callable[[Progress], None] = lambda progress: None) -> bool:
+        """Train to the last step, or until SIGTERM or SIGINT; whether it came to the end.
+
+        Either way the last thing it does is to write a checkpoint.
+        """
+        self.network.train()
+        saved = time.monotonic()
+        with Journal(self.folder, self.step) as journal, self._stoppable():
+            for progress in self._steps():
+                report(progress)
+                if progress.step % self.config.log_every == 0 or progress.step == progress.steps:
+                    journal.write(progress)
+                if time.monotonic() - saved > 60 * self.config.checkpoint_minutes:
+                    self.save()
+                    saved = time.monotonic()
+                if self.stopping:
+                    break
+        self.save()
+        return self.step >= self.config.steps
+
+    def save(self) -> None:
+        """Write the state to go on from, and the model to use."""
+        store(self.folder, self.step, self.network, self.optimizer, self.average)
+        network = self.network if self.average is None else cast(SGMN, self.average.module)
+        used = Model(network, self.model.tokenizer, self.model.name)
+        checkpoint.save(used, self.folder / "checkpoint")
+
+    def _steps(self) -> Iterator[Progress]:
+        loader = iter(self._loader())
+        while self.step < self.config.steps:
+            began = time.monotonic()
+            batches = [next(loader) for _ in range(self.config.accumulate)]
+            loss, right = self._learn(batches)
+            self.step += 1
+            yield Progress(
+                self.step,
+                self.config.steps,
+                loss,
+                right,
+                self.optimizer.param_groups[0]["lr"],
+                self.config.batch * len(batches) / (time.monotonic() - began),
+            )
+
+    def _loader(self) -> DataLoader[Batch]:
+        """The batches that are still to come, in order, one at a time."""
+        done = self.step * self.config.accumulate
+        return DataLoader(
+            self.batches,
+            batch_size=None,
+            sampler=range(done, len(self.batches)),
+            num_workers=self.config.workers,
+            multiprocessing_context="spawn" if self.config.workers else None,
+        )
+
+    def _learn(self, batches: list[Batch]) -> tuple[float, float]:
+        """One step of the optimizer on the mean loss of some batches."""
+        torch.manual_seed(self.config.seed * 1_000_003 + self.step)  # dropout, as if uninterrupted
+        share = warmup_cosine(self.step, self.config.steps, self.config.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak_lr"] * share
+        losses, right = zip(
+            *(self._backward(batch, len(batches)) for batch in batches), strict=True
+        )
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+        return sum(losses) / len(batches), sum(right) / len(batches)
+
+    def _backward(self, batch: Batch, parts: int) -> tuple[float, float]:
+        positive = batch.positive.to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            clips, products = self.network.clips(batch.clips), self.network.products(batch.products)
+        weights = self.network.head()
+        scores = score(clips, products, weights)
+        loss = info_nce(scores * weights.logit_scale, positive)
+        torch.autograd.backward(loss / parts)
+        return float(loss.detach()), _right(scores.detach(), positive)
+
+    @contextmanager
+    def _stoppable(self) -> Iterator[None]:
+        """SIGTERM and SIGINT end the run after the step in hand."""
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            self.stopping = True
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _right(scores: Tensor, positive: Tensor) -> float:
+    best = scores.argmax(1, keepdim=True)
+    return float(positive.gather(1, best).float().mean())
+
+
+def chosen_device(name: str) -> torch.device:
+    """The device of a name; "auto" is the first GPU, or else the CPU."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def optimizer(network: SGMN, config: TrainConfig) -> torch.optim.AdamW:
+    """AdamW: a smaller rate for pretrained parts; norms, biases and gains without decay."""
+    pretrained = {id(p) for part in network.towers.backbone() for p in part.parameters()}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            kind = (id(parameter) in pretrained, parameter.dim() > 1)
+            groups.setdefault(kind, []).append(parameter)
+    rows: list[dict[str, Any]] = [
+        {
+            "params": parameters,
+            "peak_lr": config.backbone_lr if is_pretrained else config.lr,
+            "weight_decay": config.weight_decay if decays else 0.0,
+        }
+        for (is_pretrained, decays), parameters in groups.items()
+    ]
+    return torch.optim.AdamW(rows, lr=config.lr, betas=(0.9, 0.98))
+
+
+def _average(network: SGMN, decay: float) -> AveragedModel | None:
+    if decay == 0:
+        return None
+    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
