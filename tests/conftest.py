@@ -1,0 +1,129 @@
+"""Tiny backbones with random weights, saved to disk and loaded by path."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+WORDS = ("hello", "this", "is", "the", "red", "green", "blue", "milk", "apple", "juice", "today")
+MORE_WORDS = ("we", "have", "for", "you")
+VISION = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "image_size": 32,
+    "patch_size": 8,
+}
+TEXT = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "vocab_size": 64,
+    "max_position_embeddings": 16,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 0,
+}
+TINY_PICTURE = {
+    "model_type": "resnet",
+    "embedding_size": 8,
+    "hidden_sizes": [8, 16],
+    "depths": [1, 1],
+    "layer_type": "basic",
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def save_tokenizer(folder: Path) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["[PAD]", "[BOS]", "[EOS]", "[UNK]"]
+    vocabulary = {word: place for place, word in enumerate([*special, *WORDS, *MORE_WORDS])}
+    tokens = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokens.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokens.post_processor = processors.TemplateProcessing(
+        single="[BOS] $A [EOS]", special_tokens=[("[BOS]", 1), ("[EOS]", 2)]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokens,
+        pad_token="[PAD]",
+        bos_token="[BOS]",
+        eos_token="[EOS]",
+        unk_token="[UNK]",
+        model_max_length=16,
+    ).save_pretrained(str(folder))
+
+
+def _pair_config(family: str) -> Any:
+    from transformers import ChineseCLIPConfig, CLIPConfig, SiglipConfig
+
+    if family == "clip":
+        return CLIPConfig(text_config=TEXT, vision_config=VISION, projection_dim=24)
+    if family == "siglip":
+        return SiglipConfig(text_config=TEXT, vision_config=VISION)
+    return ChineseCLIPConfig(text_config=TEXT, vision_config=VISION, projection_dim=24)
+
+
+@pytest.fixture(scope="session")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny backbone: "clip", "siglip", "chinese_clip", "bert" or "vit"."""
+    made: dict[str, Path] = {}
+
+    def folder(family: str) -> Path:
+        if family not in made:
+            made[family] = tmp_path_factory.mktemp(family)
+            _save_backbone(family, made[family])
+        return made[family]
+
+    return folder
+
+
+def _save_backbone(family: str, folder: Path) -> None:
+    from transformers import AutoModel, BertConfig, ViTConfig
+
+    configs = {"bert": lambda: BertConfig(**TEXT), "vit": lambda: ViTConfig(**VISION)}
+    config = configs[family]() if family in configs else _pair_config(family)
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        AutoModel.from_config(config).save_pretrained(folder)
+    save_tokenizer(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny(backbone: Callable[[str], Path]) -> Callable[[], Any]:
+    """A fresh tiny composed model: a convolutional tower beside a tiny BERT."""
+    from sgmn.model import backbones
+
+    def make() -> Any:
+        with torch.random.fork_rng():
+            torch.manual_seed(3)
+            return backbones.composed(TINY_PICTURE, str(backbone("bert")), 32, ((32, 24), (32, 32)))
+
+    return make
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(11)
+
+
+def noise(rng: np.random.Generator, height: int = 40, width: int = 30) -> Any:
+    """A random picture."""
+    return rng.integers(0, 255, (height, width, 3), dtype=np.uint8)

@@ -1,0 +1,152 @@
+"""The one score against its formula written as loops, also where something is missing."""
+
+from __future__ import annotations
+
+from itertools import product as pairs
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreHead, ScoreWeights, match, score
+
+B, T, S, D = 5, 4, 6, 8
+
+
+def clips(seed: int = 0) -> ClipVectors:
+    torch.manual_seed(seed)
+    weights = torch.rand(B, T)
+    weights[1, 2:] = 0  # padding
+    weights = weights / weights.sum(1, keepdim=True)
+    frames = normalize(torch.randn(B, T, D), dim=-1) * (weights > 0).unsqueeze(-1)
+    vectors = normalize(torch.randn(2, B, D), dim=-1)
+    spoken = torch.tensor([True, True, False, True, False])
+    return ClipVectors(
+        frames, weights, vectors[0], torch.ones(B, dtype=torch.bool), vectors[1], spoken
+    )
+
+
+def products(seed: int = 1) -> ProductVectors:
+    torch.manual_seed(seed)
+    vectors = normalize(torch.randn(2, S, D), dim=-1)
+    shown = torch.tensor([True, True, True, False, True, True])
+    titled = torch.tensor([True, False, True, True, True, True])
+    return ProductVectors(vectors[0], shown, vectors[1], titled)
+
+
+def weights(match: float = 0.7, text: float = 0.5, cross: float = 0.3) -> ScoreWeights:
+    return ScoreWeights(*map(torch.tensor, (match, text, cross, 0.2, 20.0)))
+
+
+def by_loop(c: ClipVectors, p: ProductVectors, w: ScoreWeights) -> Tensor:
+    """The formula of the module's docstring, a pair and a term at a time."""
+    total = 1 + w.match + w.text + w.cross
+    out = torch.zeros(len(c), len(p))
+    for i, j in pairs(range(len(c)), range(len(p))):
+        found: list[tuple[Tensor, Tensor]] = []
+        if c.has_picture[i] and p.has_picture[j]:
+            found.append((torch.tensor(1.0), c.picture[i] @ p.picture[j]))
+            frames = [t for t in range(T) if c.frame_weights[i, t] > 0]
+            m = torch.stack([c.frames[i, t] @ p.picture[j] for t in frames])
+            shares = torch.softmax(m / w.match_temperature + c.frame_weights[i, frames].log(), 0)
+            found.append((w.match, (shares * m).sum()))
+        if c.has_words[i] and p.has_words[j]:
+            found.append((w.text, c.words[i] @ p.words[j]))
+        if c.has_words[i] and p.has_picture[j]:
+            found.append((w.cross / 2, c.words[i] @ p.picture[j]))
+        if c.has_picture[i] and p.has_words[j]:
+            found.append((w.cross / 2, c.picture[i] @ p.words[j]))
+        weighed = sum(weight * value for weight, value in found)
+        out[i, j] = total * weighed / sum(weight for weight, _ in found)
+    return out
+
+
+def test_score_equals_its_formula() -> None:
+    expected = by_loop(clips(), products(), weights())
+    torch.testing.assert_close(score(clips(), products(), weights()), expected, atol=1e-5, rtol=0)
+
+
+def test_a_fresh_head_is_picture_and_half_of_text() -> None:
+    c, p = clips(), products()
+    c.has_words[:], p.has_words[:], p.has_picture[:] = True, True, True
+    expected = c.picture @ p.picture.T + 0.5 * c.words @ p.words.T
+    torch.testing.assert_close(score(c, p, ScoreHead()()), expected, atol=1e-6, rtol=0)
+
+
+def test_missing_words_are_not_zero_words() -> None:
+    """A silent clip ranks as one whose words were never there, whatever stands in their place."""
+    c, p = clips(), products()
+    before = score(c, p, weights())
+    c.words[~c.has_words] = 1e3
+    p.words[~p.has_words] = -1e3
+    torch.testing.assert_close(score(c, p, weights()), before)
+
+
+def test_only_drops_the_other_modality() -> None:
+    c, p = clips(), products()
+    silent = score(c.only(["picture"]), p, weights(cross=0.0))
+    no_titles = score(c, p.only(["picture"]), weights(cross=0.0))
+    torch.testing.assert_close(silent, no_titles)
+    blind = score(c.only(["words"]), p.only(["words"]), weights())
+    both = c.has_words[:, None] & p.has_words[None]
+    expected = (1 + 0.7 + 0.5 + 0.3) * (c.words @ p.words.T)
+    torch.testing.assert_close(blind[both], expected[both], atol=1e-5, rtol=0)
+
+
+def test_nothing_to_compare_is_the_lowest_score() -> None:
+    scores = score(clips().only(["words"]), products().only(["picture"]), weights(cross=0.0))
+    assert torch.equal(scores, torch.full((B, S), -(1 + 0.7 + 0.5)))
+
+
+def test_scores_follow_a_permuted_shelf() -> None:
+    order = torch.randperm(S)
+    torch.testing.assert_close(
+        score(clips(), products()[order], weights()),
+        score(clips(), products(), weights())[:, order],
+    )
+
+
+@pytest.mark.parametrize("shown", range(1, 11))
+def test_a_product_in_some_of_ten_frames_is_found(shown: int) -> None:
+    """On a common background, the true pair's mean rank stays <= 2 of 64, however few frames."""
+    torch.manual_seed(shown)
+    shelf = normalize(torch.randn(64, 32), dim=-1)
+    background = normalize(torch.randn(32), dim=-1)
+    frames = background.expand(64, 10, 32).clone()
+    frames[:, :shown] = shelf[:, None]
+    frames = normalize(frames + 0.05 * torch.randn_like(frames), dim=-1)
+    there = torch.ones(64, dtype=torch.bool)
+    c = ClipVectors(frames, torch.full((64, 10), 0.1), frames[:, 0], there, frames[:, 0], ~there)
+    p = ProductVectors(shelf, there, shelf, ~there)
+    found = match(c, p, torch.tensor(0.05))
+    ranks = (found > found.diagonal()[:, None]).sum(1) + 1
+    assert ranks.float().mean() <= 2
+
+
+def test_weights_at_zero_still_learn_and_never_turn_negative() -> None:
+    head = ScoreHead()
+    c, p = clips(), products()
+    score(c, p, head()).square().sum().backward()
+    assert head.match.grad is not None and head.match.grad != 0
+    assert head.cross.grad is not None and head.cross.grad != 0
+    with torch.no_grad():
+        head.match.fill_(-3.0)
+    assert head().match == 0
+
+
+def test_padding_does_not_reach_the_score_or_its_gradient() -> None:
+    c, p = clips(), products()
+    frames = c.frames.clone().requires_grad_()
+    padded = ClipVectors(frames, c.frame_weights, c.picture, c.has_picture, c.words, c.has_words)
+    score(padded, p, weights()).sum().backward()
+    assert frames.grad is not None
+    assert torch.equal(frames.grad[1, 2:], torch.zeros(2, D))
+    assert frames.grad[1, :2].abs().min() > 0
+
+
+def test_rows_and_parts() -> None:
+    c = clips()
+    again = ClipVectors.cat([c[0:2], c[[2, 3, 4]]])
+    assert len(again) == B
+    torch.testing.assert_close(again.frames, c.frames)
