@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests.world import make_stream, make_world
+
 WORDS = ("hello", "this", "is", "the", "red", "green", "blue", "milk", "apple", "juice", "today")
 MORE_WORDS = ("we", "have", "for", "you")
 VISION = {
@@ -117,6 +119,18 @@ def tiny(backbone: Callable[[str], Path]) -> Callable[[], Any]:
             return backbones.composed(TINY_PICTURE, str(backbone("bert")), 32, ((32, 24), (32, 32)))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of six products that differ in colour; see tests/world.py."""
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="session")
+def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a video that shows products 0 and then 3, with its truth and transcript."""
+    return make_stream(tmp_path_factory.mktemp("stream"))
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@
     model.safetensors    weights; never a pickle
     tokenizer/           unless the text tower lies in a package of its own
 
-`load` also takes a pretrained backbone (a hub name or a folder of `transformers`) and gives a
-fresh SGMN on it, and "small": the small composed model, untrained.
+`load` also takes "builtin", the model that comes with the package; a pretrained backbone (a hub
+name or a folder of `transformers`), on which it gives a fresh SGMN; and "small", the small
+composed model, untrained.
 """
 
 from __future__ import annotations
@@ -25,14 +26,18 @@ from sgmn.model.bundle import FORMAT, FORMAT_VERSION, Model, config_json
 from sgmn.model.network import SGMN, Colour, NetworkConfig
 
 TEXT_TOWER = "towers.text."
+BUILTIN = Path(__file__).parent.parent / "weights" / "builtin"
 
 
-def save(model: Model, folder: Path) -> None:
-    """Write a checkpoint; a reader sees the old one or the new one, never half of one."""
+def save(model: Model, folder: Path, *, half: bool = False) -> None:
+    """Write a checkpoint, with weights in half precision if so wanted.
+
+    Each file is replaced as a whole: what is killed meanwhile leaves no half-written one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     config = model.network.config
     weights = {
-        name: tensor.detach().cpu().contiguous()
+        name: _stored(tensor, half)
         for name, tensor in model.network.state_dict().items()
         if not (config.text_source and name.startswith(TEXT_TOWER))
     }
@@ -46,14 +51,21 @@ def save(model: Model, folder: Path) -> None:
     fresh.replace(folder / "config.json")
 
 
+def _stored(tensor: Tensor, half: bool) -> Tensor:
+    kept = tensor.detach().cpu().contiguous()
+    return kept.half() if half and kept.is_floating_point() else kept
+
+
 def load(source: str | Path) -> Model:
-    """A model from a checkpoint folder, a backbone's folder or hub name, or "small".
+    """A model from a checkpoint folder, a backbone's folder or hub name, "builtin" or "small".
 
     Raises CheckpointError naming the source, what is wrong with it and what would do.
     """
     folder = Path(source)
     if str(source) == "small":
         return backbones.small()
+    if str(source) == "builtin":
+        return replace(load(BUILTIN), name="builtin")
     if not folder.is_dir():
         return backbones.pretrained(str(source))
     if not (folder / "config.json").is_file():

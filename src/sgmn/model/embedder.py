@@ -6,17 +6,15 @@ Axes: B clips, T frames a clip, S products, N pictures, D width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from sgmn.batching import batched
 from sgmn.model.bundle import Model
 from sgmn.model.network import pool
 from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights
 from sgmn.records import ClipContent, Picture, ProductContent
-
-T = TypeVar("T")
 
 
 class Embedder:
@@ -47,14 +45,14 @@ class Embedder:
         """Pictures (H, W, 3) to vectors of length 1 (N, D)."""
         parts = [
             self.network.see(self.prepare.pictures(some)).cpu().float()
-            for some in _batches(pictures, self.batch)
+            for some in batched(pictures, self.batch)
         ]
         return torch.cat(parts) if parts else torch.zeros(0, self.dim)
 
     @torch.inference_mode()
     def words(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Texts to vectors of length 1 (N, D) and whether there were any words (N,)."""
-        parts = [self.network.say(self.prepare.texts(some)) for some in _batches(texts, self.batch)]
+        parts = [self.network.say(self.prepare.texts(some)) for some in batched(texts, self.batch)]
         if not parts:
             return torch.zeros(0, self.dim), torch.zeros(0, dtype=torch.bool)
         said, present = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
@@ -84,7 +82,3 @@ class Embedder:
         views = [ClipContent(content.pictures, content.title) for content in contents]
         found = self.clips(views)
         return ProductVectors(found.picture, found.has_picture, found.words, found.has_words)
-
-
-def _batches(items: Sequence[T], size: int) -> list[Sequence[T]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]

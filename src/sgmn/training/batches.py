@@ -62,6 +62,13 @@ class Examples:
                 remedy="name folders whose clips.jsonl or photos.jsonl fit their products.jsonl",
             )
 
+    def summary(self) -> str:
+        """What there is to learn from, in a line."""
+        return (
+            f"{len(self.items)} examples of {len(self.products)} products"
+            f" ({self.left_out} of products that no products.jsonl lists)"
+        )
+
 
 def keys(item: Clip | Photo) -> list[Key]:
     """The products that a clip or photo is labelled with."""

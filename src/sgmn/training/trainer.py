@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
+from sgmn.errors import SettingsError
 from sgmn.model import checkpoint
 from sgmn.model.bundle import Model
 from sgmn.model.network import SGMN
@@ -158,6 +159,12 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def require_fresh(folder: Path) -> None:
+    """Refuse a folder that already holds a run."""
+    if (folder / "state.json").exists():
+        raise SettingsError("holds a run already", folder, "add --resume, or take another folder")
 
 
 def _right(scores: Tensor, positive: Tensor) -> float:

@@ -1,0 +1,147 @@
+"""Where the wings meet: the model of a name, the index of a model, a dataset through an index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from sgmn.batching import batched
+from sgmn.catalogue.index import Index
+from sgmn.catalogue.shelf import Shelf
+from sgmn.catalogue.stamp import ModelStamp
+from sgmn.data.dataset import Stream, read_stream
+from sgmn.errors import IndexingError, SgmnError
+from sgmn.evaluation.ranking import Ranked, rank
+from sgmn.evaluation.report import Report
+from sgmn.evaluation.stream_report import StreamReport, StreamResult
+from sgmn.evaluation.streams import time_weighted_accuracy
+from sgmn.live.recognizer import Recognizer
+from sgmn.media.content import clip_content
+from sgmn.model import checkpoint
+from sgmn.model.embedder import Embedder
+from sgmn.model.scoring import MODALITIES, Modality
+from sgmn.records import Clip, Segment
+
+DEFAULT_MODEL = "small"
+TOGETHER = 8  # clips that are encoded at once
+FRAMES = 10  # a clip, as LPR4M's protocol has it
+
+
+def embedder(model: str, device: str = "cpu") -> Embedder:
+    """A model by folder, hub name or "small", ready to encode."""
+    return Embedder(checkpoint.load(model), device)
+
+
+def model_of(index: Path, model: str | None) -> str:
+    """The model that is meant: the given one, or the one that made the index, or the default."""
+    if model is not None:
+        return model
+    return Index.open(index).model.name if index.exists() else DEFAULT_MODEL
+
+
+def stamp(used: Embedder) -> ModelStamp:
+    """What an index remembers of the model that made it."""
+    return ModelStamp(used.model.fingerprint(), used.dim, used.model.name)
+
+
+def ranked(
+    clips: Iterable[Clip],
+    index: Index,
+    used: Embedder,
+    use: Sequence[Modality] = MODALITIES,
+    damage: list[str] | None = None,
+) -> Iterator[Ranked]:
+    """Rank each clip's shop for it, in order. `use` names the modalities that count."""
+    shelves = Shelves(index, use)
+    for some in batched(clips, TOGETHER):
+        contents = [
+            clip_content(c, wanted=FRAMES, max_side=used.max_side, damage=damage) for c in some
+        ]
+        vectors = used.clips(contents).only(use)
+        for row, clip in enumerate(some):
+            shelf = shelves[clip.shop_id]
+            scores = shelf.scores(vectors[row : row + 1], used.weights)[0]
+            yield rank(clip, shelf.product_ids, scores.numpy())
+
+
+class Shelves:
+    """The shelf of each shop of an index, read once; `use` names the modalities that count."""
+
+    def __init__(self, index: Index, use: Sequence[Modality] = MODALITIES) -> None:
+        self.index, self.use = index, use
+        self.read: dict[str, Shelf] = {}
+
+    def __getitem__(self, shop_id: str) -> Shelf:
+        if shop_id not in self.read:
+            whole = self.index.shelf(shop_id)
+            self.read[shop_id] = Shelf(whole.products, whole.vectors.only(self.use))
+        return self.read[shop_id]
+
+
+def watched(
+    streams: Iterable[Stream],
+    recognizer: Callable[[str], Recognizer],
+) -> Iterator[StreamResult]:
+    """Watch each stream with the recognizer of its shop, for comparison with its truth."""
+    for stream in streams:
+        found = recognizer(stream.shop_id).watch(stream.video, stream.transcript)
+        yield StreamResult(stream.stream_id, stream.timeline, found.segments)
+
+
+def only_shop(index: Index, shop_id: str | None) -> str:
+    """The shop that is meant: the given one, or the only one there is."""
+    shops = index.shops()
+    if shop_id is not None:
+        return shop_id
+    if len(shops) != 1:
+        known = ", ".join(map(repr, sorted(shops)[:10])) or "none"
+        raise IndexingError(f"has {len(shops)} shops ({known})", index.path, "name one with --shop")
+    return next(iter(shops))
+
+
+def opened(path: Path, used: Embedder) -> Index:
+    """The index of this model at `path`."""
+    return Index.open(path, stamp(used))
+
+
+def modalities(names: str) -> tuple[Modality, ...]:
+    """Modalities from "picture", "words" or "picture,words"."""
+    given = [name.strip() for name in names.split(",")]
+    if not given or not set(given) <= set(MODALITIES):
+        raise SgmnError(f"{names!r} is nothing to use", remedy="give picture, words or both")
+    return tuple(m for m in MODALITIES if m in given)
+
+
+def read_truth(path: Path) -> tuple[Segment, ...]:
+    """The true timeline of a stream's JSON file."""
+    return read_stream(path).timeline
+
+
+def agreement_line(truth: Sequence[Segment], found: Sequence[Segment]) -> str:
+    """How much of the time the found timeline is right, in a line."""
+    return f"right for {time_weighted_accuracy(truth, found):.1%} of the time"
+
+
+def write_reports(path: Path, parts: Sequence[Report | StreamReport]) -> None:
+    """Write the clips' report to `path`, that of the streams to `path` with -streams."""
+    for part in parts:
+        streams = isinstance(part, StreamReport)
+        chosen = path.with_stem(path.stem + "-streams") if streams and len(parts) > 1 else path
+        write_text(chosen, part.to_json() + "\n")
+
+
+def read_report(path: Path) -> Report:
+    """The report of a JSON file."""
+    try:
+        return Report.from_json(path.read_text(encoding="utf-8"), path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SgmnError(f"cannot be read ({error})", path, "give a file of --json") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that a user asked for. Raises SgmnError naming it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SgmnError(f"cannot be written ({error.strerror})", path) from error

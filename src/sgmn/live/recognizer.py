@@ -1,0 +1,130 @@
+"""One stream: windows, embedder, shelf and timeline in turn.
+
+Every frame is encoded once, however many windows share it. The belief of the moment comes
+from the past alone; when the stream has ended, the whole of it is decoded again, exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sgmn.batching import batched
+from sgmn.catalogue.shelf import Shelf
+from sgmn.errors import MediaError
+from sgmn.live.evidence import TimelineSettings
+from sgmn.live.timeline import Belief, OnlineDecoder, segments
+from sgmn.live.windows import Window, windows
+from sgmn.media import video
+from sgmn.model.embedder import Embedder
+from sgmn.model.scoring import MODALITIES, Modality
+from sgmn.records import Picture, Segment, Utterance
+
+RATE_HZ = 1.0  # frames a second that are looked at
+TOGETHER = 8  # windows that are encoded at once
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recognition:
+    """What was found in a stream: its segments, and the evidence they rest on.
+
+    times: (W,) seconds that the windows speak for; scores: (W, S) logits in the order of
+    `product_ids`; damage: what of the video could not be read, a line each.
+    """
+
+    segments: tuple[Segment, ...]
+    duration_s: float
+    times: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    product_ids: tuple[str, ...]
+    damage: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recognizer:
+    """Finds the products of one shelf in streams; `use` names the modalities that count."""
+
+    embedder: Embedder
+    shelf: Shelf
+    settings: TimelineSettings = field(default_factory=TimelineSettings)
+    use: tuple[Modality, ...] = MODALITIES
+
+    def watch(
+        self,
+        source: Path | str,
+        utterances: Sequence[Utterance] = (),
+        on_moment: Callable[[Belief], None] = lambda belief: None,
+    ) -> Recognition:
+        """Recognise a finished stream; `on_moment` hears each belief as the stream goes by.
+
+        Raises MediaError when nothing of the video can be read.
+        """
+        decoder = OnlineDecoder(self.shelf.product_ids, self.settings)
+        damage: list[str] = []
+        times, rows, end_s = [], [], 0.0
+        for window, logits in self._scored(source, utterances, damage):
+            on_moment(decoder.push(window.center_s, logits))
+            times.append(window.center_s)
+            rows.append(logits)
+            end_s = window.end_s
+        moments, scores = np.array(times), np.array(rows)
+        found = segments(moments, scores, self.shelf.product_ids, self.settings, (0.0, end_s))
+        ids = tuple(self.shelf.product_ids)
+        return Recognition(found, end_s, moments, scores, ids, tuple(damage))
+
+    def _scored(
+        self, source: Path | str, utterances: Sequence[Utterance], damage: list[str]
+    ) -> Iterator[tuple[Window, NDArray[np.float64]]]:
+        """Each window with its logits (S,)."""
+        side = self.embedder.max_side
+        shown = video.frames(source, rate_hz=RATE_HZ, max_side=side, damage=damage)
+        reel = _Reel(self.embedder, shown)
+        length_s = video.duration(source) or None
+        cut = windows(
+            reel.times(), utterances, self.settings.window_s, self.settings.hop_s, 0.0, length_s
+        )
+        for some in batched(cut, TOGETHER):
+            yield from zip(some, self._logits(some, reel), strict=True)
+        if not reel.count:
+            raise MediaError("shows no frame", source, "give a video that plays")
+
+    def _logits(self, some: Sequence[Window], reel: _Reel) -> NDArray[np.float64]:
+        """(W, S) of scores times the logit scale."""
+        clips = self.embedder.windows([reel[w.frames] for w in some], [w.words for w in some])
+        weights = self.embedder.weights
+        scores = self.shelf.scores(clips.only(self.use), weights)
+        return (scores * weights.logit_scale).double().numpy()
+
+
+class _Reel:
+    """The frames of a stream as vectors; pixels are kept only until they are encoded."""
+
+    def __init__(self, embedder: Embedder, shown: Iterable[video.Frame]) -> None:
+        self.embedder, self.shown = embedder, shown
+        self.waiting: list[Picture] = []
+        self.vectors: list[Tensor] = []
+
+    @property
+    def count(self) -> int:
+        return len(self.vectors) + len(self.waiting)
+
+    def times(self) -> Iterator[float]:
+        """The frames' seconds, as they are read."""
+        for frame in self.shown:
+            self.waiting.append(frame.rgb)
+            yield frame.time_s
+
+    def __getitem__(self, frames: range) -> Tensor:
+        """The vectors (T, D) of some frames."""
+        if frames.stop > len(self.vectors) and self.waiting:
+            self.vectors.extend(self.embedder.pictures(self.waiting))
+            self.waiting.clear()
+        if not frames:
+            return torch.zeros(0, self.embedder.dim)
+        return torch.stack(self.vectors[frames.start : frames.stop])

@@ -1,0 +1,167 @@
+"""What the terminal shows while something runs."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING, TypeVar
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from sgmn.live.timeline import Belief
+    from sgmn.records import Segment
+    from sgmn.training import trainer
+
+T = TypeVar("T")
+out, err = Console(), Console(stderr=True)
+ROWS = 12  # of the live table
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, or hours too.
+
+    >>> clock(75.4), clock(3675)
+    ('1:15', '1:01:15')
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def bar(*extra: str) -> Progress:
+    """A progress bar on standard error, with further fields at its end."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        *(TextColumn(field) for field in extra),
+        console=err,
+    )
+
+
+def counted(items: Iterable[T], description: str, total: int) -> Iterator[T]:
+    """The items, with a bar that counts them."""
+    with bar() as shown:
+        task = shown.add_task(description, total=total)
+        for item in items:
+            yield item
+            shown.advance(task)
+
+
+class TrainingBar:
+    """Loss, share right, rate and samples a second of a run; the figures are smoothed a little."""
+
+    def __init__(self, shown: Progress, steps: int) -> None:
+        self.shown = shown
+        self.task = shown.add_task("training", total=steps, figures="")
+        self.losses: deque[float] = deque(maxlen=20)
+
+    def __call__(self, progress: trainer.Progress) -> None:
+        """Show a step."""
+        self.losses.append(progress.loss)
+        loss = sum(self.losses) / len(self.losses)
+        figures = (
+            f"loss {loss:.3f}  right {progress.right:.0%}  lr {progress.lr:.1e}"
+            f"  {progress.samples_per_s:.0f} clips/s"
+        )
+        self.shown.update(self.task, completed=progress.step, figures=figures)
+
+
+@contextmanager
+def training(steps: int) -> Iterator[TrainingBar]:
+    """A bar for a training run."""
+    with bar("{task.fields[figures]}") as shown:
+        yield TrainingBar(shown, steps)
+
+
+class WatchScreen:
+    """The last moments of a stream, how far it has come and how fast."""
+
+    def __init__(self, titles: Mapping[str, str], duration_s: float) -> None:
+        self.titles, self.duration_s = titles, duration_s
+        self.began = monotonic()
+        self.moments: deque[Belief] = deque(maxlen=ROWS)
+
+    def __call__(self, belief: Belief) -> None:
+        """Show a moment."""
+        self.moments.append(belief)
+
+    def __rich__(self) -> Group:
+        table = Table("time", "product", "confidence", "runner-up", expand=True)
+        for belief in self.moments:
+            table.add_row(
+                clock(belief.time_s),
+                self.name(belief.product_id),
+                f"{belief.confidence:.0%}",
+                self.name(belief.runner_up) if belief.runner_up else "",
+            )
+        return Group(table, self._progress())
+
+    def _progress(self) -> str:
+        now = self.moments[-1].time_s if self.moments else 0.0
+        speed = now / max(self.elapsed_s, 1e-9)
+        share = f" of {clock(self.duration_s)}" if self.duration_s else ""
+        return f"{clock(now)}{share}  {speed:.1f}x real time"
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the screen was opened."""
+        return monotonic() - self.began
+
+    def name(self, product_id: str | None) -> str:
+        """A product as a person knows it."""
+        if product_id is None:
+            return "[dim]nothing on sale[/dim]"
+        return f"{self.titles.get(product_id) or product_id}"
+
+
+@contextmanager
+def watching(titles: Mapping[str, str], duration_s: float) -> Iterator[WatchScreen]:
+    """A live table on standard error while a stream is watched."""
+    screen = WatchScreen(titles, duration_s)
+    with Live(screen, console=err, refresh_per_second=4, transient=True):
+        yield screen
+
+
+def timeline(
+    found: Sequence[Segment], titles: Mapping[str, str], truth: Sequence[Segment] = ()
+) -> Table:
+    """A timeline to read; with a truth, what was really on sale for most of each segment."""
+    table = Table("from", "to", "product", "confidence", "runner-up", *(["truth"] if truth else []))
+    name = WatchScreen(titles, 0.0).name
+    for segment in found:
+        row = [
+            clock(segment.start),
+            clock(segment.end),
+            name(segment.product_id),
+            f"{segment.confidence:.0%}",
+            name(segment.runner_up) if segment.runner_up else "",
+        ]
+        table.add_row(*row, *([_beside(segment, truth, name)] if truth else []))
+    return table
+
+
+def _beside(segment: Segment, truth: Sequence[Segment], name: Callable[[str | None], str]) -> str:
+    """The product that the truth has for most of a segment, and whether it was found."""
+    shared: Counter[str | None] = Counter()
+    for true in truth:
+        both = min(segment.end, true.end) - max(segment.start, true.start)
+        shared[true.product_id] += max(0.0, both)  # type: ignore[assignment]
+    [(product_id, _)] = shared.most_common(1)
+    mark = "[green]✓[/green]" if product_id == segment.product_id else "[red]✗[/red]"
+    return f"{mark} {name(product_id)}"

@@ -1,0 +1,119 @@
+"""A stream through windows, embedder, shelf and timeline, each frame encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from sgmn.catalogue import feed
+from sgmn.catalogue.shelf import Shelf
+from sgmn.errors import MediaError
+from sgmn.live.evidence import TimelineSettings
+from sgmn.live.recognizer import Recognizer
+from sgmn.live.timeline import Belief
+from sgmn.media import content, transcript, video
+from sgmn.model.embedder import Embedder
+from sgmn.records import ClipContent, Picture
+
+SETTINGS = TimelineSettings(nothing_threshold=0.0, switch_cost=1.0)
+
+
+class CountingEmbedder(Embedder):
+    """Counts the pictures that it encodes."""
+
+    encoded = 0
+
+    def pictures(self, pictures: Sequence[Picture]) -> Tensor:
+        self.encoded += len(pictures)
+        return super().pictures(pictures)
+
+
+@pytest.fixture
+def recognizer(world: Path, tiny: Callable[[], Any]) -> Recognizer:
+    """Tells colours apart, if not by learning: the picture tower is replaced by mean colours."""
+    embedder = CountingEmbedder(tiny())
+    towers = embedder.network.towers
+
+    def see(pixels: Tensor) -> Any:
+        from sgmn.model.encoders import Seen
+
+        colours = torch.nn.functional.pad(pixels.mean((2, 3)), (0, 29))
+        return Seen(colours, colours[:, None])
+
+    towers.see = see  # type: ignore[method-assign]
+    with torch.no_grad():
+        embedder.network.head.log_scale.fill_(4.6)
+    products = feed.read(world).products
+    shelf = Shelf(products, embedder.products([content.product_content(p) for p in products]))
+    return Recognizer(embedder, shelf, SETTINGS, ("picture",))
+
+
+def test_products_are_found_where_they_are_shown(recognizer: Recognizer, stream: Path) -> None:
+    recognizer.embedder.encoded = 0
+    heard: list[Belief] = []
+    found = recognizer.watch(stream / "streams" / "s.mp4", on_moment=heard.append)
+    assert [s.product_id for s in found.segments] == ["p0", "p3"]
+    assert found.segments[0].end == pytest.approx(20, abs=2)
+    assert found.segments[-1].end == found.duration_s == pytest.approx(40, abs=0.6)
+    assert found.scores.shape == (len(found.times), 6) and len(heard) == len(found.times)
+    assert heard[2].product_id == "p0" and heard[-1].product_id == "p3"
+    assert recognizer.embedder.encoded == 40  # one a second, however many windows share it
+
+
+def test_windows_score_as_the_same_clips_would(recognizer: Recognizer, stream: Path) -> None:
+    path = stream / "streams" / "s.mp4"
+    found = recognizer.watch(path)
+    frames = [frame.rgb for frame in video.frames(path, max_side=32)]
+    clip = recognizer.embedder.clips([ClipContent(tuple(frames[16:26]))])
+    weights = recognizer.embedder.weights
+    expected = recognizer.shelf.scores(clip, weights)[0] * weights.logit_scale
+    window = int((abs(found.times - 21)).argmin())
+    assert found.times[window] == 21
+    torch.testing.assert_close(
+        torch.tensor(found.scores[window]), expected.double(), atol=1e-3, rtol=0
+    )
+
+
+def test_words_reach_the_windows_in_which_they_are_said(
+    recognizer: Recognizer, stream: Path
+) -> None:
+    words = Recognizer(recognizer.embedder, recognizer.shelf, SETTINGS, ("words",))
+    said = transcript.read(stream / "said.json")
+    found = words.watch(stream / "streams" / "s.mp4", said)
+    silent = found.scores[found.times > 31]
+    assert (silent == silent[:, :1]).all()  # nothing said, nothing shown: no product stands out
+    assert found.scores[found.times < 5].std(axis=1).min() > 0
+
+
+def test_a_damaged_recording_is_watched_as_far_as_it_goes(
+    recognizer: Recognizer, stream: Path, tmp_path: Path
+) -> None:
+    whole = (stream / "streams" / "s.mp4").read_bytes()
+    path = tmp_path / "cut.ts"
+    _remux(stream / "streams" / "s.mp4", path)
+    path.write_bytes(path.read_bytes()[: len(whole) // 2])
+    found = recognizer.watch(path)
+    assert found.segments[0].product_id == "p0"
+    assert 2 < found.duration_s < 40
+
+
+def _remux(source: Path, target: Path) -> None:
+    import av
+
+    with av.open(source) as given, av.open(target, "w") as made:
+        track = made.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = track
+                made.mux(packet)
+
+
+def test_no_video_is_refused(recognizer: Recognizer, tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"this is no video")
+    with pytest.raises(MediaError, match=r"a\.mp4"):
+        recognizer.watch(tmp_path / "a.mp4")

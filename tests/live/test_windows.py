@@ -1,0 +1,122 @@
+from math import floor, inf
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sgmn.errors import MediaError, SettingsError
+from sgmn.live.windows import windows
+from sgmn.records import Utterance
+
+TALK = [Utterance(0.5, 3.0, "hello"), Utterance(10.0, 12.5, "lime"), Utterance(19.0, 20.0, "bye")]
+
+
+def spans(found):
+    return [(w.start_s, w.end_s, w.center_s) for w in found]
+
+
+def test_by_hand():
+    found = list(windows([i / 2 for i in range(24)], TALK, window_s=6.0, hop_s=2.0))
+    assert spans(found) == [  # the stream lasts 12 s: 24 frames of half a second
+        (0.0, 4.0, 1.0),
+        (0.0, 6.0, 3.0),
+        (2.0, 8.0, 5.0),
+        (4.0, 10.0, 7.0),
+        (6.0, 12.0, 9.0),
+        (8.0, 12.0, 11.0),
+    ]
+    assert [w.frames for w in found[:3]] == [range(8), range(12), range(4, 16)]
+    assert found[-1].frames == range(16, 24)
+    assert "hello" in found[0].words and "lime" not in found[3].words
+    assert "lime" in found[-1].words
+
+
+def test_a_window_comes_as_soon_as_its_end_has_passed():
+    read = []
+
+    def frames():
+        for i in range(100):
+            read.append(float(i))
+            yield float(i)
+
+    for window in windows(frames(), window_s=10.0, hop_s=2.0):
+        if window.end_s < 99:
+            assert read[-1] == window.end_s  # not one frame later
+
+
+def test_words_that_come_while_the_stream_runs_are_heard():
+    talk = []
+    found = windows((float(i) for i in range(60)), talk, window_s=4.0, hop_s=2.0)
+    assert next(found).words == ""
+    talk.append(Utterance(0.0, 8.0, "late"))
+    assert next(found).words == "late"
+
+
+times = st.lists(st.floats(0, 1.7), min_size=1, max_size=60).map(
+    lambda gaps: [sum(gaps[: i + 1]) for i in range(len(gaps))]
+)
+
+
+@given(
+    times,
+    st.sampled_from([(10.0, 2.0), (4.0, 4.0), (5.0, 1.5)]),
+    st.sampled_from([0.0, 7.25]),
+    st.none() | st.floats(0, 90),
+)
+@settings(max_examples=100, deadline=None)
+def test_windows_hold_what_their_definition_says(moments, cut, start, duration):
+    window_s, hop_s = cut
+    moments = [start + m for m in moments]
+    found = list(windows(moments, (), window_s, hop_s, start, duration))
+    lasts = min(moments[-1] - moments[-2], hop_s) if len(moments) > 1 else 0.0
+    end = moments[-1] + lasts if duration is None else max(moments[-1], start + duration)
+    assert found[0].start_s == start
+    assert end - hop_s / 2 <= found[-1].end_s <= end
+    centers = [w.center_s for w in found]
+    assert centers == sorted(set(centers))
+    for place, window in enumerate(found):
+        center = start + (place + 0.5) * hop_s
+        assert window.start_s == max(start, center - window_s / 2)
+        assert window.end_s == min(center + window_s / 2, end)
+        assert window.start_s <= window.center_s <= window.end_s
+        stop = inf if window.end_s == end else window.end_s
+        inside = [i for i, t in enumerate(moments) if window.start_s <= t < stop]
+        emitted_before = window.end_s == end == moments[-1] and place < len(found) - 1
+        assert list(window.frames) == inside or emitted_before
+    assert {i for w in found for i in w.frames} == set(range(len(moments)))
+
+
+@pytest.mark.parametrize("length", [3.0, 20.0, 20.9, 21.0, 21.1, 47.3])
+def test_each_hop_is_spoken_for_once(length):
+    found = list(windows([0.0, length / 2], duration_s=length))
+    assert len(found) == max(1, floor(length / 2 + 0.5))
+    centers = [w.center_s for w in found]
+    assert centers == [1.0 + 2 * i for i in range(len(centers))]
+    assert abs(centers[-1] + 1 - length) <= 1.0
+    assert found[-1].end_s == length
+
+
+def test_a_hole_has_windows_without_frames():
+    found = list(windows([0.0, 1.0, 2.0, 60.0], window_s=10.0, hop_s=2.0))
+    assert found[15].frames == range(3, 3)
+    assert found[0].frames == range(3)
+    assert found[-1].frames == range(3, 4)
+    assert found[-1].end_s == 62.0  # the last frame does not last as long as the hole
+
+
+def test_one_frame_is_a_stream_and_none_is_not():
+    (only,) = windows([0.0])
+    assert (only.start_s, only.end_s, only.frames) == (0.0, 0.0, range(1))
+    assert list(windows([])) == []
+
+
+@pytest.mark.parametrize("moments", [[0.0, 2.0, 1.0], [0.0, float("nan")], [-1.0], [float("inf")]])
+def test_time_never_runs_backwards(moments):
+    with pytest.raises(MediaError, match=r"frame .* never decrease"):
+        list(windows(moments))
+
+
+@pytest.mark.parametrize("window_s, hop_s", [(10, 0), (2, 3), (10, -1), (float("inf"), 2)])
+def test_windows_without_holes_only(window_s, hop_s):
+    with pytest.raises(SettingsError, match="hop_s"):
+        list(windows([0.0], window_s=window_s, hop_s=hop_s))

@@ -1,0 +1,283 @@
+import json
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sgmn.errors import MediaError
+from sgmn.media import transcript
+from sgmn.records import Utterance
+
+TMP = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def read(tmp_path, text, name="a.srt", encoding="utf-8", **options):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
+    return [(u.start, u.end, u.text) for u in transcript.read(path, **options)]
+
+
+SRT = """1
+00:00:01,500 --> 00:00:04,000
+hello everyone
+
+2
+01:00:05.25 --> 01:00:06.000 X1:40 X2:600
+<i>this</i> lime {\\an8}&amp; that
+second line
+"""
+CUES = [(1.5, 4.0, "hello everyone"), (3605.25, 3606.0, "this lime & that second line")]
+
+VTT = """WEBVTT - a title
+Kind: captions
+
+STYLE
+::cue { color: red }
+
+REGION
+id:fred
+
+NOTE
+a comment of
+two lines
+
+intro
+00:01.500 --> 00:04.000 align:start position:0%
+<v Ann Lee>hello <c.loud>every</c><00:02.000>one
+
+NOTE one line
+
+01:00:05.250 --> 01:00:06.000
+this lime &amp; that<br>second line
+"""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(("text", "name"), [(SRT, "a.srt"), (VTT, "a.vtt"), (VTT, "a.txt")])
+def test_subtitles(tmp_path, text, name, ends, encoding):
+    mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
+    assert read(tmp_path, mark + text.replace("\n", ends), name, encoding) == CUES
+
+
+def test_srt_without_blank_lines_or_numbers(tmp_path):
+    text = "1\n00:00:01,0 --> 00:00:02,0\none\n2\n00:00:03,0 --> 00:00:04,0\n7\n00:05 --> 00:06\nx"
+    assert read(tmp_path, text) == [(1, 2, "one"), (3, 4, ""), (5, 6, "x")][::2]
+
+
+def test_a_blank_line_within_a_cue_loses_no_words(tmp_path):
+    text = "1\n00:01,0 --> 00:02,0\none\n\nstill one\n\n2\n00:03,0 --> 00:04,0\ntwo\n"
+    assert read(tmp_path, text) == [(1, 2, "one still one"), (3, 4, "two")]
+    assert read(tmp_path, text.replace("still", "NOTE")) == [(1, 2, "one NOTE one"), (3, 4, "two")]
+
+
+def test_cues_are_sorted_by_start_and_keep_their_order_within(tmp_path):
+    text = "00:05 --> 00:06\nlast\n\n00:01 --> 00:09\nfirst\n\n00:01 --> 00:02\nsecond\n"
+    assert [t for *_, t in read(tmp_path, text)] == ["first", "second", "last"]
+
+
+def test_cues_without_words_are_left_out(tmp_path):
+    assert read(tmp_path, "00:01 --> 00:02\n<i></i>\n\n00:02 --> 00:03\nword\n") == [(2, 3, "word")]
+
+
+@pytest.mark.parametrize("name", ["a.srt", "a.vtt", "a.json", "a.jsonl", "a.txt", "a"])
+@pytest.mark.parametrize("text", ["", " \n\r\n", "\ufeff"])
+def test_an_empty_file_is_silence(tmp_path, name, text):
+    assert read(tmp_path, text, name) == []
+    assert read(tmp_path, "WEBVTT\n\nNOTE nothing said\n", "b.vtt") == []
+
+
+LIST = [{"start": 1, "end": 2.5, "text": " hello\nall "}, {"start": 0.5, "end": 9, "text": "早"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (json.dumps(LIST), "a.json"),
+        (json.dumps({"transcript": LIST, "video": "a.mp4"}), "a.json"),
+        (json.dumps({"text": "hello", "segments": LIST, "language": "en"}, indent=1), "a.json"),
+        ("\n\n".join(map(json.dumps, LIST)), "a.jsonl"),
+        ("\r\n".join(map(json.dumps, LIST)), "a.json"),
+        (json.dumps(LIST), "a"),
+    ],
+)
+def test_json(tmp_path, text, name):
+    assert read(tmp_path, text, name) == [(0.5, 9, "早"), (1, 2.5, "hello all")]
+
+
+def test_json_of_one_line(tmp_path):
+    assert read(tmp_path, json.dumps(LIST[0]), "a.jsonl") == [(1, 2.5, "hello all")]
+
+
+def test_plain_text_is_one_utterance_over_all(tmp_path):
+    assert read(tmp_path, "hello\n\n all ", "a.txt", duration_s=60.0) == [(0, 60, "hello all")]
+    assert read(tmp_path, "hello", "a.txt") == [(0, transcript.WHOLE_S, "hello")]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "said"),
+    [
+        ("1\n00:00:05,0 --> 00:00:04,0\nx", "a.srt", r"line 2 ends at 4\.0 s, before it starts"),
+        ("1\n-00:01,0 --> 00:02,0\nx", "a.srt", "line 2 has times that cannot be read"),
+        ("WEBVTT\n\nNaN --> 00:02.0\nx", "a.vtt", "line 3 has times that cannot be read"),
+        ("00:99:00,0 --> 00:99:01,0\nx", "a.srt", "line 1 counts 60 or more"),
+        ("just words\n\n00:01 --> 00:02\nx", "a.srt", "line 1 is text before the first cue"),
+        ("just words", "a.srt", "line 1 is text before the first cue"),
+        ('[{"start": 2, "end": 1, "text": "x"}]', "a.json", "entry 1 runs from 2 to 1"),
+        ('[{"start": -1, "end": 1, "text": "x"}]', "a.json", "entry 1 runs from -1 to 1"),
+        ('[{"start": NaN, "end": 1, "text": "x"}]', "a.json", "entry 1 runs from nan to 1"),
+        ('[{"start": 0, "end": 1e999, "text": "x"}]', "a.json", "entry 1 runs from 0 to inf"),
+        ('[{"start": 0, "end": null, "text": "x"}]', "a.json", "entry 1 runs from 0 to None"),
+        ('[{"start": true, "end": 2, "text": "x"}]', "a.json", "entry 1 runs from True to 2"),
+        ('[{"start": 0, "end": 1%s, "text": "x"}]' % ("0" * 400), "a.json", "entry 1 runs"),
+        ('[{"start": 0, "end": 1%s, "text": "x"}]' % ("0" * 5000), "a.json", "cannot be read"),
+        ('[{"start": 0, "end": 1}]', "a.json", "entry 1 has no text"),
+        ('[{"start": 0, "end": 1, "text": "\\ud83d"}]', "a.json", "half a character"),
+        ("[3]", "a.json", "entry 1 has no text"),
+        ('{"words": []}', "a.json", "holds no list"),
+        ("[" * 100_000, "a.json", "cannot be read as JSON"),
+        ('[\n{"start": 0,\n', "a.json", "line 3 is no JSON"),
+        ('{"start": 0, "end": 1, "text": "x"}\n{oops', "a.jsonl", "line 2 is no JSON"),
+        (b"caf\xe9", "a.txt", "is not UTF-8"),
+        ("words".encode("utf-16-le"), "a.txt", "null characters"),
+        (b"\xff\xfew\x00o", "a.txt", "is not UTF-16"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_its_place(tmp_path, text, name, said):
+    with pytest.raises(MediaError, match=said) as refusal:
+        read(tmp_path, text, name)
+    assert str(refusal.value).startswith(str(tmp_path / name)) and refusal.value.remedy
+
+
+def test_a_file_that_is_none_is_refused(tmp_path):
+    with pytest.raises(MediaError, match=r"none\.srt: does not exist"):
+        transcript.read(tmp_path / "none.srt")
+    with pytest.raises(MediaError, match="cannot be opened"):
+        transcript.read(tmp_path)
+
+
+words = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=30)
+thousandths = st.integers(0, 400_000_000)
+utterances = st.lists(
+    st.tuples(thousandths, thousandths, words).map(
+        lambda t: Utterance(min(t[:2]) / 1000, max(t[:2]) / 1000, t[2])
+    ),
+    max_size=8,
+)
+
+
+def flat(cues):
+    """What a file of cues can hold of them: sorted, spaces made one, silence left out."""
+    kept = [(u.start, u.end, " ".join(u.text.split())) for u in cues]
+    return sorted((u for u in kept if u[2]), key=lambda u: u[0])
+
+
+@given(utterances)
+@TMP
+def test_vtt_round_trip(tmp_path, cues):
+    assert read(tmp_path, transcript.write_vtt(cues), "a.vtt") == flat(cues)
+
+
+def as_srt(cues):
+    """An independent writer of SRT."""
+
+    def clock(s):
+        ms = round(s * 1000)
+        return f"{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02},{ms % 1000:03}"
+
+    return "\n".join(
+        f"{i}\n{clock(u.start)} --> {clock(u.end)}\n{' '.join(u.text.split())}\n"
+        for i, u in enumerate(cues, 1)
+    )
+
+
+@given(utterances)
+@TMP
+def test_srt_round_trip(tmp_path, cues):
+    marks = dict.fromkeys(map(ord, "<>&{}"))
+    plain = [Utterance(u.start, u.end, u.text.translate(marks)) for u in cues]
+    assert read(tmp_path, as_srt(plain), "a.srt") == flat(plain)
+
+
+@given(utterances)
+@TMP
+def test_json_round_trip(tmp_path, cues):
+    rows = [{"start": u.start, "end": u.end, "text": u.text} for u in cues]
+    assert read(tmp_path, json.dumps(rows), "a.json") == flat(cues)
+    if rows:
+        assert read(tmp_path, "\n".join(map(json.dumps, rows)), "a.jsonl") == flat(cues)
+
+
+BITS = ["WEBVTT", "\n", "\n\n", "-->", "00:01.0", " --> ", "00:02,5", "1", "<c>"]
+BITS += ["[", "{", '"', "x", "NOTE "]
+pieces = st.sampled_from(BITS)
+
+
+@given(
+    st.one_of(st.text(), st.binary(), st.lists(pieces, max_size=30).map("".join)),
+    st.sampled_from(["a.srt", "a.vtt", "a.json", "a.jsonl", "a.txt", "a"]),
+)
+@settings(TMP, max_examples=200)
+def test_any_text_is_read_or_refused(tmp_path, text, name):
+    raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    try:
+        found = read(tmp_path, raw, name)
+    except MediaError as refusal:
+        assert name in str(refusal)
+    else:
+        assert all(0 <= start <= end and said for start, end, said in found)
+
+
+TEN = Utterance(10.0, 20.0, "zero one two three four five six seven eight nine")
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "expected"),
+    [
+        (0, 30, TEN.text),
+        (10, 20, TEN.text),
+        (12, 14, "two three"),
+        (12.6, 14.4, "three"),
+        (0, 10.5, ""),
+        (0, 10.51, "zero"),
+        (19.5, 99, "nine"),
+        (19.51, 99, ""),
+        (20, 30, ""),
+        (0, 10, ""),
+    ],
+)
+def test_of_a_cue_that_lies_partly_inside_only_those_words_count(start_s, end_s, expected):
+    assert transcript.between([TEN], start_s, end_s) == expected
+
+
+def test_a_cue_without_length_counts_where_it_starts():
+    cue = Utterance(5.0, 5.0, "now or never")
+    assert transcript.between([cue], 5.0, 6.0) == "now or never"
+    assert transcript.between([cue], 4.0, 5.0) == ""
+
+
+def test_scripts_without_spaces_are_cut_by_character():
+    cue = Utterance(0.0, 8.0, "这个青柠很好吃呀")
+    assert transcript.between([cue], 2.0, 4.0) == "青柠"
+
+
+def test_what_is_said_in_several_cues_is_joined_by_spaces():
+    cues = [Utterance(0, 2, " a b "), Utterance(1, 3, "c d"), Utterance(9, 10, "e")]
+    assert transcript.between(cues, 0, 2.6) == "a b c d"
+
+
+@given(utterances, st.lists(st.integers(0, 400_000), min_size=1, max_size=6))
+@settings(max_examples=60)
+def test_windows_side_by_side_share_out_every_word_once(cues, cuts):
+    edges = [0.0, *sorted(cuts), 500_000.0]
+    parts = [transcript.between([u], a, b) for u in cues for a, b in pairwise(edges)]
+    together = "".join("".join(parts).split())
+    assert together == "".join("".join(u.text for u in cues).split())
+
+
+def test_vtt_by_hand():
+    cues = [Utterance(0.0004, 3661.5, "R&D <b>\n--> x")]
+    assert transcript.write_vtt(cues) == (
+        "WEBVTT\n\n00:00:00.000 --> 01:01:01.500\nR&amp;D &lt;b&gt; --&gt; x\n"
+    )

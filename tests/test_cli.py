@@ -1,0 +1,179 @@
+"""The commands as a user types them: what they print, write and refuse, and with which status."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from sgmn import cli
+from sgmn.model import checkpoint
+
+
+class Ended(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run `sgmn` with some arguments."""
+
+    def command(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["sgmn", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), said.out, said.err)
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def model(tiny: Callable[[], Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    checkpoint.save(tiny(), folder)
+    return folder
+
+
+@pytest.fixture
+def indexed(run: Run, world: Path, model: Path, tmp_path: Path) -> Path:
+    assert run("index", world, "-o", tmp_path / "index", "-m", model).status == 0
+    return tmp_path / "index"
+
+
+def test_index_adds_replaces_and_removes(
+    run: Run, world: Path, model: Path, tmp_path: Path
+) -> None:
+    shop, index = tmp_path / "shop", tmp_path / "index"
+    shutil.copytree(world, shop)
+    assert "6 added, 0 replaced" in run("index", shop, "-o", index, "-m", model).out
+    assert "0 added, 0 replaced, 6 unchanged" in run("index", shop, "-o", index).out
+    rows = (shop / "products.jsonl").read_text().replace("red milk", "white milk").splitlines()
+    (shop / "products.jsonl").write_text("\n".join([*rows[:5], "{broken", '{"title": "x"}']))
+    (shop / "p1.png").write_bytes(b"no picture")
+    ended = run("index", shop, "-o", index)
+    assert ended.status == 0
+    assert "0 added, 1 replaced, 3 unchanged, 0 removed, 3 refused: 6 products" in ended.out
+    for place in ("p1.png", "products.jsonl:6", "products.jsonl:7"):
+        assert place in ended.err
+    ended = run("index", "-o", index, "--remove", "p5, nobody")
+    assert "1 removed" in ended.out and "unknown: nobody" in ended.out
+
+
+def test_evaluate_and_compare(run: Run, world: Path, indexed: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "data"
+    kept.mkdir()
+    for picture in world.glob("p*.png"):
+        shutil.copy(picture, kept)
+    shutil.copy(world / "clips.jsonl", kept)
+    for name, use in (("a", "picture"), ("b", "picture,words")):
+        ended = run(
+            "evaluate", kept, "-i", indexed, "--use", use, "--json", tmp_path / f"{name}.json"
+        )
+        assert ended.status == 0, ended.err
+    report = json.loads((tmp_path / "a.json").read_text())
+    assert report["overall"]["count"] == 4 and len(report["queries"]) == 4
+    assert report["queries"][3]["rank"] is None  # its product is not in the shop: a miss
+    ended = run("compare", tmp_path / "a.json", tmp_path / "b.json")
+    assert ended.status == 0 and "R@1" in ended.out
+
+
+def test_evaluate_streams(run: Run, stream: Path, indexed: Path) -> None:
+    ended = run("evaluate", stream, "-i", indexed, "--markdown")
+    assert ended.status == 0 and "| s | 0.7 |" in ended.out, ended.out
+
+
+def test_watch_writes_a_timeline_and_chapters(
+    run: Run, stream: Path, indexed: Path, tmp_path: Path
+) -> None:
+    timeline, chapters = tmp_path / "t.json", tmp_path / "c.vtt"
+    ended = run(
+        *("watch", stream / "streams" / "s.mp4", "-i", indexed, "-t", stream / "said.json"),
+        *("-o", timeline, "--vtt", chapters, "--truth", stream / "streams" / "s.json"),
+    )
+    assert ended.status == 0, ended.err
+    assert "of the time" in ended.out and "x" in ended.out
+    spans = json.loads(timeline.read_text())["segments"]
+    assert spans[0]["start"] == 0 and spans[-1]["end"] == pytest.approx(40, abs=0.6)
+    assert chapters.read_text().startswith("WEBVTT")
+
+
+def test_check_lists_what_is_wrong(run: Run, world: Path) -> None:
+    ended = run("check", world)
+    assert ended.status == 2
+    assert "gone" in ended.out and "6 products of 1 shops, 4 clips" in ended.out
+
+
+def test_train_to_watch(run: Run, world: Path, stream: Path, tmp_path: Path, model: Path) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text(
+        f'[model]\nsource = "{model}"\n[data]\nfolders = ["{world}"]\nframes = 2\n'
+        "[train]\nsteps = 2\nbatch = 4\nworkers = 0\n"
+    )
+    ended = run("train", config, "-o", tmp_path / "run")
+    assert ended.status == 0, ended.err
+    assert "27 examples of 6 products (1 of products" in ended.out and "finished" in ended.out
+    trained = tmp_path / "run" / "checkpoint"
+    assert run("index", world, "-o", tmp_path / "index", "-m", trained).status == 0
+    assert run("watch", stream / "streams" / "s.mp4", "-i", tmp_path / "index").status == 0
+    again = run("train", config, "-o", tmp_path / "run")
+    assert again.status == 2 and "--resume" in again.err
+
+
+def refusals(world: Path, model: Path, indexed: Path, tmp: Path) -> dict[str, tuple[Any, ...]]:
+    (tmp / "bad.mp4").write_bytes(b"\0" * 100)
+    (tmp / "bad.srt").write_bytes(b"\xff\xfe\xff")
+    (tmp / "bad.toml").write_text("[train]\nstep = 3\n")
+    video = tmp / "video.mp4"
+    return {
+        "no such video": ("watch", tmp / "none.mp4", "-i", indexed),
+        "a corrupt video": ("watch", tmp / "bad.mp4", "-i", indexed),
+        "a corrupt transcript": ("watch", video, "-i", indexed, "-t", tmp / "bad.srt"),
+        "no index": ("watch", video, "-i", tmp / "none", "-m", model),
+        "another model": ("watch", video, "-i", indexed, "-m", "small"),
+        "no such shop": ("watch", video, "-i", indexed, "--shop", "nobody"),
+        "nothing to use": ("watch", video, "-i", indexed, "--use", "sound"),
+        "no dataset": ("check", tmp / "none"),
+        "no catalogue": ("index", tmp / "none", "-o", tmp / "i", "-m", model),
+        "no model": ("index", world, "-o", tmp / "i", "-m", tmp / "none"),
+        "no report": ("compare", tmp / "none.json", tmp / "none.json"),
+        "a wrong key": ("train", tmp / "bad.toml", "-o", tmp / "run"),
+    }
+
+
+@pytest.mark.parametrize("name", list(refusals(Path(), Path(), Path(), Path("/tmp"))))
+def test_bad_input_is_one_line_and_status_2(
+    name: str, run: Run, world: Path, model: Path, indexed: Path, stream: Path, tmp_path: Path
+) -> None:
+    shutil.copy(stream / "streams" / "s.mp4", tmp_path / "video.mp4")
+    ended = run(*refusals(world, model, indexed, tmp_path)[name])
+    assert ended.status == 2
+    lines = ended.err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("sgmn: "), ended.err
+    assert "; " in lines[0], "says no remedy"
+
+
+def test_debug_shows_the_traceback(run: Run, tmp_path: Path) -> None:
+    from sgmn.errors import SgmnError
+
+    with pytest.raises(SgmnError):
+        sys.argv = ["sgmn", "--debug", "check", str(tmp_path / "none")]
+        cli.main()
+
+
+def test_nothing_said_is_still_watched(
+    run: Run, stream: Path, indexed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.srt").write_text("")
+    video = stream / "streams" / "s.mp4"
+    assert run("watch", video, "-i", indexed, "-t", tmp_path / "empty.srt").status == 0

@@ -1,0 +1,60 @@
+"""Configs: every key known and of its type, or refused by name with what would do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sgmn.errors import SettingsError
+from sgmn.training import config
+
+GOOD = """
+[model]
+source = "small"
+[data]
+folders = ["here", "/there"]
+[train]
+steps = 5
+lr = 1
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "run.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_config_is_read_with_its_defaults(tmp_path: Path) -> None:
+    run = config.read(written(tmp_path, GOOD))
+    assert run.data.folders == (tmp_path / "here", Path("/there"))
+    assert run.train.steps == 5 and run.train.lr == 1.0 and type(run.train.lr) is float
+    assert run.train.batch == config.TrainConfig().batch
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("steps = 5", "step = 5", "did you mean 'steps'"),
+        ("[train]", "[training]", r"unknown table \[training\]"),
+        ("steps = 5", 'steps = "two"', "'steps' is 'two'; give a value of type int"),
+        ("steps = 5", "steps = true", "'steps' is True"),
+        ("steps = 5", "steps = 0", "'steps' is 0; give 1 or more"),
+        ("lr = 1", "warmup = 1.5", "'warmup' is 1.5; give 0..1"),
+        ('folders = ["here", "/there"]', "", "'folders' is missing"),
+        ('folders = ["here", "/there"]', "folders = []", "name at least one dataset"),
+        ('folders = ["here", "/there"]', "folders = [3]", "'folders' is 3"),
+        ("steps = 5", "steps =", "cannot be read"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(old: str, new: str, says: str, tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD.replace(old, new))
+    with pytest.raises(SettingsError, match=says) as refused:
+        config.read(path)
+    assert str(path) in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"none\.toml"):
+        config.read(tmp_path / "none.toml")

@@ -1,0 +1,128 @@
+"""A run learns, stops when told, and goes on as if it had never stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sgmn.data import dataset
+from sgmn.errors import CheckpointError, SettingsError
+from sgmn.model import checkpoint
+from sgmn.training.batches import Batches, Examples
+from sgmn.training.config import DataConfig, TrainConfig
+from sgmn.training.trainer import Progress, Trainer, optimizer, require_fresh
+
+TRAIN = TrainConfig(
+    steps=8, batch=6, lr=3e-3, ema=0.9, workers=0, log_every=1, device="cpu", accumulate=2
+)
+
+
+@pytest.fixture
+def trainer(world: Path, tiny: Callable[[], Any]) -> Callable[..., Trainer]:
+    examples = Examples([dataset.read(world)])
+
+    def make(folder: Path, **changes: Any) -> Trainer:
+        config = replace(TRAIN, **changes)
+        model = tiny()
+        model.network.freeze_text()
+        data = DataConfig((world,), frames=2, clutter=0.5)
+        return Trainer(model, Batches(examples, model.preparation, data, config), config, folder)
+
+    return make
+
+
+def losses(folder: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return checkpoint.load(folder / "checkpoint").network.state_dict()
+
+
+def stop_after(run: Trainer, step: int) -> Callable[[Progress], None]:
+    def report(progress: Progress) -> None:
+        if progress.step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return report
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    trainer: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+    assert trainer(whole).run()
+    first = trainer(parted)
+    assert not first.run(stop_after(first, 3))
+    assert first.step == 3 and len(losses(parted)) == 3
+    second = trainer(parted)
+    assert second.resume() and second.step == 3
+    assert second.run()
+    assert losses(parted) == losses(whole)
+    for name, value in weights(whole).items():
+        assert torch.equal(value, weights(parted)[name]), name
+
+
+def test_lines_after_the_checkpoint_are_cut(
+    trainer: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    """A killed run logged steps that it never saved; they come again, once."""
+    run = trainer(tmp_path)
+    run.run(stop_after(run, 2))
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write(json.dumps({"step": 3, "loss": 99.0}) + "\n" + '{"step": 4, "lo')
+    again = trainer(tmp_path)
+    again.resume()
+    again.run()
+    assert len(losses(tmp_path)) == TRAIN.steps and 99.0 not in losses(tmp_path)
+
+
+def test_it_learns_to_tell_colours_apart(trainer: Callable[..., Trainer], tmp_path: Path) -> None:
+    trainer(tmp_path, steps=40, accumulate=1, drop_transcript=1.0, drop_title=1.0, ema=0.0).run()
+    found = losses(tmp_path)
+    assert sum(found[-5:]) < 0.6 * sum(found[:5])
+
+
+def test_the_checkpoint_holds_the_averaged_weights(
+    trainer: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    run = trainer(tmp_path)
+    run.run()
+    assert run.average is not None
+    saved, name = weights(tmp_path), "towers.picture_projection.weight"
+    assert torch.equal(saved[name], run.average.module.state_dict()[name])
+    assert not torch.equal(saved[name], run.network.state_dict()[name])
+
+
+def test_norms_and_gains_do_not_decay_and_backbones_learn_slowly(
+    tiny: Callable[[], Any],
+) -> None:
+    network = tiny().network
+    groups = optimizer(network, replace(TRAIN, lr=1e-3, backbone_lr=1e-5)).param_groups
+    kind = {id(p): (g["peak_lr"], g["weight_decay"]) for g in groups for p in g["params"]}
+    assert len(kind) == sum(1 for _ in network.parameters())
+    for name, parameter in network.named_parameters():
+        rate = 1e-5 if name.startswith("towers.text.") else 1e-3
+        decay = TRAIN.weight_decay if parameter.dim() > 1 else 0.0
+        assert kind[id(parameter)] == (rate, decay), name
+
+
+def test_a_run_is_not_overwritten_nor_mixed_up(
+    trainer: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    run = trainer(tmp_path)
+    run.run(stop_after(run, 1))
+    with pytest.raises(SettingsError, match="--resume"):
+        require_fresh(tmp_path)
+    other = trainer(tmp_path)
+    other.network.head.register_parameter("more", torch.nn.Parameter(torch.zeros(())))
+    with pytest.raises(CheckpointError, match="another config"):
+        other.resume()
