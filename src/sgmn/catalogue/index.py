@@ -196,7 +196,8 @@ class Index:
         Rows written later are searched exactly until the next `optimize`.
         """
         if not self._table.count_rows(f"{column} IS NOT NULL"):
-            raise IndexingError(f"holds no product with a {column}", self.path)
+            lacking = "a picture" if column == "picture" else "words"
+            raise IndexingError(f"holds no product with {lacking}", self.path)
         config = IvfRq(distance_type="cosine")
         retried(lambda: self._table.create_index(column, config=config, replace=True))
 

@@ -129,7 +129,7 @@ class ComposedTowers(Towers):
     def __init__(self, picture: Any, text: Any, dim: int) -> None:
         super().__init__()
         self.picture, self.text, self.dim = picture, text, dim
-        self.picture_projection = nn.Linear(_width(picture.config), dim, bias=False)
+        self.picture_projection = nn.Linear(_width(picture.config), dim)  # the bias centres
         self.text_projection = nn.Linear(_width(text.config), dim, bias=False)
         nn.init.orthogonal_(self.text_projection.weight)
         if _width(text.config) == dim:

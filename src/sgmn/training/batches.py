@@ -91,7 +91,8 @@ class Batches(TorchDataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         rng = np.random.default_rng((self.train.seed, 1, index))
         items = self._drawn(index)
-        clips = [self._clip(item, rng) for item in items]
+        clutter = self.data.clutter * self._risen(index)
+        clips = [self._clip(item, clutter, rng) for item in items]
         listed = self._listed(items, rng)
         products = [self._product(self.examples.products[key], rng) for key in listed]
         positive = torch.tensor([[key in keys(item) for key in listed] for item in items])
@@ -123,8 +124,16 @@ class Batches(TorchDataset[Batch]):
         silent = bool(shown) and rng.random() < self.train.drop_title
         return ProductContent(shown, "" if silent else product.title)
 
-    def _clip(self, item: Clip | Photo, rng: np.random.Generator) -> ClipContent:
-        found = self._of_photos(item, rng) if isinstance(item, Photo) else self._of_video(item, rng)
+    def _risen(self, index: int) -> float:
+        """How much of the clutter there is by now, 0..1."""
+        ramp = self.data.clutter_ramp * len(self)
+        return 1.0 if index >= ramp else index / ramp
+
+    def _clip(self, item: Clip | Photo, clutter: float, rng: np.random.Generator) -> ClipContent:
+        if isinstance(item, Photo):
+            found = self._of_photos(item, clutter, rng)
+        else:
+            found = self._of_video(item, rng)
         silent = rng.random() < self.train.drop_transcript
         return ClipContent(found.frames, "" if silent else found.words)
 
@@ -137,13 +146,13 @@ class Batches(TorchDataset[Batch]):
         words = speech.worn(found.words, self.train.drop_word, rng)
         return ClipContent(tuple(_span_dropped(frames, self.train.drop_frames, rng)), words)
 
-    def _of_photos(self, photo: Photo, rng: np.random.Generator) -> ClipContent:
+    def _of_photos(self, photo: Photo, clutter: float, rng: np.random.Generator) -> ClipContent:
         key = (photo.shop_id, photo.product_id)
         beside = self._others(key, rng)
         same = self.examples.photos[key]
         more = [same[i] for i in rng.integers(len(same), size=self.data.frames - 1)]
         shown = [self._picture(p.path) for p in (photo, *more)]
-        if beside and rng.random() < self.data.clutter:
+        if beside and rng.random() < clutter:
             shown = self._composed(shown, beside, rng)
         else:
             shown = [cropped(view, 0.5, rng) for view in shown]

@@ -27,6 +27,8 @@ class DataConfig:
     folders: datasets, read as one; their products, clips and photos together.
     frames: frames a clip (T). rate_hz: frames a second looked at in a video.
     clutter: share of photo clips that are composed into a cluttered stream (0..1).
+    clutter_ramp: share of the run over which clutter rises from none (0..1): a tower from
+        scratch first learns what the products look like, then to find them.
     distractors: products at most beside the one meant, in a composed clip.
     other_frames: share of frames at most that show another product instead (0..1).
     negatives: products of the same shop added to each batch.
@@ -36,6 +38,7 @@ class DataConfig:
     frames: int = 4
     rate_hz: float = 1.0
     clutter: float = 0.6
+    clutter_ramp: float = 0.0
     distractors: int = 4
     other_frames: float = 0.75
     negatives: int = 0
@@ -44,6 +47,7 @@ class DataConfig:
         require(bool(self.folders), "folders", self.folders, "name at least one dataset")
         require(self.frames > 0, "frames", self.frames, "give 1 or more")
         require(0 <= self.clutter <= 1, "clutter", self.clutter, "give a share in 0..1")
+        require(0 <= self.clutter_ramp <= 1, "clutter_ramp", self.clutter_ramp, "give 0..1")
         require(
             0 <= self.other_frames < 1, "other_frames", self.other_frames, "give a share below 1"
         )
