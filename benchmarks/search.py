@@ -3,7 +3,8 @@
     python benchmarks/search.py [--quick] [--index FOLDER]
 
 The vectors are drawn: clusters within clusters, as products come in categories and variants.
-A query is a product's vector with noise. The sides take turns query by query.
+A query is a product's vector (length 1) with noise twice as long. The sides take turns, query
+by query.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--index", type=Path, help="keep the index there, or use it again")
     for name, default in (("products", 66_000), ("shops", 110), ("dim", 384), ("queries", 100)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--noise", type=float, default=0.5, help="length of a query's noise")
+    parser.add_argument("--noise", type=float, default=2.0, help="length of a query's noise")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if options.quick:

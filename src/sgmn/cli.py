@@ -137,6 +137,12 @@ def index(
     if catalogue is None:
         return
     read = feed.read(catalogue, shop or "")
+    if replace_all and read.refused:
+        raise SgmnError(
+            f"{len(read.refused)} rows are refused ({read.refused[0]}), and their products would go",
+            catalogue,
+            "mend them, or leave out --replace-all",
+        )
     target = Index.create_or_open(output, jobs.stamp(used))
     with screen.bar() as bar:
         task = bar.add_task("indexing", total=len(read.products))
@@ -145,7 +151,7 @@ def index(
             used.products,
             replace_missing=replace_all,
             batch=batch,
-            max_side=None if used.max_side > 512 else 512,
+            max_side=used.max_side,
             progress=lambda keys: bar.advance(task, len(keys)),
         )
         bar.update(task, completed=len(read.products))

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,6 @@ from sgmn.errors import RecordError
 
 Box = tuple[float, float, float, float]
 Picture = NDArray[np.uint8]  # (H, W, 3), RGB
-
-
-def _nothing() -> Mapping[str, Any]:
-    return MappingProxyType({})
 
 
 def _require(holds: bool, where: str, what: str, remedy: str) -> None:
@@ -61,8 +56,8 @@ class Product:
     images: tuple[Path, ...] = ()
     shop_id: str = ""
     category: str = ""
-    attributes: Mapping[str, Any] = field(default_factory=_nothing, hash=False)
-    extra: Mapping[str, Any] = field(default_factory=_nothing, hash=False)
+    attributes: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         _require(bool(self.product_id), "product", "product_id is empty", "give each a unique id")
@@ -102,8 +97,8 @@ class Clip:
     end: float | None = None
     boxes: tuple[tuple[Box, ...], ...] = ()
     split: str = ""
-    attributes: Mapping[str, Any] = field(default_factory=_nothing, hash=False)
-    extra: Mapping[str, Any] = field(default_factory=_nothing, hash=False)
+    attributes: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         where = f"clip {self.clip_id!r}"

@@ -309,6 +309,12 @@ def test_a_vector_index_needs_vectors(index: Index, embed: FakeEmbed):
     assert len(index.search(vector(b"q").numpy(), column="words")) == 3
 
 
+def test_a_width_that_cannot_be_indexed_is_refused(tmp_path: Path):
+    index = Index.create_or_open(tmp_path / "index", ModelStamp("f", 12))
+    with pytest.raises(IndexingError, match=r"width 12.*search without it"):
+        index.build_vector_index()
+
+
 def test_a_damaged_index_says_so(index: Index, embed: FakeEmbed):
     index.update(titled(5), embed)
     for path in (index.path / "products.lance" / "data").iterdir():

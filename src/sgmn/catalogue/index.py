@@ -30,7 +30,7 @@ __all__ = ["Hit", "Index", "ModelStamp", "Removed", "Report"]
 
 Column = Literal["picture", "words"]
 SAFE_AGE = timedelta(hours=1)  # no reader takes longer, so older versions are nobody's
-NPROBES, REFINE = 40, 20  # measured by benchmarks/search.py: recall@10 >= 0.99 at 66,000
+NPROBES, REFINE = 40, 80  # benchmarks/search.py: recall@10 0.99 needs REFINE 40 at 66,000
 _TABLE = "products"
 _CHUNK = 500  # ids in one filter
 
@@ -110,7 +110,7 @@ class Index:
         removes what the shops of `products` no longer list (a refused product keeps its row).
         """
         run = Update(self, embed, batch, max_side)
-        return run.run(products, progress or _unheard, replace_missing)
+        return run.run(products, progress, replace_missing)
 
     def remove(self, product_ids: Iterable[str], shop_id: str | None = None) -> Removed:
         """Remove products of one shop, or of every shop; unknown ids are reported."""
@@ -193,8 +193,12 @@ class Index:
     def build_vector_index(self, column: Column = "picture") -> None:
         """Build the approximate index for search across shops; worth it from some 50,000 rows.
 
-        Rows written later are searched exactly until the next `optimize`.
+        Rows written later are searched exactly until the next `optimize`. Raises IndexingError
+        where there is nothing to index, and for a width that is no multiple of 8.
         """
+        if self.model.dim % 8:
+            what = f"has vectors of width {self.model.dim}, and the vector index needs 8, 16, 24, …"
+            raise IndexingError(what, self.path, "search without it: exact, and slower")
         if not self._table.count_rows(f"{column} IS NOT NULL"):
             lacking = "a picture" if column == "picture" else "words"
             raise IndexingError(f"holds no product with {lacking}", self.path)
@@ -245,7 +249,3 @@ class Index:
             raise IndexingError(
                 f"cannot be read ({lance.said(error)})", self.path, "index again into a new folder"
             ) from error
-
-
-def _unheard(_: Sequence[Key]) -> None:
-    """Progress that nobody listens to."""

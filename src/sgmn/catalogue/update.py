@@ -51,13 +51,16 @@ class Update:
     def __post_init__(self) -> None:
         self.known = self.index.hashes()
 
-    def run(self, products: Iterable[Product], progress: Progress, replace_missing: bool) -> Report:
+    def run(
+        self, products: Iterable[Product], progress: Progress | None, replace_missing: bool
+    ) -> Report:
         """Encode and write batch by batch; `progress` hears the keys of each committed batch."""
         written: list[Key] = []
         encoded = map(self._encoded, contents.ahead(self._batches(products)))
         for number, keys in enumerate(contents.behind(self._write, encoded), start=1):
             written.extend(keys)
-            progress(keys)
+            if progress is not None:
+                progress(keys)
             if number % OPTIMIZE_EVERY == 0:
                 self.index.optimize()
         removed = self._remove_missing() if replace_missing else 0
