@@ -139,7 +139,7 @@ def index(
     read = feed.read(catalogue, shop or "")
     if replace_all and read.refused:
         raise SgmnError(
-            f"{len(read.refused)} rows are refused ({read.refused[0]}), and their products would go",
+            f"{len(read.refused)} rows are refused, whose products would go: {read.refused[0]}",
             catalogue,
             "mend them, or leave out --replace-all",
         )
