@@ -17,7 +17,11 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/ready
-	$(BIN)/python examples/demo.py $(GROCERY)
+	@test -d $(GROCERY) || { echo "no photographs at $(GROCERY): make demo GROCERY=folder"; exit 2; }
+	$(BIN)/sgmn index $(GROCERY)/catalogue -o build/demo/index --model builtin
+	$(BIN)/sgmn watch $(GROCERY)/val/streams/stream1.mp4 --index build/demo/index \
+	  --transcript $(GROCERY)/val/streams/stream1.json --truth $(GROCERY)/val/streams/stream1.json \
+	  --output build/demo/timeline.json --vtt build/demo/chapters.vtt
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

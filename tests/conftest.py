@@ -14,8 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from tests.world import make_stream, make_world
+
+# A slow machine is no failure, and a run is the same run everywhere.
+settings.register_profile(
+    "sgmn", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("sgmn")
 
 WORDS = ("hello", "this", "is", "the", "red", "green", "blue", "milk", "apple", "juice", "today")
 MORE_WORDS = ("we", "have", "for", "you")

@@ -1,0 +1,134 @@
+"""Choose the timeline's defaults on streams composed from training photographs.
+
+    python scripts/fit_timeline.py MODEL CATALOGUE PHOTOS [--streams 6] [--seed 0]
+
+Each stream sells eight products for 10 to 40 s each, with pauses in which nothing is on sale, in
+the manner of the training clips: a held photo over clutter, another product held part of the time,
+words made from titles. Prints the time-weighted accuracy of every pair of settings. The model has
+seen these photos, so what is fitted is the manner of streams, not the model's confidence on new ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from itertools import product as pairs
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from sgmn import jobs
+from sgmn.catalogue.shelf import Shelf
+from sgmn.data import dataset
+from sgmn.evaluation.streams import agreement
+from sgmn.live.evidence import TimelineSettings
+from sgmn.live.recognizer import Recognition, Recognizer
+from sgmn.live.timeline import segments
+from sgmn.media import content, picture
+from sgmn.records import Picture, Product, Segment, Utterance
+from sgmn.training import speech
+from sgmn.training.batches import Examples
+from sgmn.training.scene import Scene, lit, some_light
+
+COSTS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)
+THRESHOLDS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)
+PAUSE = 0.2  # how often nothing is on sale between two products
+
+
+class Director:
+    """Composes streams from the photos of a dataset."""
+
+    def __init__(self, examples: Examples, rng: np.random.Generator) -> None:
+        self.examples, self.rng = examples, rng
+        self.keys = sorted(examples.photos)
+
+    def plan(self) -> list[Segment]:
+        """Eight products one after another, with pauses."""
+        plan, now = [], 0.0
+        for place in self.rng.choice(len(self.keys), 8, replace=False):
+            if self.rng.random() < PAUSE:
+                plan.append(Segment(now, now + 12, None))
+                now += 12
+            length = float(self.rng.integers(10, 41))
+            plan.append(Segment(now, now + length, self.keys[place][1]))
+            now += length
+        return plan
+
+    def frames(self, plan: list[Segment]) -> Iterator[Picture]:
+        """One frame a second."""
+        for segment in plan:
+            others = [self.keys[i] for i in self.rng.choice(len(self.keys), 4, replace=False)]
+            beside = [self.photo(key) for key in others]
+            scene = Scene.of(beside[0], beside[1:], self.rng)
+            light, away = some_light(0.2, self.rng), self.rng.uniform(0, 0.5)
+            scale = self.rng.uniform(0.35, 0.95)
+            for _ in range(int(segment.end - segment.start)):
+                yield lit(self.frame(scene, segment, others[-1], away, scale), light)
+
+    def frame(
+        self, scene: Scene, segment: Segment, other: tuple[str, str], away: float, scale: float
+    ) -> Picture:
+        if segment.product_id is None:
+            return scene.ground
+        shown = other if self.rng.random() < away else ("", segment.product_id)
+        return scene.holding(self.photo(shown), scale, self.rng)
+
+    def photo(self, key: tuple[str, str]) -> Picture:
+        photos = self.examples.photos[key]
+        return picture.read(photos[int(self.rng.integers(len(photos)))].path, 160)
+
+    def words(self, plan: list[Segment]) -> list[Utterance]:
+        """Something said every five seconds."""
+        said = []
+        for segment in plan:
+            for start in np.arange(segment.start, segment.end, 5.0):
+                said.append(Utterance(start, min(start + 5, segment.end), self.line(segment)))
+        return said
+
+    def line(self, segment: Segment) -> str:
+        if segment.product_id is None:
+            return speech.FILLINGS[int(self.rng.integers(len(speech.FILLINGS)))]
+        sold = self.examples.products["", segment.product_id]
+        others = [self.examples.products[self.keys[int(self.rng.integers(len(self.keys)))]]]
+        return speech.worn(speech.transcript(sold, others, self.rng), 0.15, self.rng)
+
+
+def recognised(director: Director, recognizer: Recognizer) -> tuple[list[Segment], Recognition]:
+    """Compose a stream, write its frames, watch it."""
+    plan = director.plan()
+    with tempfile.TemporaryDirectory() as folder:
+        for number, frame in enumerate(director.frames(plan)):
+            Image.fromarray(frame).save(Path(folder) / f"{number:05}.png")
+        return plan, recognizer.watch(folder, director.words(plan))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("catalogue", type=Path)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--streams", type=int, default=6)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    examples = Examples([dataset.read(given.catalogue), dataset.read(given.photos)])
+    products: list[Product] = list(examples.products.values())
+    used = jobs.embedder(given.model)
+    vectors = used.products([content.product_content(p, max_side=used.max_side) for p in products])
+    recognizer = Recognizer(used, Shelf(products, vectors))
+    director = Director(examples, np.random.default_rng(given.seed))
+    watched = [recognised(director, recognizer) for _ in range(given.streams)]
+    print("switch_cost  nothing_threshold  time right")
+    for cost, threshold in pairs(COSTS, THRESHOLDS):
+        settings = TimelineSettings(switch_cost=cost, nothing_threshold=threshold)
+        found = [
+            agreement(plan, segments(r.times, r.scores, r.product_ids, settings, (0, r.duration_s)))
+            for plan, r in watched
+        ]
+        share = sum(a.agreed_s for a in found) / sum(a.total_s for a in found)
+        print(f"{cost:11.1f}  {threshold:17.2f}  {share:10.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
