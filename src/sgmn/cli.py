@@ -258,10 +258,11 @@ def watch(
     opened = jobs.opened(index, used)
     modalities = jobs.modalities(use)
     shelf = jobs.Shelves(opened, modalities)[jobs.only_shop(opened, shop)]
-    said = transcripts.read(transcript) if transcript else ()
+    duration_s = video.duration(source)
+    said = transcripts.read(transcript, duration_s or transcripts.WHOLE_S) if transcript else ()
     true = jobs.read_truth(truth) if truth else ()
     titles = {product.product_id: product.title for product in shelf.products}
-    with screen.watching(titles, video.duration(source)) as live:
+    with screen.watching(titles, duration_s) as live:
         found = Recognizer(used, shelf, use=modalities).watch(source, said, live)
         seconds = live.elapsed_s
     for line in found.damage:

@@ -27,9 +27,9 @@ TOGETHER = 8  # clips that are encoded at once
 FRAMES = 10  # a clip, as LPR4M's protocol has it
 
 
-def embedder(model: str, device: str = "cpu") -> Embedder:
-    """A model by folder, hub name or "small", ready to encode."""
-    return Embedder(checkpoint.load(model), device)
+def embedder(model: str) -> Embedder:
+    """A model by folder or name, ready to encode, on the GPU if there is one."""
+    return Embedder(checkpoint.load(model))
 
 
 def model_of(index: Path, model: str | None) -> str:

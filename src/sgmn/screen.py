@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from sgmn.training import trainer
 
 T = TypeVar("T")
-out, err = Console(), Console(stderr=True)
+# Tables keep their shape in a file or pipe; a terminal knows its own width.
+out = Console(width=None if sys.stdout.isatty() else 140)
+err = Console(stderr=True)
 ROWS = 12  # of the live table
 
 

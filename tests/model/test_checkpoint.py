@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from sgmn.errors import CheckpointError
 from sgmn.model import backbones, checkpoint
@@ -115,6 +117,33 @@ def test_what_cannot_be_loaded_says_why(
     with pytest.raises(CheckpointError, match=says) as refused:
         checkpoint.load(folder)
     assert str(folder) in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_backbone_with_pickles_only_is_refused(
+    backbone: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "clip"
+    shutil.copytree(backbone("clip"), folder)
+    weights = load_file(folder / "model.safetensors")
+    torch.save(weights, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"model\.safetensors"):
+        checkpoint.load(folder)
+
+
+def test_half_precision_halves_the_file_and_keeps_the_ranking(
+    tiny: Callable[[], Any], tmp_path: Path, rng: np.random.Generator
+) -> None:
+    model = tiny()
+    checkpoint.save(model, tmp_path / "whole")
+    checkpoint.save(model, tmp_path / "half", half=True)
+    sizes = [(tmp_path / n / "model.safetensors").stat().st_size for n in ("half", "whole")]
+    assert sizes[0] < 0.6 * sizes[1]
+    pictures = [noise(rng) for _ in range(4)]
+    one, other = (
+        Embedder(m).pictures(pictures) for m in (model, checkpoint.load(tmp_path / "half"))
+    )
+    torch.testing.assert_close(one, other, atol=5e-3, rtol=0)
 
 
 @pytest.mark.parametrize("source", ["no/such-model-anywhere", "bert"])

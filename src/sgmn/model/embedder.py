@@ -12,17 +12,20 @@ from torch import Tensor
 
 from sgmn.batching import batched
 from sgmn.model.bundle import Model
-from sgmn.model.network import pool
+from sgmn.model.network import chosen_device, pool
 from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights
 from sgmn.records import ClipContent, Picture, ProductContent
 
 
 class Embedder:
-    """A model at inference; `batch` is how many pictures or texts it takes at once."""
+    """A model at inference; `batch` is how many pictures or texts it takes at once.
 
-    def __init__(self, model: Model, device: str = "cpu", batch: int = 64) -> None:
+    `device` "auto" is the first GPU, or else the CPU; what comes out is on the CPU.
+    """
+
+    def __init__(self, model: Model, device: str = "auto", batch: int = 64) -> None:
         self.model, self.batch = model, batch
-        self.network = model.network.to(device).eval()
+        self.network = model.network.to(chosen_device(device)).eval()
         self.prepare = model.preparation
 
     @property

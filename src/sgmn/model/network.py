@@ -125,6 +125,13 @@ class SGMN(nn.Module):
         return self
 
 
+def chosen_device(name: str) -> torch.device:
+    """The device of a name; "auto" is the first GPU, or else the CPU."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
 def pool(frames: Tensor, weights: Tensor, words: Tensor, has_words: Tensor) -> ClipVectors:
     """Frame vectors (B, T, D) and their weights (B, T) to clips: v = norm(Σ ω[t]·norm(z[t]))."""
     return ClipVectors(

@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 from sgmn.errors import SettingsError
 from sgmn.model import checkpoint
 from sgmn.model.bundle import Model
-from sgmn.model.network import SGMN
+from sgmn.model.network import SGMN, chosen_device
 from sgmn.model.scoring import score
 from sgmn.training.batches import Batch, Batches
 from sgmn.training.config import TrainConfig
@@ -170,13 +170,6 @@ def require_fresh(folder: Path) -> None:
 def _right(scores: Tensor, positive: Tensor) -> float:
     best = scores.argmax(1, keepdim=True)
     return float(positive.gather(1, best).float().mean())
-
-
-def chosen_device(name: str) -> torch.device:
-    """The device of a name; "auto" is the first GPU, or else the CPU."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
 
 
 def optimizer(network: SGMN, config: TrainConfig) -> torch.optim.AdamW:
