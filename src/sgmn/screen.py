@@ -105,7 +105,11 @@ class WatchScreen:
         self.moments.append(belief)
 
     def __rich__(self) -> Group:
-        table = Table("time", "product", "confidence", "runner-up", expand=True)
+        table = Table(expand=True)  # of fixed widths, so that nothing jumps while it runs
+        table.add_column("time", width=7)
+        table.add_column("product", ratio=1, no_wrap=True)
+        table.add_column("confidence", width=10)
+        table.add_column("runner-up", ratio=1, no_wrap=True)
         for belief in self.moments:
             table.add_row(
                 clock(belief.time_s),
