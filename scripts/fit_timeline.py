@@ -5,7 +5,7 @@
 Each stream sells eight products for 10 to 40 s each, with pauses in which nothing is on sale, in
 the manner of the training clips: a held photo over clutter, another product held part of the time,
 words made from titles. Prints the time-weighted accuracy of every pair of settings. The model has
-seen these photos, so what is fitted is the manner of streams, not the model's confidence on new ones.
+seen these photos: what is fitted is the manner of streams, not the confidence on new ones.
 """
 
 from __future__ import annotations

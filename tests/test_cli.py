@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -134,6 +135,11 @@ def refusals(world: Path, model: Path, indexed: Path, tmp: Path) -> dict[str, tu
     (tmp / "bad.mp4").write_bytes(b"\0" * 100)
     (tmp / "bad.srt").write_bytes(b"\xff\xfe\xff")
     (tmp / "bad.toml").write_text("[train]\nstep = 3\n")
+    good = f'[model]\nsource = "{model}"\n[data]\nfolders = ["{world}"]\n[train]\nsteps = 1\n'
+    (tmp / "good.toml").write_text(good + "workers = 0\n")
+    (tmp / "device.toml").write_text(good + 'device = "foo"\n')
+    (tmp / "empty").mkdir(exist_ok=True)
+    (tmp / "empty" / "products.jsonl").write_text("")
     video = tmp / "video.mp4"
     return {
         "no such video": ("watch", tmp / "none.mp4", "-i", indexed),
@@ -148,10 +154,17 @@ def refusals(world: Path, model: Path, indexed: Path, tmp: Path) -> dict[str, tu
         "no model": ("index", world, "-o", tmp / "i", "-m", tmp / "none"),
         "no report": ("compare", tmp / "none.json", tmp / "none.json"),
         "a wrong key": ("train", tmp / "bad.toml", "-o", tmp / "run"),
+        "a folder as output": ("watch", video, "-i", indexed, "-o", tmp),
+        "a file in the way": ("watch", video, "-i", indexed, "-o", tmp / "bad.mp4" / "t.json"),
+        "a run in a file": ("train", tmp / "good.toml", "-o", tmp / "bad.mp4" / "run"),
+        "no such device": ("train", tmp / "device.toml", "-o", tmp / "run"),
+        "nothing to evaluate": ("evaluate", tmp / "empty", "-i", indexed),
+        "nothing to take": ("index", tmp / "empty", "-o", tmp / "i", "-m", model),
+        "a very long path": ("check", "x" * 300),
     }
 
 
-@pytest.mark.parametrize("name", list(refusals(Path(), Path(), Path(), Path("/tmp"))))
+@pytest.mark.parametrize("name", list(refusals(Path(), Path(), Path(), Path(tempfile.mkdtemp()))))
 def test_bad_input_is_one_line_and_status_2(
     name: str, run: Run, world: Path, model: Path, indexed: Path, stream: Path, tmp_path: Path
 ) -> None:
@@ -163,12 +176,63 @@ def test_bad_input_is_one_line_and_status_2(
     assert "; " in lines[0], "says no remedy"
 
 
-def test_debug_shows_the_traceback(run: Run, tmp_path: Path) -> None:
+def test_a_clip_that_cannot_be_read_is_a_miss(
+    run: Run, world: Path, indexed: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(world, data)
+    (data / "bad.mp4").write_bytes(b"no video")
+    more = [
+        {"clip_id": "bad", "video": "bad.mp4", "product_ids": ["p0"], "split": "x"},
+        {"clip_id": "unlabelled", "frames": ["p1.png"], "split": "x"},
+    ]
+    with (data / "clips.jsonl").open("a") as file:
+        file.writelines(json.dumps(clip) + "\n" for clip in more)
+    report = tmp_path / "out" / "r.json"
+    ended = run("evaluate", data, "-i", indexed, "--json", report)
+    assert ended.status == 0 and "damaged: " in ended.err and "bad.mp4" in ended.err
+    assert "1 clips or streams have no truth" in ended.err
+    found = {q["clip_id"]: q["rank"] for q in json.loads(report.read_text())["queries"]}
+    assert len(found) == 5 and found["bad"] is None and found["c0"] is not None
+    ended = run("evaluate", data, "-i", indexed, "--json", report, "--split", "x")
+    assert len(json.loads(report.read_text())["queries"]) == 1
+
+
+def test_bad_lines_are_skipped_only_when_asked(
+    run: Run, world: Path, indexed: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(world, data)
+    with (data / "clips.jsonl").open("a") as file:
+        file.write('{"clip_id": 3}\n')
+    assert run("evaluate", data, "-i", indexed).status == 2
+    ended = run("evaluate", data, "-i", indexed, "--skip-bad")
+    assert ended.status == 0 and "skipped: " in ended.err and "clips.jsonl:5" in ended.err
+
+
+def test_titles_are_shown_as_they_are(
+    run: Run, world: Path, stream: Path, model: Path, tmp_path: Path
+) -> None:
+    shop, index = tmp_path / "shop", tmp_path / "index"
+    shutil.copytree(world, shop)
+    text = (shop / "products.jsonl").read_text()
+    for colour in ("red", "green", "blue"):
+        text = text.replace(f"{colour} ", f"[{colour}] [/b] ")
+    (shop / "products.jsonl").write_text(text)
+    assert run("index", shop, "-o", index, "-m", model).status == 0
+    ended = run("watch", stream / "streams" / "s.mp4", "-i", index, "-t", stream / "said.json")
+    assert ended.status == 0, ended.err
+
+
+def test_debug_shows_the_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sgmn.errors import SgmnError
 
-    with pytest.raises(SgmnError):
-        sys.argv = ["sgmn", "--debug", "check", str(tmp_path / "none")]
-        cli.main()
+    for place in (1, 2, 3):
+        arguments = ["sgmn", "check", str(tmp_path / "none")]
+        arguments.insert(place, "--debug")
+        monkeypatch.setattr(sys, "argv", arguments)
+        with pytest.raises(SgmnError):
+            cli.main()
 
 
 def test_nothing_said_is_still_watched(

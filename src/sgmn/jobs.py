@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from sgmn.batching import batched
 from sgmn.catalogue.index import Index
 from sgmn.catalogue.shelf import Shelf
 from sgmn.catalogue.stamp import ModelStamp
-from sgmn.data.dataset import Stream, read_stream
-from sgmn.errors import IndexingError, SgmnError
+from sgmn.data.dataset import Dataset, Stream, read_stream
+from sgmn.errors import IndexingError, MediaError, SgmnError
 from sgmn.evaluation.ranking import Ranked, rank
 from sgmn.evaluation.report import Report
-from sgmn.evaluation.stream_report import StreamReport, StreamResult
+from sgmn.evaluation.stream_report import StreamResult
 from sgmn.evaluation.streams import time_weighted_accuracy
 from sgmn.live.recognizer import Recognizer
 from sgmn.media.content import clip_content
 from sgmn.model import checkpoint
 from sgmn.model.embedder import Embedder
 from sgmn.model.scoring import MODALITIES, Modality
-from sgmn.records import Clip, Segment
+from sgmn.records import Clip, ClipContent, Segment
 
-DEFAULT_MODEL = "small"
+DEFAULT_MODEL = "builtin"
 TOGETHER = 8  # clips that are encoded at once
 FRAMES = 10  # a clip, as LPR4M's protocol has it
 
@@ -36,7 +39,7 @@ def model_of(index: Path, model: str | None) -> str:
     """The model that is meant: the given one, or the one that made the index, or the default."""
     if model is not None:
         return model
-    return Index.open(index).model.name if index.exists() else DEFAULT_MODEL
+    return Index.open(index).model.name if Index.is_at(index) else DEFAULT_MODEL
 
 
 def stamp(used: Embedder) -> ModelStamp:
@@ -51,17 +54,28 @@ def ranked(
     use: Sequence[Modality] = MODALITIES,
     damage: list[str] | None = None,
 ) -> Iterator[Ranked]:
-    """Rank each clip's shop for it, in order. `use` names the modalities that count."""
+    """Rank each clip's shop for it, in order. `use` names the modalities that count.
+
+    A clip that cannot be read has no prediction: a miss, named in `damage`.
+    """
     shelves = Shelves(index, use)
+    lines: list[str] = [] if damage is None else damage
     for some in batched(clips, TOGETHER):
-        contents = [
-            clip_content(c, wanted=FRAMES, max_side=used.max_side, damage=damage) for c in some
-        ]
-        vectors = used.clips(contents).only(use)
+        contents = [_content(clip, used.max_side, lines) for clip in some]
+        vectors = used.clips([content or ClipContent(()) for content in contents]).only(use)
         for row, clip in enumerate(some):
             shelf = shelves[clip.shop_id]
-            scores = shelf.scores(vectors[row : row + 1], used.weights)[0]
-            yield rank(clip, shelf.product_ids, scores.numpy())
+            scores = shelf.scores(vectors[row : row + 1], used.weights)[0].numpy()
+            returned = scores if contents[row] else np.full_like(scores, -np.inf)
+            yield rank(clip, shelf.product_ids, returned)
+
+
+def _content(clip: Clip, max_side: int, damage: list[str]) -> ClipContent | None:
+    try:
+        return clip_content(clip, wanted=FRAMES, max_side=max_side, damage=damage)
+    except MediaError as error:
+        damage.append(str(error))
+        return None
 
 
 class Shelves:
@@ -81,11 +95,21 @@ class Shelves:
 def watched(
     streams: Iterable[Stream],
     recognizer: Callable[[str], Recognizer],
+    damage: list[str],
 ) -> Iterator[StreamResult]:
-    """Watch each stream with the recognizer of its shop, for comparison with its truth."""
+    """Watch each stream with the recognizer of its shop, for comparison with its truth.
+
+    A stream that cannot be read is one in which nothing was found, named in `damage`.
+    """
     for stream in streams:
-        found = recognizer(stream.shop_id).watch(stream.video, stream.transcript)
-        yield StreamResult(stream.stream_id, stream.timeline, found.segments)
+        try:
+            found = recognizer(stream.shop_id).watch(stream.video, stream.transcript)
+        except MediaError as error:
+            damage.append(str(error))
+            yield StreamResult(stream.stream_id, stream.timeline, ())
+        else:
+            damage.extend(found.damage)
+            yield StreamResult(stream.stream_id, stream.timeline, found.segments)
 
 
 def only_shop(index: Index, shop_id: str | None) -> str:
@@ -122,12 +146,38 @@ def agreement_line(truth: Sequence[Segment], found: Sequence[Segment]) -> str:
     return f"right for {time_weighted_accuracy(truth, found):.1%} of the time"
 
 
-def write_reports(path: Path, parts: Sequence[Report | StreamReport]) -> None:
-    """Write the clips' report to `path`, that of the streams to `path` with -streams."""
-    for part in parts:
-        streams = isinstance(part, StreamReport)
-        chosen = path.with_stem(path.stem + "-streams") if streams and len(parts) > 1 else path
-        write_text(chosen, part.to_json() + "\n")
+def require_writable(*paths: Path | None) -> None:
+    """Refuse, before the work is done, an output that could not be written after it."""
+    for path in paths:
+        if path is None:
+            continue
+        if path.is_dir():
+            raise SgmnError("is a folder", path, "give a file to write")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SgmnError(
+                f"cannot be written ({error.strerror})", path, "give another place"
+            ) from error
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise SgmnError("cannot be written", path, "give a file in a folder of yours")
+
+
+def streams_beside(path: Path | None, data: Dataset) -> Path | None:
+    """Where the streams' report goes: beside that of the clips, where there are both."""
+    return path.with_stem(f"{path.stem}-streams") if path and data.clips else path
+
+
+def labelled(data: Dataset, split: str) -> tuple[list[Clip], list[Stream], int]:
+    """The clips of a split ("" for all) and the streams that have a truth; how many have none."""
+    wanted = [clip for clip in data.clips if not split or clip.split == split]
+    clips = [clip for clip in wanted if clip.product_ids]
+    streams = [stream for stream in data.streams if stream.timeline]
+    if not clips and not streams:
+        raise SgmnError(
+            "has nothing to evaluate", data.root, "give clips with product_ids, or streams"
+        )
+    return clips, streams, len(wanted) + len(data.streams) - len(clips) - len(streams)
 
 
 def read_report(path: Path) -> Report:

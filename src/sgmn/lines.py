@@ -39,6 +39,16 @@ def numbered(path: Path) -> Iterator[tuple[str, bytes]]:
         ) from error
 
 
+def exists(path: Path) -> bool:
+    """Whether there is a file or folder; RecordError for a path that cannot be looked up."""
+    try:
+        return path.exists()
+    except OSError as error:  # a name too long, a folder that may not be entered
+        raise RecordError(
+            f"cannot be looked up ({error.strerror or error})", where=path, remedy="check the path"
+        ) from error
+
+
 def parse(text: bytes, where: str) -> Fields:
     """One JSON object in UTF-8 as Fields; RecordError for anything else.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -134,7 +135,7 @@ class WatchScreen:
         """A product as a person knows it."""
         if product_id is None:
             return "[dim]nothing on sale[/dim]"
-        return f"{self.titles.get(product_id) or product_id}"
+        return escape(self.titles.get(product_id) or product_id)
 
 
 @contextmanager

@@ -88,8 +88,44 @@ def test_bad_rows_are_refused_with_their_line_and_the_rest_goes_on(tmp_path: Pat
 
 def test_an_open_quote_is_named_and_not_swallowed(tmp_path: Path):
     read = table(tmp_path, 'id,title\na,Alpha\nb,"Beta\nc,Gamma\n')
-    assert [product.product_id for product in read.products] == ["a"]
-    assert str(read.refused[0]).startswith(f"{tmp_path}/feed.csv:3: is no table row")
+    assert [product.product_id for product in read.products] == ["a", "c"]
+    (refused,) = read.refused
+    assert str(refused).startswith(f"{tmp_path}/feed.csv:3: is no table row")
+    assert "check its quotes" in refused.what
+
+
+def test_an_open_quote_before_quoted_rows_costs_its_own_row_alone(tmp_path: Path):
+    quoted = [f'"p{n}","Title, {n}"' for n in range(5000)]
+    quoted[7], quoted[4990] = '"p7","open', '"p4990","open'
+    plain = [f"q{n},{'Title ' * 20}" for n in range(3000)]
+    plain[5] = 'q5,"open'
+    read = table(tmp_path, "\n".join(["id,title", *quoted, *plain]))
+    assert len(read.products) == 8000 - 3
+    places = [refused.where.removeprefix(f"{tmp_path}/feed.csv:") for refused in read.refused]
+    assert places == ["9", "4992", "5007"]
+
+
+def test_a_row_may_go_over_lines_after_an_open_quote(tmp_path: Path):
+    read = table(tmp_path, 'id,title\na,"open\nb,"two\nlines"\nc,Gamma\n')
+    assert [p.title for p in read.products] == ["two\nlines", "Gamma"]
+    assert [refused.where for refused in read.refused] == [f"{tmp_path}/feed.csv:2"]
+
+
+def test_a_cell_that_is_too_long_is_called_so(tmp_path: Path):
+    long = "x" * 140_000
+    read = table(tmp_path, f"id,title\na,{long}\nb,Beta\n")
+    assert [product.product_id for product in read.products] == ["b"]
+    (refused,) = read.refused
+    assert refused.what == "has a cell of more than 131072 characters; shorten it"
+    lines = "\n".join(f"p{n},{'x' * 1000}" for n in range(200))
+    read = table(tmp_path, f'id,title\na,"open\n{lines}\n')
+    assert len(read.products) == 200
+    assert "over several lines; close its quote" in read.refused[0].what
+
+
+def test_a_table_of_open_quotes_takes_no_square_of_time(tmp_path: Path):
+    read = table(tmp_path, "id,title\n" + 'x","z\n' * 20_000)
+    assert not read.products and len(read.refused) == 20_000
 
 
 @pytest.mark.parametrize(
@@ -169,6 +205,7 @@ def test_what_is_no_catalogue_is_refused(tmp_path: Path):
     (tmp_path / "feed.xlsx").write_bytes(b"PK")
     for source, says in (
         (tmp_path / "nowhere", "does not exist"),
+        (tmp_path / ("x" * 300 + ".csv"), "cannot be looked up (File name too long)"),
         (tmp_path / "empty", "neither products.jsonl nor pictures"),
         (tmp_path / "feed.xlsx", "is no catalogue that we know; give a .jsonl, .csv or .tsv"),
     ):

@@ -210,8 +210,18 @@ def test_what_is_no_index_is_refused(tmp_path: Path):
         Index.open(tmp_path / "half", STAMP)
     assert Index.create_or_open(tmp_path / "half", STAMP).count() == 0  # a killed creation
     (tmp_path / "file").write_text("")
-    with pytest.raises(IndexingError, match="is a file"):
-        Index.create_or_open(tmp_path / "file", STAMP)
+    for opening in (Index.create_or_open, Index.open):
+        with pytest.raises(IndexingError, match="is a file; give the folder of an index"):
+            opening(tmp_path / "file", STAMP)
+        with pytest.raises(IndexingError):
+            opening(tmp_path / ("x" * 300), STAMP)
+
+
+def test_whether_an_index_is_somewhere(tmp_path: Path, index: Index):
+    assert Index.is_at(index.path)
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "nowhere", tmp_path / "file", tmp_path / ("x" * 300)):
+        assert not Index.is_at(path)
 
 
 @pytest.mark.parametrize(
@@ -261,13 +271,44 @@ def test_a_conflict_with_another_writer_is_tried_again(monkeypatch):
             raise outcome
         return outcome
 
-    assert lance.retried(action) == 5
-    outcomes[:] = [RuntimeError("no space left")]
-    with pytest.raises(RuntimeError, match="no space"):
-        lance.retried(action)
+    where, fault = Path("shop"), "cannot be written"
+    assert lance.retried(action, where, fault) == 5
+    outcomes[:] = [RuntimeError("no space left, /rust/io.rs:7")]
+    with pytest.raises(IndexingError, match=r"^shop: cannot be written \(no space left\); check"):
+        lance.retried(action, where, fault)
     outcomes[:] = [RuntimeError("Retryable commit conflict")] * 3
-    with pytest.raises(IndexingError, match="written by others"):
-        lance.retried(action)
+    with pytest.raises(IndexingError, match=r"^shop: .*written by others"):
+        lance.retried(action, where, fault)
+
+
+class FullDisk:
+    """A table of LanceDB on a disk without room."""
+
+    def __getattr__(self, name: str):
+        def fails(*_, **__):
+            raise OSError(28, "No space left on device")
+
+        return fails
+
+
+@pytest.mark.parametrize(
+    ("act", "says"),
+    [
+        (lambda index: index.delete_rows("id", ["a"]), "cannot have rows deleted"),
+        (lambda index: index.optimize(), "cannot be optimized"),
+    ],
+)
+def test_a_full_disk_is_said_in_one_line(index: Index, act, says: str):
+    broken = Index(index.path, FullDisk(), index.model)
+    with pytest.raises(IndexingError, match=rf"index: {says} .*No space left.*room on its disk"):
+        act(broken)
+
+
+def test_a_folder_that_cannot_be_written_is_said_in_one_line(index: Index, embed: FakeEmbed):
+    data = index.path / "products.lance" / "data"
+    data.write_text("a file where LanceDB wants its folder")
+    with pytest.raises(IndexingError, match=r"index: cannot be written \(.*; check its rights"):
+        index.update(titled(1), embed)
 
 
 def test_a_failing_encoder_leaves_what_was_written(index: Index, embed: FakeEmbed):

@@ -11,6 +11,7 @@ from sgmn.data import dataset
 from sgmn.data.dataset import Dataset, clip_line, product_line, read, write_jsonl
 from sgmn.errors import RecordError
 from sgmn.records import Clip, Product, Segment, Utterance
+from tests.media.footage import film, steady
 
 GOOD = {"clip_id": "c", "video": "v.mp4"}
 
@@ -179,6 +180,44 @@ def test_a_transcript_may_be_a_file(tmp_path: Path):
     (tmp_path / "c.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nhello\n")
     (clip,) = read(made(tmp_path, clips=[{**GOOD, "transcript": "c.srt"}])).clips
     assert clip.transcript == (Utterance(1.0, 2.0, "hello"),)
+
+
+def test_plain_text_lasts_as_long_as_its_clip(tmp_path: Path):
+    (tmp_path / "c.txt").write_text("hello all")
+    film(tmp_path / "v.mp4", steady(6))
+    spans = ({"start": 2, "end": 5}, {"start": 1}, {}, {"video": None, "frames": ["a"], "end": 3})
+    clips = [{**GOOD, "clip_id": str(n), "transcript": "c.txt", **s} for n, s in enumerate(spans)]
+    said = [clip.transcript[0] for clip in read(made(tmp_path, clips=clips)).clips]
+    assert [(u.start, round(u.end, 1), u.text) for u in said] == [
+        (2, 5, "hello all"),
+        (1, 6, "hello all"),
+        (0, 6, "hello all"),
+        (0, 3, "hello all"),
+    ]
+
+
+@pytest.mark.parametrize("change", [{}, {"video": None, "frames": ["a.png"]}])
+def test_plain_text_of_a_clip_of_unknown_length_is_refused(tmp_path: Path, change: dict):
+    (tmp_path / "c.txt").write_text("hello all")
+    says = refusal(made(tmp_path, clips=[{**GOOD, **change, "transcript": "c.txt"}]))
+    assert "clips.jsonl:1: " in says and "words without times" in says
+    assert "give SRT, WebVTT or JSON" in says
+
+
+def test_plain_text_lasts_as_long_as_its_stream(tmp_path: Path):
+    (tmp_path / "streams").mkdir()
+    film(tmp_path / "streams" / "s.mp4", steady(6))
+    (tmp_path / "streams" / "s.txt").write_text("hello all")
+    line = json.dumps({"video": "s.mp4", "transcript": "s.txt"})
+    (tmp_path / "streams" / "s.json").write_text(line)
+    (said,) = read(tmp_path).streams[0].transcript
+    assert (said.start, round(said.end, 1)) == (0, 6)
+    (tmp_path / "streams" / "s.mp4").unlink()
+    assert "words without times" in refusal(tmp_path)
+
+
+def test_a_path_that_cannot_be_looked_up_is_refused(tmp_path: Path):
+    assert "cannot be looked up (File name too long)" in refusal(tmp_path / ("x" * 300))
 
 
 def test_a_folder_with_nothing_of_a_dataset_is_refused(tmp_path: Path):

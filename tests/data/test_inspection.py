@@ -63,6 +63,14 @@ def test_a_good_dataset_has_no_findings_and_right_counts(tmp_path: Path, good):
     assert inspect(tmp_path).counts == Counts(2, 1, 2, 1, 1, 1, 0.5)
 
 
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_name_too_long_for_the_disk_is_found(tmp_path: Path, good, deep: bool):
+    good["products"][0]["image"] = good["clips"][0]["video"] = "x" * 300
+    found = findings(tmp_path, good, deep)
+    assert [line.split(":")[1] for line in found] == [" product 'p1'", " clip 'c1'"]
+    assert all("cannot be looked up (File name too long)" in line for line in found)
+
+
 def faults() -> list[tuple[str, str, dict, str]]:
     """A part, a change to its first row, and what has to be found."""
     return [

@@ -43,6 +43,12 @@ def test_many_equal_numbers_stay_together():
     assert sum(set(range(80)) <= set(members) for _, members in made) == 1
 
 
+def test_numbers_that_no_float_holds_are_names():
+    assert labels([10**400, 1]) == [("1", (1,)), (str(10**400), (0,))]
+    made = labels([10**300, *range(99)])  # which a float holds, and 64 bits do not
+    assert [len(members) for _, members in made] == [25, 25, 25, 25]
+
+
 def test_rare_names_are_gathered_at_the_end():
     made = labels(["a"] * 3 + ["b"] * 2 + ["c", "d"], limit=3)
     assert made == [("a", (0, 1, 2)), ("b", (3, 4)), ("(other)", (5, 6))]

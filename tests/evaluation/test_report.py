@@ -12,6 +12,7 @@ from sgmn.evaluation import metrics
 from sgmn.evaluation.ranking import Ranked
 from sgmn.evaluation.report import Report
 from sgmn.evaluation.significance import bootstrap_ci
+from sgmn.evaluation.tables import terminal_table
 
 RANKS = [1, 1, 2, 7, None, 30]
 SCALES = ["small", "large", "small", "large", "small", "small"]
@@ -117,6 +118,11 @@ def shown(table, width=200):
     screen = StringIO()
     Console(file=screen, width=width).print(table)
     return screen.getvalue()
+
+
+def test_cells_that_look_like_markup_are_shown_as_they_stand():
+    screen = shown(terminal_table("t", ["a", "b"], [["[new] x [/b]", ":lime: [red]1[/red]"]]))
+    assert "[new] x [/b]" in screen and ":lime: [red]1[/red]" in screen
 
 
 def test_tables_show_what_was_measured():

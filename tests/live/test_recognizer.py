@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from sgmn.catalogue import feed
@@ -19,6 +21,7 @@ from sgmn.live.timeline import Belief
 from sgmn.media import content, transcript, video
 from sgmn.model.embedder import Embedder
 from sgmn.records import ClipContent, Picture
+from tests.media.footage import film, steady
 
 SETTINGS = TimelineSettings(nothing_threshold=0.0, switch_cost=1.0)
 
@@ -100,6 +103,44 @@ def test_a_damaged_recording_is_watched_as_far_as_it_goes(
     found = recognizer.watch(path)
     assert found.segments[0].product_id == "p0"
     assert 2 < found.duration_s < 40
+
+
+def test_a_header_that_claims_a_false_length_is_not_believed(
+    recognizer: Recognizer, stream: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "false.mkv"
+    _remux(stream / "streams" / "s.mp4", path)
+    raw = path.read_bytes()
+    place = raw.index(b"\x44\x89\x88") + 3  # EBML: Duration, of 8 bytes, in milliseconds
+    assert struct.unpack(">d", raw[place : place + 8])[0] == pytest.approx(40_000, abs=600)
+    path.write_bytes(raw[:place] + struct.pack(">d", 1e10) + raw[place + 8 :])
+    assert video.duration(path) == 1e7
+    found = recognizer.watch(path)
+    assert found.duration_s == pytest.approx(40, abs=1) and len(found.times) == 20
+    (line,) = found.damage
+    assert "its pictures end at 40.0 s of 10000000.0 s" in line
+
+
+def test_sound_that_outlasts_the_pictures_by_far_is_reported(
+    recognizer: Recognizer, tmp_path: Path
+) -> None:
+    path = film(tmp_path / "a.mp4", steady(6), sound_from_s=0.0, sound_s=40.0)
+    found = recognizer.watch(path)
+    assert found.duration_s == pytest.approx(6, abs=1)
+    (line,) = found.damage
+    assert "a.mp4: its pictures end soon after 5 s, not at 40 s as stated" in line
+
+
+def test_a_folder_of_frames_is_watched_as_a_video_is(
+    recognizer: Recognizer, stream: Path, tmp_path: Path
+) -> None:
+    path = stream / "streams" / "s.mp4"
+    for number, frame in enumerate(video.frames(path)):
+        Image.fromarray(frame.rgb).save(tmp_path / f"{number}.png")
+    filmed, found = recognizer.watch(path), recognizer.watch(tmp_path)
+    assert [s.product_id for s in found.segments] == [s.product_id for s in filmed.segments]
+    assert found.duration_s == 40.0 and found.damage == ()
+    assert found.scores.shape == filmed.scores.shape
 
 
 def _remux(source: Path, target: Path) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgmn.errors import MediaError, SettingsError
-from sgmn.live.windows import windows
+from sgmn.live.windows import is_believed, windows
 from sgmn.records import Utterance
 
 TALK = [Utterance(0.5, 3.0, "hello"), Utterance(10.0, 12.5, "lime"), Utterance(19.0, 20.0, "bye")]
@@ -69,7 +69,9 @@ def test_windows_hold_what_their_definition_says(moments, cut, start, duration):
     moments = [start + m for m in moments]
     found = list(windows(moments, (), window_s, hop_s, start, duration))
     lasts = min(moments[-1] - moments[-2], hop_s) if len(moments) > 1 else 0.0
-    end = moments[-1] + lasts if duration is None else max(moments[-1], start + duration)
+    end = moments[-1] + lasts
+    if duration is not None and start + duration <= moments[-1] + window_s:
+        end = max(moments[-1], start + duration)
     assert found[0].start_s == start
     assert end - hop_s / 2 <= found[-1].end_s <= end
     centers = [w.center_s for w in found]
@@ -88,12 +90,22 @@ def test_windows_hold_what_their_definition_says(moments, cut, start, duration):
 
 @pytest.mark.parametrize("length", [3.0, 20.0, 20.9, 21.0, 21.1, 47.3])
 def test_each_hop_is_spoken_for_once(length):
-    found = list(windows([0.0, length / 2], duration_s=length))
+    found = list(windows([0.0, length / 2, length - 1], duration_s=length))
     assert len(found) == max(1, floor(length / 2 + 0.5))
     centers = [w.center_s for w in found]
     assert centers == [1.0 + 2 * i for i in range(len(centers))]
     assert abs(centers[-1] + 1 - length) <= 1.0
     assert found[-1].end_s == length
+
+
+def test_a_length_is_believed_for_one_window_beyond_the_last_frame():
+    frames = [float(i) for i in range(10)]
+    assert list(windows(frames, duration_s=19.0))[-1].end_s == 19.0
+    unbounded = list(windows(frames))
+    assert list(windows(frames, duration_s=19.1)) == unbounded
+    assert list(windows(frames, duration_s=1e12)) == unbounded and len(unbounded) == 5
+    assert list(windows(frames, duration_s=inf)) == unbounded
+    assert is_believed(19.0, 9.0, 10.0) and not is_believed(19.1, 9.0, 10.0)
 
 
 def test_a_hole_has_windows_without_frames():

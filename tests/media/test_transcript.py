@@ -12,6 +12,9 @@ from sgmn.records import Utterance
 TMP = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+SRT_ONE = "1\n00:00:01,000 --> 00:00:02,000\nhello\n"
+
+
 def read(tmp_path, text, name="a.srt", encoding="utf-8", **options):
     path = tmp_path / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
@@ -113,6 +116,21 @@ def test_json_of_one_line(tmp_path):
 def test_plain_text_is_one_utterance_over_all(tmp_path):
     assert read(tmp_path, "hello\n\n all ", "a.txt", duration_s=60.0) == [(0, 60, "hello all")]
     assert read(tmp_path, "hello", "a.txt") == [(0, transcript.WHOLE_S, "hello")]
+    assert read(tmp_path, "hello", "a.txt", duration_s=5.0, start_s=2.0) == [(2, 7, "hello")]
+
+
+def test_the_length_is_found_out_for_plain_text_alone(tmp_path):
+    asked = []
+
+    def length():
+        asked.append(True)
+        return 9.0
+
+    assert read(tmp_path, SRT_ONE, "a.srt", duration_s=length) == [(1, 2, "hello")]
+    assert not asked
+    assert read(tmp_path, "hello", "a.txt", duration_s=length) == [(0, 9, "hello")]
+    with pytest.raises(MediaError, match=r"a\.txt: has words without times.*give SRT, WebVTT or"):
+        read(tmp_path, "hello", "a.txt", duration_s=0.0)
 
 
 @pytest.mark.parametrize(

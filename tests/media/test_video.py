@@ -409,6 +409,18 @@ def test_a_clip_that_cannot_be_read_is_named(tmp_path, plain):
         assert refusal.value.remedy
 
 
+def test_the_duration_of_a_folder_is_that_of_its_pictures(tmp_path):
+    folder = folder_of(tmp_path / "shots", ["a.png", "b.png", "c.png"])
+    (folder / "notes.txt").write_text("no picture")
+    assert video.duration(folder) == 3.0
+    assert video.duration(folder, rate_hz=2.0) == 1.5
+    (tmp_path / "none").mkdir()
+    with pytest.raises(MediaError, match="folder without pictures"):
+        video.duration(tmp_path / "none")
+    with pytest.raises(ValueError, match="rate_hz"):
+        video.duration(folder, rate_hz=0.0)
+
+
 def test_duration_is_the_container_s(plain):
     assert video.duration(plain) == pytest.approx(12.0, abs=0.05)
     with pytest.raises(MediaError, match="does not exist"):

@@ -59,6 +59,29 @@ def test_minilm_is_referred_to_not_copied(tmp_path: Path) -> None:
     assert str(Path.home()) not in (tmp_path / "small" / "config.json").read_text()
 
 
+def test_a_text_tower_that_has_learnt_is_kept(tmp_path: Path) -> None:
+    model = backbones.small()
+    with torch.no_grad():
+        model.network.towers.text.embeddings.word_embeddings.weight += 0.01
+    checkpoint.save(model, tmp_path / "small")
+    again = checkpoint.load(tmp_path / "small")
+    assert again.network.config.text_source == ""
+    one, other = (Embedder(m).words(["a carton of milk"])[0] for m in (model, again))
+    assert torch.equal(one, other)
+
+
+def test_a_model_in_bfloat16_has_a_fingerprint(tiny: Callable[[], Any]) -> None:
+    model = tiny()
+    before = model.fingerprint()
+    model.network.bfloat16()
+    assert model.fingerprint() != before
+
+
+def test_files_can_be_read_by_others(tiny: Callable[[], Any], tmp_path: Path) -> None:
+    checkpoint.save(tiny(), tmp_path)
+    assert (tmp_path / "model.safetensors").stat().st_mode & 0o044 == 0o044
+
+
 def test_fingerprint_changes_with_any_weight(tiny: Callable[[], Any]) -> None:
     model, other = tiny(), tiny()
     assert model.fingerprint() == other.fingerprint()
@@ -146,7 +169,7 @@ def test_half_precision_halves_the_file_and_keeps_the_ranking(
     torch.testing.assert_close(one, other, atol=5e-3, rtol=0)
 
 
-@pytest.mark.parametrize("source", ["no/such-model-anywhere", "bert"])
+@pytest.mark.parametrize("source", ["no/such-model-anywhere", "bert", "./none", "/a/b/c"])
 def test_no_backbone_says_so(source: str, backbone: Callable[[str], Path]) -> None:
     name = str(backbone("bert")) if source == "bert" else source
     with pytest.raises(CheckpointError) as refused:

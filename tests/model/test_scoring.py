@@ -145,6 +145,20 @@ def test_padding_does_not_reach_the_score_or_its_gradient() -> None:
     assert frames.grad[1, :2].abs().min() > 0
 
 
+def test_a_clip_without_frames_spoils_no_gradient() -> None:
+    c, p = clips(), products()
+    frames, temperature = c.frames.clone().requires_grad_(), torch.tensor(0.2, requires_grad=True)
+    shares, seen = c.frame_weights.clone(), c.has_picture.clone()
+    shares[0], seen[0] = 0, False
+    blind = ClipVectors(frames, shares, c.picture, seen, c.words, c.has_words)
+    found = score(blind, p, weights()._replace(match_temperature=temperature))
+    assert found.isfinite().all()
+    found.sum().backward()
+    assert frames.grad is not None and frames.grad.isfinite().all()
+    assert temperature.grad is not None and temperature.grad.isfinite()
+    assert torch.equal(frames.grad[0], torch.zeros(T, D))
+
+
 def test_rows_and_parts() -> None:
     c = clips()
     again = ClipVectors.cat([c[0:2], c[[2, 3, 4]]])

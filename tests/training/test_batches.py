@@ -13,7 +13,7 @@ import torch
 
 from sgmn.data import dataset
 from sgmn.errors import RecordError
-from sgmn.records import Product
+from sgmn.records import Clip, Product
 from sgmn.training import speech
 from sgmn.training.batches import Batches, Examples, keys
 from sgmn.training.config import DataConfig, TrainConfig
@@ -68,6 +68,16 @@ def test_labels_name_the_products_of_each_clip(batches: Batches) -> None:
         assert batch.positive.shape == (6, batch.products.count)
         for row, item in enumerate(items):
             assert int(batch.positive[row].sum()) == len(keys(item))
+
+
+def test_clips_of_other_splits_are_left_out(world: Path) -> None:
+    data = dataset.read(world)
+    splits = ("train", "test", "", "train")
+    clips = tuple(replace(c, split=s) for c, s in zip(data.clips, splits, strict=True))
+    examples = Examples([replace(data, clips=clips)], "train")
+    assert examples.other_splits == 1
+    assert sum(isinstance(item, Clip) for item in examples.items) == 2
+    assert len(Examples([replace(data, clips=clips)]).items) == 27
 
 
 def test_no_listed_product_is_refused(world: Path) -> None:

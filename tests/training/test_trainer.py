@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +19,7 @@ import torch
 
 from sgmn.data import dataset
 from sgmn.errors import CheckpointError, SettingsError
-from sgmn.model import checkpoint
+from sgmn.model import backbones, checkpoint
 from sgmn.training.batches import Batches, Examples
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.trainer import Progress, Trainer, optimizer, require_fresh
@@ -113,6 +117,55 @@ def test_norms_and_gains_do_not_decay_and_backbones_learn_slowly(
         rate = 1e-5 if name.startswith("towers.text.") else 1e-3
         decay = TRAIN.weight_decay if parameter.dim() > 1 else 0.0
         assert kind[id(parameter)] == (rate, decay), name
+
+
+def test_pretrained_picture_towers_learn_slowly_too(backbone: Callable[[str], Path]) -> None:
+    towers = [str(backbone("vit")), str(backbone("bert"))]
+    network = backbones.composed(towers[0], towers[1], 16, ((32, 32),)).network
+    groups = optimizer(network, replace(TRAIN, lr=1e-3, backbone_lr=1e-5)).param_groups
+    rate = {id(p): g["peak_lr"] for g in groups for p in g["params"]}
+    assert rate[id(next(network.towers.picture.parameters()))] == 1e-5
+    assert rate[id(network.towers.picture_projection.weight)] == 1e-3
+
+
+def test_an_unreadable_picture_is_named_and_does_not_end_the_run(
+    world: Path, tiny: Callable[[], Any], tmp_path: Path
+) -> None:
+    shutil.copytree(world, tmp_path / "world")
+    (tmp_path / "world" / "p1-2.png").write_bytes(b"no picture")
+    examples = Examples([dataset.read(tmp_path / "world")])
+    model = tiny()
+    data = DataConfig((tmp_path,), frames=2, clutter=0.0)
+    batches = Batches(examples, model.preparation, data, TRAIN)
+    run = Trainer(model, batches, TRAIN, tmp_path / "run")
+    assert run.run()
+    assert run.damaged and all("p1-2.png" in line for line in run.damaged)
+    assert all(torch.tensor(losses(tmp_path / "run")).isfinite())
+
+
+def test_a_signal_to_the_whole_group_still_saves(world: Path, tmp_path: Path) -> None:
+    """As service managers send it: the workers must outlive it until the trainer has saved."""
+    config = tmp_path / "run.toml"
+    config.write_text(f'[data]\nfolders = ["{world}"]\n[train]\nsteps = 10000\nbatch = 4\n')
+    command = [sys.executable, "-m", "sgmn.cli", "train", str(config), "-o", str(tmp_path / "run")]
+    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE) as run:
+        log = tmp_path / "run" / "log.jsonl"
+        while run.poll() is None and not (log.exists() and log.read_text()):
+            time.sleep(0.2)
+        os.killpg(run.pid, signal.SIGTERM)
+        said = run.communicate(timeout=60)[1].decode()
+    assert run.returncode == 0, said
+    assert (tmp_path / "run" / "state.json").exists() and "Traceback" not in said
+
+
+def test_damaged_states_are_named(trainer: Callable[..., Trainer], tmp_path: Path) -> None:
+    run = trainer(tmp_path)
+    run.run(stop_after(run, 1))
+    with pytest.raises(CheckpointError, match="another config"):
+        trainer(tmp_path, batch=5).resume()
+    (tmp_path / "state.json").write_text("{")
+    with pytest.raises(CheckpointError, match="damaged state"):
+        trainer(tmp_path).resume()
 
 
 def test_a_run_is_not_overwritten_nor_mixed_up(

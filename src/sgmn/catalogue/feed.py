@@ -63,11 +63,11 @@ def read(source: Path, shop_id: str = "") -> Feed:
 
 
 def _source(source: Path, shop_id: str) -> _Made:
-    if source.is_dir():
-        lines_file = source / "products.jsonl"
-        return _lines(lines_file, shop_id) if lines_file.exists() else _pictures(source, shop_id)
-    if not source.exists():
+    if not lines.exists(source):
         raise RecordError("does not exist", where=source, remedy="give a file or a folder")
+    if source.is_dir():
+        listed = source / "products.jsonl"
+        return _lines(listed, shop_id) if lines.exists(listed) else _pictures(source, shop_id)
     if source.suffix.lower() == ".jsonl":
         return _lines(source, shop_id)
     if source.suffix.lower() in _TABLES:

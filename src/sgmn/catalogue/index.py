@@ -6,12 +6,12 @@ an update that was killed is simply run again. Not to be carried across a fork.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +33,7 @@ SAFE_AGE = timedelta(hours=1)  # no reader takes longer, so older versions are n
 NPROBES, REFINE = 40, 80  # benchmarks/search.py: recall@10 0.99 needs REFINE 40 at 66,000
 _TABLE = "products"
 _CHUNK = 500  # ids in one filter
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,14 @@ class Index:
     def __init__(self, path: Path, table: Any, model: ModelStamp) -> None:
         self.path, self.model, self._table = path, model, table
 
+    @staticmethod
+    def is_at(path: Path) -> bool:
+        """Whether an index's table stands in the folder `path`; it is not opened."""
+        try:
+            return (Path(path) / f"{_TABLE}.lance").is_dir()
+        except OSError:  # a name too long, a folder that may not be entered
+            return False
+
     @classmethod
     def open(cls, path: Path, model: ModelStamp | None = None) -> Index:
         """Open an index; `model` None opens it for listing, whichever model made it.
@@ -64,7 +73,8 @@ class Index:
         Raises IndexingError for what is no index, a newer format, or another model's index.
         """
         path = Path(path)
-        if not (path / f"{_TABLE}.lance").is_dir():
+        _require_no_file(path)
+        if not cls.is_at(path):
             raise IndexingError("is no index", path, "make one with `sgmn index`")
         try:
             table = lance.connect(path).open_table(_TABLE)
@@ -81,12 +91,11 @@ class Index:
     def create_or_open(cls, path: Path, model: ModelStamp) -> Index:
         """Open the index of `model` at `path`, or make an empty one there."""
         path = Path(path)
-        if path.exists() and not path.is_dir():
-            raise IndexingError("is a file", path, "give a folder")
+        _require_no_file(path)
         try:
             table = lance.connect(path).create_table(_TABLE, schema=rows.schema(model))
         except lance.ERRORS as error:
-            if (path / f"{_TABLE}.lance").is_dir():  # there before, or another process was faster
+            if cls.is_at(path):  # there before, or another process was faster
                 return cls.open(path, model)
             what = f"cannot be made ({lance.said(error)})"
             raise IndexingError(what, path, "give another folder") from error
@@ -203,13 +212,18 @@ class Index:
             lacking = "a picture" if column == "picture" else "words"
             raise IndexingError(f"holds no product with {lacking}", self.path)
         config = IvfRq(distance_type="cosine")
-        retried(lambda: self._table.create_index(column, config=config, replace=True))
+        create = partial(self._table.create_index, column, config=config, replace=True)
+        self._retried(create, "cannot be given a vector index")
 
     def optimize(self) -> None:
         """Merge small files, bring indexes up to date, drop versions older than SAFE_AGE."""
+        fault = "cannot be optimized"
+        self._retried(self._index_shops, fault)
+        self._retried(partial(self._table.optimize, cleanup_older_than=SAFE_AGE), fault)
+
+    def _index_shops(self) -> None:
         if self.count() and not any(i.columns == ["shop_id"] for i in self._table.list_indices()):
-            retried(lambda: self._table.create_index("shop_id", config=Bitmap()))
-        retried(lambda: self._table.optimize(cleanup_older_than=SAFE_AGE))
+            self._table.create_index("shop_id", config=Bitmap())
 
     def hashes(self) -> dict[str, str]:
         """The content hash of every row, by row id."""
@@ -224,7 +238,8 @@ class Index:
         merge = self._table.merge_insert("id")
         merge.when_matched_update_all().when_not_matched_insert_all()
         # "null" leaves absent vectors null; LanceDB's default takes them for bad ones.
-        retried(lambda: merge.execute(table, on_bad_vectors="null"))
+        execute = partial(merge.execute, table, on_bad_vectors="null")
+        self._retried(execute, "cannot be written")
 
     def delete_rows(self, column: str, ids: Sequence[str], shop_id: str | None = None) -> int:
         """Delete rows whose `column` is one of `ids`; how many there were."""
@@ -233,8 +248,12 @@ class Index:
         for place in range(0, len(ids), _CHUNK):
             listed = ", ".join(rows.quoted(one) for one in ids[place : place + _CHUNK])
             where = f"{column} IN ({listed}){shop}"
-            deleted += retried(partial(self._table.delete, where)).num_deleted_rows
+            delete = partial(self._table.delete, where)
+            deleted += self._retried(delete, "cannot have rows deleted").num_deleted_rows
         return deleted
+
+    def _retried(self, action: Callable[[], _Result], fault: str) -> _Result:
+        return retried(action, self.path, fault)
 
     def _rows(self, columns: list[str], shop_id: str | None) -> pa.Table:
         query = self._table.search().select(columns).limit(None)
@@ -249,3 +268,12 @@ class Index:
             raise IndexingError(
                 f"cannot be read ({lance.said(error)})", self.path, "index again into a new folder"
             ) from error
+
+
+def _require_no_file(path: Path) -> None:
+    try:
+        is_file = path.exists() and not path.is_dir()
+    except OSError:  # what cannot be looked up is refused on opening
+        return
+    if is_file:
+        raise IndexingError("is a file", path, "give the folder of an index")

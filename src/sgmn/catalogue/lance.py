@@ -27,20 +27,22 @@ def said(error: BaseException) -> str:
     return str(error).split(", /")[0]
 
 
-def retried(action: Callable[[], _Result]) -> _Result:
+def retried(action: Callable[[], _Result], path: Path, fault: str) -> _Result:
     """The action's result; tried again when another writer's commit came between.
 
     LanceDB then raises "Retryable commit conflict" and has changed nothing. Raises
-    IndexingError when every try met a conflict.
+    IndexingError when every try met a conflict, and, saying `fault` of the index at `path`
+    ("cannot be written"), for what else goes wrong: a full disk, rights, a damaged table.
     """
     for pause in PAUSES_S:
         try:
             return action()
         except (RuntimeError, OSError) as error:
             if "conflict" not in str(error).lower():
-                raise
+                remedy = "check its rights and the room on its disk, and run it again"
+                raise IndexingError(f"{fault} ({said(error)})", path, remedy) from error
             conflict = error
         time.sleep(pause)
     raise IndexingError(
-        "is being written by others all the time", "the index", "run it again later"
+        "is being written by others all the time", path, "run it again later"
     ) from conflict

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "shop_id": ("shop_id", "shop", "store_id", "store"),
 }
 _DELIMITERS = ",;\t|"
+_LONGEST = 1000  # lines of one row; what goes on for longer is a quote left open
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,10 @@ def rows(path: Path) -> Iterator[Row]:
 
     Raises RecordError for a file that is no text or whose header names no product.
     """
-    text = _text(path)
-    header_line = next((line for line in io.StringIO(text, newline="") if line.strip()), "")
-    cells = csv.reader(
-        io.StringIO(text, newline=""), delimiter=_delimiter(path, header_line), strict=True
-    )
+    lines = list(io.StringIO(_text(path), newline=""))
+    header_line = next((line for line in lines if line.strip()), "")
     header: list[str] | None = None
-    for number, record in _records(cells):
+    for number, record in _records(lines, _delimiter(path, header_line)):
         where = f"{path}:{number}"
         if isinstance(record, RecordError):
             yield Row(where, fault=RecordError(record.what, where=where, remedy=record.remedy))
@@ -77,19 +75,33 @@ def _delimiter(path: Path, header: str) -> str:
     return max(_DELIMITERS, key=header.count)
 
 
-def _records(cells: Iterator[list[str]]) -> Iterator[tuple[int, list[str] | RecordError]]:
-    """Each record with the number of its first line; what csv refuses comes as an error."""
-    while True:
-        number = cells.line_num + 1  # type: ignore[attr-defined]
+def _records(lines: Sequence[str], delimiter: str) -> Iterator[tuple[int, list[str] | RecordError]]:
+    """Each record with the number of its first line; what csv refuses comes as an error.
+
+    Of a refused record only its first line is lost: an open quote takes in what follows it.
+    """
+    place = 0
+    while place < len(lines):
+        ahead = range(place, min(place + _LONGEST, len(lines)))
+        cells = csv.reader((lines[i] for i in ahead), delimiter=delimiter, strict=True)
         try:
             record = next(cells)
-        except StopIteration:
-            return
         except csv.Error as error:
-            yield number, RecordError(f"is no table row ({error})", remedy="check its quotes")
+            yield place + 1, _no_row(error, cells.line_num)
+            place += 1
         else:
             if any(cell.strip() for cell in record):
-                yield number, record
+                yield place + 1, record
+            place += cells.line_num
+
+
+def _no_row(error: csv.Error, line_count: int) -> RecordError:
+    if "field limit" not in str(error):
+        return RecordError(f"is no table row ({error})", remedy="check its quotes")
+    what = f"has a cell of more than {csv.field_size_limit()} characters"
+    if line_count > 1:
+        return RecordError(f"{what}, over several lines", remedy="close its quote, or shorten it")
+    return RecordError(what, remedy="shorten it")
 
 
 def _header(cells: list[str], path: Path) -> list[str]:

@@ -84,9 +84,9 @@ def read(folder: Path, *, skip_bad: bool = False) -> Dataset:
 
 
 def _require_parts(folder: Path) -> None:
-    if not folder.is_dir():
+    if not lines.exists(folder) or not folder.is_dir():
         raise RecordError("is no folder", where=folder, remedy="give the folder of a dataset")
-    if not any((folder / part).exists() for part in _PARTS):
+    if not any(lines.exists(folder / part) for part in _PARTS):
         raise RecordError(
             "is no dataset",
             where=folder,

@@ -13,9 +13,10 @@ from itertools import chain, pairwise
 from pathlib import Path
 from typing import Literal
 
+from sgmn import lines
 from sgmn.data import dataset as datasets
 from sgmn.data.dataset import Dataset, Stream
-from sgmn.errors import MediaError
+from sgmn.errors import MediaError, RecordError
 from sgmn.media import container, picture
 from sgmn.records import Clip, Utterance
 
@@ -114,8 +115,11 @@ def _videos(data: Dataset) -> Iterator[tuple[str, Path]]:
 
 def _missing(data: Dataset) -> Iterator[Finding]:
     for where, path in chain(_pictures(data), _videos(data)):
-        if not path.exists():
-            yield Finding(where, f"{path} does not exist")
+        try:
+            if not lines.exists(path):
+                yield Finding(where, f"{path} does not exist")
+        except RecordError as error:
+            yield Finding(where, f"{error.where} {error.what}")
 
 
 def _unknown_products(data: Dataset) -> Iterator[Finding]:
@@ -198,8 +202,15 @@ def _first_uses(files: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, Path]]
     seen = Counter[Path]()
     for where, path in files:
         seen[path] += 1
-        if seen[path] == 1 and path.exists():
+        if seen[path] == 1 and _is_there(path):
             yield where, path
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return lines.exists(path)
+    except RecordError:  # which `_missing` has listed
+        return False
 
 
 def _opened(where: str, open_it: Callable[[], object]) -> Iterator[Finding]:

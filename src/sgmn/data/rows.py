@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sgmn.errors import MediaError, RecordError
 from sgmn.lines import Fields, is_number, placed
 from sgmn.media import transcript as transcripts
+from sgmn.media import video as videos
 from sgmn.records import Box, Clip, Product, Segment, Utterance
 
 _BOX = "give each frame a list of [left, top, right, bottom]"
@@ -50,15 +52,18 @@ def photo(fields: Fields, root: Path) -> Photo:
 def clip(fields: Fields, root: Path) -> Clip:
     """The clip of one line of clips.jsonl; a transcript file named there is read as well."""
     try:
+        clip_id, video = fields.text("clip_id"), fields.path("video", root)
+        start = fields.number("start", 0.0)
+        end = fields.number("end") if fields.has("end") else None
         return Clip(
-            clip_id=fields.text("clip_id"),
-            video=fields.path("video", root),
+            clip_id=clip_id,
+            video=video,
             frames=fields.paths("frames", root),
-            transcript=_transcript(fields, root),
+            transcript=_transcript(fields, root, partial(_length_s, video, start, end), start),
             product_ids=fields.texts("product_ids"),
             shop_id=fields.text("shop_id", ""),
-            start=fields.number("start", 0.0),
-            end=fields.number("end") if fields.has("end") else None,
+            start=start,
+            end=end,
             boxes=tuple(_boxes(fields)),
             split=fields.text("split", ""),
             attributes=fields.mapping("attributes"),
@@ -76,27 +81,41 @@ def stream(fields: Fields, path: Path) -> Stream:
     return Stream(
         stream_id=fields.text("stream_id", path.stem),
         video=video,
-        transcript=_transcript(fields, path.parent),
+        transcript=_transcript(fields, path.parent, partial(_length_s, video, 0.0, None)),
         timeline=tuple(_segment(span) for span in fields.objects("timeline")),
         shop_id=fields.text("shop_id", ""),
         extra=fields.rest(),
     )
 
 
-def _transcript(fields: Fields, root: Path) -> tuple[Utterance, ...]:
+def _length_s(video: Path | None, start: float, end: float | None) -> float:
+    """Seconds from `start` to `end` or to the video's end; 0.0 where that is not known."""
+    if end is not None:
+        return end - start
+    try:
+        return 0.0 if video is None else videos.duration(video) - start
+    except MediaError:  # whoever needs the video itself will say so
+        return 0.0
+
+
+def _transcript(
+    fields: Fields, root: Path, length_s: Callable[[], float], start: float = 0.0
+) -> tuple[Utterance, ...]:
     given = fields.values.get("transcript")
     if isinstance(given, str):
         path = fields.path("transcript", root)
         assert path is not None
-        return _transcript_file(path, fields.where)
+        return _transcript_file(path, fields.where, length_s, start)
     if given is not None and not isinstance(given, list):
         raise fields.refuse("transcript", given, _TRANSCRIPT)
     return tuple(_utterance(cue) for cue in fields.objects("transcript"))
 
 
-def _transcript_file(path: Path, where: str) -> tuple[Utterance, ...]:
+def _transcript_file(
+    path: Path, where: str, length_s: Callable[[], float], start: float
+) -> tuple[Utterance, ...]:
     try:
-        return transcripts.read(path)
+        return transcripts.read(path, length_s, start)
     except MediaError as error:
         raise RecordError(f"'transcript': {error}", where=where, remedy=_TRANSCRIPT) from error
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import numpy as np
+
+from sgmn.lines import is_number
 
 ABSENT = "(none)"
 OTHER = "(other)"
@@ -45,7 +46,7 @@ def groups(attributes: Sequence[Mapping[str, Any]], limit: int = LIMIT) -> tuple
 
 def _grouped(name: str, attributes: Sequence[Mapping[str, Any]], limit: int) -> list[Group]:
     values = {i: a[name] for i, a in enumerate(attributes) if name in a}
-    numeric = all(_is_number(v) for v in values.values())
+    numeric = all(is_number(v) for v in values.values())
     if numeric and len(set(values.values())) > limit:
         labels = _quarters(values)
     elif numeric:
@@ -61,8 +62,8 @@ def _grouped(name: str, attributes: Sequence[Mapping[str, Any]], limit: int) -> 
 
 def _quarters(values: Mapping[int, float]) -> dict[int, str]:
     """Each place's quarter, ascending; equal values stay together, so sizes may differ."""
-    edges = np.unique(np.quantile(list(values.values()), [0, 0.25, 0.5, 0.75, 1]))
-    ordered = dict(sorted(values.items(), key=lambda item: item[1]))
+    ordered = dict(sorted(((i, float(v)) for i, v in values.items()), key=lambda item: item[1]))
+    edges = np.unique(np.quantile(list(ordered.values()), [0, 0.25, 0.5, 0.75, 1]))
     bins = np.searchsorted(edges, list(ordered.values()), side="right") - 1
     bins = np.minimum(bins, len(edges) - 2)  # the largest value belongs to the last group
     return {i: f"{edges[b]:g} to {edges[b + 1]:g}" for i, b in zip(ordered, bins, strict=True)}
@@ -73,7 +74,3 @@ def _names(values: Mapping[int, str], limit: int) -> dict[int, str]:
     kept = {name for name, _ in (counts if len(counts) <= limit else counts[: limit - 1])}
     labels = {i: v if v in kept else OTHER for i, v in values.items()}
     return dict(sorted(labels.items(), key=lambda item: (item[1] == OTHER, item[1])))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)

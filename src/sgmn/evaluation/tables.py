@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 Cells = Sequence[str]
 
@@ -19,7 +20,7 @@ def terminal_table(title: str, header: Cells, rows: Sequence[Cells], caption: st
     for place, name in enumerate(header):
         table.add_column(name, justify="right" if place else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # as it stands: an id may look like rich's markup
     return table
 
 

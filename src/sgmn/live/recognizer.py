@@ -20,7 +20,7 @@ from sgmn.catalogue.shelf import Shelf
 from sgmn.errors import MediaError
 from sgmn.live.evidence import TimelineSettings
 from sgmn.live.timeline import Belief, OnlineDecoder, segments
-from sgmn.live.windows import Window, windows
+from sgmn.live.windows import Window, is_believed, windows
 from sgmn.media import video
 from sgmn.model.embedder import Embedder
 from sgmn.model.scoring import MODALITIES, Modality
@@ -35,7 +35,7 @@ class Recognition:
     """What was found in a stream: its segments, and the evidence they rest on.
 
     times: (W,) seconds that the windows speak for; scores: (W, S) logits in the order of
-    `product_ids`; damage: what of the video could not be read, a line each.
+    `product_ids`; damage: what of the video could not be read or believed, a line each.
     """
 
     segments: tuple[Segment, ...]
@@ -85,7 +85,7 @@ class Recognizer:
         side = self.embedder.max_side
         shown = video.frames(source, rate_hz=RATE_HZ, max_side=side, damage=damage)
         reel = _Reel(self.embedder, shown)
-        length_s = video.duration(source) or None
+        length_s = video.duration(source, RATE_HZ) or None
         cut = windows(
             reel.times(), utterances, self.settings.window_s, self.settings.hop_s, 0.0, length_s
         )
@@ -93,6 +93,11 @@ class Recognizer:
             yield from zip(some, self._logits(some, reel), strict=True)
         if not reel.count:
             raise MediaError("shows no frame", source, "give a video that plays")
+        # A header that promises more than there is may have been reported while reading.
+        believed = is_believed(length_s or 0.0, reel.last_s, self.settings.window_s)
+        if not believed and not damage:
+            found = f"its pictures end soon after {reel.last_s:.0f} s"
+            damage.append(f"{source}: {found}, not at {length_s:.0f} s as stated")
 
     def _logits(self, some: Sequence[Window], reel: _Reel) -> NDArray[np.float64]:
         """(W, S) of scores times the logit scale."""
@@ -109,6 +114,7 @@ class _Reel:
         self.embedder, self.shown = embedder, shown
         self.waiting: list[Picture] = []
         self.vectors: list[Tensor] = []
+        self.last_s = 0.0
 
     @property
     def count(self) -> int:
@@ -118,6 +124,7 @@ class _Reel:
         """The frames' seconds, as they are read."""
         for frame in self.shown:
             self.waiting.append(frame.rgb)
+            self.last_s = frame.time_s
             yield frame.time_s
 
     def __getitem__(self, frames: range) -> Tensor:

@@ -47,9 +47,10 @@ def windows(
     `frame_times` are the frames' seconds, never decreasing, consumed as windows need them.
     `utterances` is read when a window is yielded, so a list that speech recognition fills
     meanwhile is seen as far as it has got. The stream goes from `start_s` to
-    `start_s + duration_s`; without a duration the last frame lasts as long as the one
-    before, at most `hop_s`. A remainder of less than half a hop has no window of its
-    own, unless its frames would be in no window at all.
+    `start_s + duration_s`; without a duration, or with one that `is_believed`
+    refuses, the last frame lasts as long as the one before, at most `hop_s`. A remainder of
+    less than half a hop has no window of its own, unless its frames would be in no window at
+    all.
 
     Without frames there are no windows. Raises SettingsError unless 0 < hop_s <= window_s,
     MediaError for a time that is not finite, before the one ahead of it or before the start.
@@ -65,9 +66,17 @@ def windows(
             count += 1
         times.append(time)
     if times:
-        end = _end(times, hop_s, None if duration_s is None else start_s + duration_s)
+        end = _end(times, window_s, hop_s, None if duration_s is None else start_s + duration_s)
         for place in range(count, cut.count(times[-1], end)):
             yield cut.window(place, times, end)
+
+
+def is_believed(end_s: float, last_frame_s: float, window_s: float) -> bool:
+    """Whether a stream can end where its header says: at most a window after its last frame.
+
+    A damaged header may claim years, and each would be cut into windows that show nothing.
+    """
+    return end_s <= last_frame_s + window_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +110,9 @@ class _Cut:
         return Window(start, end, center, frames, between(self.utterances, start, end))
 
 
-def _end(times: Sequence[float], hop_s: float, given_s: float | None) -> float:
-    """Where the stream ends: as given, but not before its last frame."""
-    if given_s is not None:
+def _end(times: Sequence[float], window_s: float, hop_s: float, given_s: float | None) -> float:
+    """Where the stream ends: as given, if that is believed, but not before its last frame."""
+    if given_s is not None and is_believed(given_s, times[-1], window_s):
         return max(times[-1], given_s)
     lasts = times[-1] - times[-2] if len(times) > 1 else 0.0
     return times[-1] + min(lasts, hop_s)  # a hole before the last frame is not its length

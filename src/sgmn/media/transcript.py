@@ -7,7 +7,7 @@ import html
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,17 @@ _UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _SPOKEN = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
 
 
-def read(path: Path, duration_s: float = WHOLE_S) -> tuple[Utterance, ...]:
+def read(
+    path: Path, duration_s: float | Callable[[], float] = WHOLE_S, start_s: float = 0.0
+) -> tuple[Utterance, ...]:
     """Read a transcript, sorted by start; what starts together keeps its order.
 
     SRT and WebVTT; JSON: a list of {"start", "end", "text"}, or an object that holds one
     under "transcript" or "segments" (as Whisper writes it); JSON lines of the same. Told
     apart by name, and by content where the name does not tell. Anything else is plain text
-    without times: one utterance from 0 to `duration_s` seconds, so give the video's length.
+    without times: one utterance from `start_s` that lasts `duration_s` seconds, so give the
+    video's length, or a function that finds it out (0.0 where it cannot): it is called for
+    plain text alone.
 
     UTF-8, or UTF-16 with a byte order mark. Cues without words are left out: they say
     nothing; an empty file is silence. Raises MediaError with the file's name and, where
@@ -46,7 +50,8 @@ def read(path: Path, duration_s: float = WHOLE_S) -> tuple[Utterance, ...]:
     elif suffix in (".srt", ".vtt") or subtitles.looks_like_cues(text):
         said = subtitles.parse(text, path)
     else:
-        said = [Utterance(0.0, duration_s, " ".join(text.split()))]
+        length_s = duration_s() if callable(duration_s) else duration_s
+        said = [_spread(" ".join(text.split()), start_s, length_s, path)]
     return tuple(sorted((u for u in said if u.text), key=lambda u: u.start))
 
 
@@ -68,6 +73,13 @@ def write_vtt(cues: Iterable[Utterance]) -> str:
         text = html.escape(" ".join(cue.text.split()), quote=False)
         blocks.append(f"{subtitles.clock(cue.start)} --> {subtitles.clock(cue.end)}\n{text}\n")
     return "\n".join(blocks)
+
+
+def _spread(words: str, start_s: float, length_s: float, path: Path) -> Utterance:
+    if not length_s > 0:
+        what = "has words without times, and the length of its video is not known"
+        raise MediaError(what, path, "give SRT, WebVTT or JSON")
+    return Utterance(start_s, start_s + length_s, words)
 
 
 def _part(utterance: Utterance, start_s: float, end_s: float) -> str:

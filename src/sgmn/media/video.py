@@ -14,7 +14,8 @@ from av.video.reformatter import VideoReformatter
 
 from sgmn.errors import MediaError
 from sgmn.media import picture
-from sgmn.media.container import LIBAV_ERRORS, REMEDY, duration, is_folder, said
+from sgmn.media.container import LIBAV_ERRORS, REMEDY, is_folder, said
+from sgmn.media.container import duration as stated_duration
 from sgmn.media.decoding import decoded
 from sgmn.media.orientation import upright
 from sgmn.media.sampling import TIE_S, Due, pick
@@ -57,6 +58,18 @@ def frames(
     if is_folder(source):
         return _folder_frames(Path(source), rate_hz, start_s, end_s, max_side)
     return _video_frames(source, Due(start_s, rate_hz), end_s, max_side, damage)
+
+
+def duration(source: Path | str, rate_hz: float = 1.0) -> float:
+    """Length in seconds as a video's container states it, 0.0 where it states none.
+
+    The pictures of a folder lie 1 / `rate_hz` seconds apart, as for `frames`. Raises
+    MediaError if the source cannot be opened, or is a folder without pictures.
+    """
+    _require_span(rate_hz, 0.0, None, None)
+    if is_folder(source):
+        return len(_pictures_in(Path(source))) / rate_hz
+    return stated_duration(source)
 
 
 def clip_frames(

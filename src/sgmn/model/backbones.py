@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from importlib.util import find_spec
+from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,8 @@ def minilm_weights(prefix: str, names: set[str]) -> dict[str, Tensor]:
 def _pretrained(source: str) -> Any:
     from transformers import AutoModel
 
-    return _quietly(AutoModel.from_pretrained, source, use_safetensors=True)
+    options = {"use_safetensors": True, "dtype": torch.float32}
+    return _quietly(AutoModel.from_pretrained, source, **options)
 
 
 def _plain(config: Any) -> dict[str, Any]:
@@ -162,6 +164,7 @@ def _quietly(read: Any, source: str, **options: Any) -> Any:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    getLogger("huggingface_hub").setLevel(ERROR)  # it logs every retry
     try:
         return read(source, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:

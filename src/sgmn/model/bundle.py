@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+import torch
+
 from sgmn.model.inputs import Preparation
 from sgmn.model.network import SGMN, NetworkConfig
 
@@ -34,7 +36,8 @@ class Model:
         digest = hashlib.sha256(config_json(self.network.config).encode())
         for name, tensor in sorted(self.network.state_dict().items()):
             digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+            flat = tensor.detach().cpu().contiguous().flatten()
+            digest.update(flat.view(torch.uint8).numpy().tobytes())  # NumPy has no bfloat16
         return digest.hexdigest()[:16]
 
 

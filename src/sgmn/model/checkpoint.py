@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -35,20 +36,31 @@ def save(model: Model, folder: Path, *, half: bool = False) -> None:
     Each file is replaced as a whole: what is killed meanwhile leaves no half-written one.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    config = model.network.config
-    weights = {
+    weights = model.network.state_dict()
+    config = _told_apart(model.network.config, weights)
+    kept = {
         name: _stored(tensor, half)
-        for name, tensor in model.network.state_dict().items()
+        for name, tensor in weights.items()
         if not (config.text_source and name.startswith(TEXT_TOWER))
     }
     fresh = folder / ".model.safetensors.tmp"
-    save_file(weights, fresh)
+    save_file(kept, fresh)
+    fresh.chmod(0o644)  # as any file: a service of another user may serve it
     fresh.replace(folder / "model.safetensors")
     if not config.text_source:
         model.tokenizer.save_pretrained(str(folder / "tokenizer"))
     fresh = folder / ".config.json.tmp"
     fresh.write_text(config_json(config))
     fresh.replace(folder / "config.json")
+
+
+def _told_apart(config: NetworkConfig, weights: dict[str, Tensor]) -> NetworkConfig:
+    """The config to store: a text tower that has learnt is no longer that of its package."""
+    if not config.text_source:
+        return config
+    packaged = backbones.minilm_weights(TEXT_TOWER, set(weights))
+    same = all(torch.equal(weights[name].cpu(), value) for name, value in packaged.items())
+    return config if same else replace(config, text_source="")
 
 
 def _stored(tensor: Tensor, half: bool) -> Tensor:
@@ -67,6 +79,7 @@ def load(source: str | Path) -> Model:
     if str(source) == "builtin":
         return replace(load(BUILTIN), name="builtin")
     if not folder.is_dir():
+        _require_hub_name(str(source))
         return backbones.pretrained(str(source))
     if not (folder / "config.json").is_file():
         raise CheckpointError("has no config.json", folder, "give a folder that `sgmn train` wrote")
@@ -74,6 +87,12 @@ def load(source: str | Path) -> Model:
     if stored.get("format") != FORMAT:
         return backbones.pretrained(str(source))
     return _load_checkpoint(folder, stored)
+
+
+def _require_hub_name(source: str) -> None:
+    """Refuse what can only be a path, rather than ask a hub for it."""
+    if source.startswith((".", "/", "~")) or source.count("/") > 1:
+        raise CheckpointError("does not exist", source, "give a checkpoint's folder")
 
 
 def _load_checkpoint(folder: Path, stored: dict[str, Any]) -> Model:
@@ -89,7 +108,7 @@ def _load_checkpoint(folder: Path, stored: dict[str, Any]) -> Model:
         weights |= backbones.minilm_weights(TEXT_TOWER, set(network.state_dict()))
     _fill(network, weights, folder)
     tokens = backbones.minilm_folder() if network.config.text_source else folder / "tokenizer"
-    return Model(network.eval(), backbones.tokenizer(tokens), str(folder))
+    return Model(network.eval(), backbones.tokenizer(tokens), str(folder.resolve()))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

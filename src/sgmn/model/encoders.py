@@ -126,9 +126,10 @@ class ComposedTowers(Towers):
     untrained pair still ranks by the text tower's own similarity.
     """
 
-    def __init__(self, picture: Any, text: Any, dim: int) -> None:
+    def __init__(self, picture: Any, text: Any, dim: int, *, from_scratch: bool) -> None:
         super().__init__()
         self.picture, self.text, self.dim = picture, text, dim
+        self.from_scratch = from_scratch
         self.picture_projection = nn.Linear(_width(picture.config), dim)  # the bias centres
         self.text_projection = nn.Linear(_width(text.config), dim, bias=False)
         nn.init.orthogonal_(self.text_projection.weight)
@@ -155,7 +156,7 @@ class ComposedTowers(Towers):
 
     def backbone(self) -> list[nn.Module]:
         """See `Towers.backbone`; a picture tower from scratch learns at the full rate."""
-        return [self.text]
+        return [self.text] if self.from_scratch else [self.picture, self.text]
 
     def text_backbone(self) -> nn.Module:
         """See `Towers.text_backbone`."""
@@ -176,10 +177,11 @@ def _from_config(config: dict[str, Any]) -> nn.Module:
 
 
 def _composed(configs: dict[str, Any], dim: int) -> Towers:
-    picture = _from_config(configs["picture"])
-    if configs.get("group_channels"):
+    picture, text = _from_config(configs["picture"]), _from_config(configs["text"])
+    from_scratch = "group_channels" in configs
+    if from_scratch:
         _replace_batch_norm(picture, configs["group_channels"])
-    return ComposedTowers(picture, _from_config(configs["text"]), dim)
+    return ComposedTowers(picture, text, dim, from_scratch=from_scratch)
 
 
 def _replace_batch_norm(tower: nn.Module, group_channels: int) -> None:
@@ -208,7 +210,8 @@ def build(family: str, configs: dict[str, Any], dim: int) -> Towers:
     """Towers with random weights from `transformers` configs as plain dictionaries.
 
     configs: {"pair": config} for a pretrained pair, {"picture": …, "text": …} for a composed one,
-    whose picture tower has its batch norms replaced by group norms of "group_channels" channels.
+    whose picture tower, where it is from scratch, has its batch norms replaced by group norms of
+    "group_channels" channels.
     """
     if family not in FAMILIES:
         raise CheckpointError(

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sgmn.errors import SettingsError
 from sgmn.model.encoders import build
 from sgmn.model.inputs import Canvas, Inputs, Pictures, Texts
 from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreHead, score
@@ -129,6 +130,13 @@ def chosen_device(name: str) -> torch.device:
     """The device of a name; "auto" is the first GPU, or else the CPU."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros((), device=name)
+    except (RuntimeError, AssertionError) as error:  # AssertionError: torch without CUDA
+        reason = str(error).splitlines()[0]
+        raise SettingsError(
+            f"'device' {name!r} is not here ({reason})", remedy="take auto"
+        ) from error
     return torch.device(name)
 
 

@@ -115,9 +115,13 @@ def match(clips: ClipVectors, products: ProductVectors, temperature: Tensor) -> 
     a product shown in two of ten frames is not averaged away.
     """
     similarity = torch.einsum("btd,sd->bts", clips.frames, products.picture)
-    log_weights = clips.frame_weights.log().unsqueeze(-1)  # -inf at padding: weight exactly 0
-    shares = torch.softmax(similarity / temperature + log_weights, dim=1)
-    return (shares.nan_to_num(0.0) * similarity).sum(1)  # NaN only where a clip has no frame
+    padding = (clips.frame_weights == 0).unsqueeze(-1)
+    log_weights = clips.frame_weights.unsqueeze(-1).masked_fill(padding, 1.0).log()
+    logits = (similarity / temperature + log_weights).masked_fill(padding, -torch.inf)
+    # A clip without frames: any logits will do, as nothing of it is weighed or learnt from.
+    logits = logits.masked_fill(~clips.has_picture[:, None, None], 0.0)
+    shares = torch.softmax(logits, dim=1).masked_fill(padding, 0.0)
+    return (shares * similarity).sum(1)
 
 
 def terms(clips: ClipVectors, products: ProductVectors, weights: ScoreWeights) -> dict[str, Term]:

@@ -7,10 +7,11 @@ labelled clip, or a labelled photo, whose clip is several photos of the same pro
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from sgmn.data.dataset import Dataset, Photo
-from sgmn.errors import RecordError
+from sgmn.errors import MediaError, RecordError
 from sgmn.media import content, picture
 from sgmn.model.inputs import Inputs, Preparation
 from sgmn.records import Clip, ClipContent, Picture, Product, ProductContent
@@ -28,33 +29,47 @@ from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.scene import HELD_WIDTH, Scene, blurred, cropped, lit, some_light
 
 Key = tuple[str, str]  # shop_id, product_id
+T = TypeVar("T")
+C = TypeVar("C")
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Clips and products for the network; positive (B, S) bool: which product each clip sells."""
+    """Clips and products for the network; positive (B, S) bool: which product each clip sells.
+
+    `damage` names what could not be read and was left out, a line each.
+    """
 
     clips: Inputs
     products: Inputs
     positive: Tensor
+    damage: tuple[str, ...] = ()
 
 
 class Examples:
-    """All that can be learnt from in some datasets: clips and photos whose product is listed."""
+    """All that can be learnt from in some datasets: clips and photos whose product is listed.
 
-    def __init__(self, datasets: Sequence[Dataset]) -> None:
+    Clips of another split than `split` are left out; "" keeps all.
+    """
+
+    def __init__(self, datasets: Sequence[Dataset], split: str = "") -> None:
         self.products: dict[Key, Product] = {p.key: p for d in datasets for p in d.products}
-        clips = [clip for d in datasets for clip in d.clips]
+        every = [clip for d in datasets for clip in d.clips]
+        clips = [clip for clip in every if not split or clip.split in ("", split)]
+        self.other_splits = len(every) - len(clips)
         photos = [photo for d in datasets for photo in d.photos]
         labelled: list[Clip | Photo] = [*clips, *photos]
         self.items = [item for item in labelled if any(k in self.products for k in keys(item))]
         self.left_out = len(clips) + len(photos) - len(self.items)
         self.photos: dict[Key, list[Photo]] = defaultdict(list)
         self.shops: dict[str, list[Key]] = defaultdict(list)
+        self.pictured: dict[str, list[Key]] = defaultdict(list)  # those of a shop with photos
         for photo in photos:
             self.photos[photo.shop_id, photo.product_id].append(photo)
         for key in self.products:
             self.shops[key[0]].append(key)
+            if key in self.photos:
+                self.pictured[key[0]].append(key)
         if not self.items:
             raise RecordError(
                 "nothing to learn from: no clip or photo of a listed product",
@@ -66,7 +81,8 @@ class Examples:
         """What there is to learn from, in a line."""
         return (
             f"{len(self.items)} examples of {len(self.products)} products"
-            f" ({self.left_out} of products that no products.jsonl lists)"
+            f" ({self.left_out} of products that no products.jsonl lists,"
+            f" {self.other_splits} of other splits)"
         )
 
 
@@ -90,13 +106,38 @@ class Batches(TorchDataset[Batch]):
 
     def __getitem__(self, index: int) -> Batch:
         rng = np.random.default_rng((self.train.seed, 1, index))
-        items = self._drawn(index)
         clutter = self.data.clutter * self._risen(index)
-        clips = [self._clip(item, clutter, rng) for item in items]
-        listed = self._listed(items, rng)
-        products = [self._product(self.examples.products[key], rng) for key in listed]
-        positive = torch.tensor([[key in keys(item) for key in listed] for item in items])
-        return Batch(self.prepare.clips(clips), self.prepare.products(products), positive)
+        items, damage = self._drawn(index), list[str]()
+        clips = self._readable(items, lambda item: self._clip(item, clutter, rng), damage)
+        listed = self._listed([item for item, _ in clips], rng)
+        products = self._readable(
+            listed, lambda key: self._product(self.examples.products[key], rng), damage
+        )
+        if not clips or not products:
+            raise MediaError("nothing of a batch can be read", damage[0], "mend the dataset")
+        positive = [[key in keys(item) for key, _ in products] for item, _ in clips]
+        return Batch(
+            self.prepare.clips([content for _, content in clips]),
+            self.prepare.products([content for _, content in products]),
+            torch.tensor(positive),
+            tuple(damage),
+        )
+
+    def signature(self) -> str:
+        """What decides the batches: the configs and how many examples there are."""
+        return f"{self.data} {self.train} {len(self.examples.items)} examples"
+
+    def _readable(
+        self, items: Sequence[T], read: Callable[[T], C], damage: list[str]
+    ) -> list[tuple[T, C]]:
+        """The items with their contents; those that cannot be read go into `damage`."""
+        found = []
+        for item in items:
+            try:
+                found.append((item, read(item)))
+            except MediaError as error:
+                damage.append(str(error))
+        return found
 
     def _drawn(self, index: int) -> list[Clip | Photo]:
         """The examples of a batch: each epoch is a shuffle of all."""
@@ -110,9 +151,11 @@ class Batches(TorchDataset[Batch]):
         known = self.examples.products
         listed = dict.fromkeys(key for item in items for key in keys(item) if key in known)
         shops = sorted({key[0] for key in listed})
-        others = [key for shop in shops for key in self.examples.shops[shop] if key not in listed]
-        more = rng.permutation(len(others))[: self.data.negatives]
-        return [*listed, *(others[i] for i in more)]
+        if self.data.negatives:
+            others = [k for shop in shops for k in self.examples.shops[shop] if k not in listed]
+            more = rng.permutation(len(others))[: self.data.negatives]
+            return [*listed, *(others[i] for i in more)]
+        return list(listed)
 
     def _product(self, product: Product, rng: np.random.Generator) -> ProductContent:
         views = product.pictures
@@ -185,9 +228,10 @@ class Batches(TorchDataset[Batch]):
 
     def _others(self, key: Key, rng: np.random.Generator) -> list[Key]:
         """Other products of the shop with photos: the first for the store behind."""
-        known = [k for k in self.examples.shops[key[0]] if k != key and self.examples.photos.get(k)]
-        count = min(len(known), 1 + int(rng.integers(self.data.distractors + 1)))
-        return [known[i] for i in rng.choice(len(known), size=count, replace=False)]
+        known = self.examples.pictured[key[0]]
+        count = 1 + int(rng.integers(self.data.distractors + 1))
+        drawn = rng.choice(len(known), size=min(len(known), count + 1), replace=False)
+        return [known[i] for i in drawn if known[i] != key][:count]
 
     def _photo_of(self, key: Key, rng: np.random.Generator) -> Picture:
         photos = self.examples.photos[key]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 
 from sgmn.settings import from_tables, read_toml, require
@@ -25,6 +26,7 @@ class DataConfig:
     """[data] — what to learn from.
 
     folders: datasets, read as one; their products, clips and photos together.
+    split: clips of other splits are left out; those of no split are kept. "" keeps all.
     frames: frames a clip (T). rate_hz: frames a second looked at in a video.
     clutter: share of photo clips that are composed into a cluttered stream (0..1).
     clutter_ramp: share of the run over which clutter rises from none (0..1): a tower from
@@ -35,6 +37,7 @@ class DataConfig:
     """
 
     folders: tuple[Path, ...]
+    split: str = "train"
     frames: int = 4
     rate_hz: float = 1.0
     clutter: float = 0.6
@@ -46,6 +49,9 @@ class DataConfig:
     def __post_init__(self) -> None:
         require(bool(self.folders), "folders", self.folders, "name at least one dataset")
         require(self.frames > 0, "frames", self.frames, "give 1 or more")
+        require(0 < self.rate_hz < inf, "rate_hz", self.rate_hz, "give frames a second above 0")
+        require(self.distractors >= 0, "distractors", self.distractors, "give 0 or more")
+        require(self.negatives >= 0, "negatives", self.negatives, "give 0 or more")
         require(0 <= self.clutter <= 1, "clutter", self.clutter, "give a share in 0..1")
         require(0 <= self.clutter_ramp <= 1, "clutter_ramp", self.clutter_ramp, "give 0..1")
         require(
@@ -63,7 +69,8 @@ class TrainConfig:
     drop_transcript, drop_title: how often a clip or product is taken for silent (0..1).
     drop_word, drop_frames: how often a word goes missing; the share of frames at most that does.
     jitter: strength of colour and light changes. workers: processes that prepare batches.
-    checkpoint_minutes: between checkpoints. device: "auto", "cpu", "cuda".
+    threads: that compute, 0 for all cores. checkpoint_minutes: between checkpoints.
+    device: "auto", "cpu", "cuda".
     """
 
     steps: int = 1000
@@ -90,6 +97,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "accumulate", "log_every"):
             require(getattr(self, name) > 0, name, getattr(self, name), "give 1 or more")
+        for name in ("seed", "workers", "threads", "weight_decay", "jitter", "backbone_lr"):
+            require(0 <= getattr(self, name) < inf, name, getattr(self, name), "give 0 or more")
+        for name in ("lr", "clip_norm", "checkpoint_minutes"):
+            require(0 < getattr(self, name) < inf, name, getattr(self, name), "give more than 0")
         for name in ("warmup", "drop_transcript", "drop_title", "drop_word", "drop_frames", "ema"):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "give 0..1")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -22,8 +23,12 @@ def store(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     average: nn.Module | None,
+    config: str,
 ) -> None:
-    """Write the state of a step; the pointer moves last, so a kill leaves the one before."""
+    """Write the state of a step; the pointer moves last, so a kill leaves the one before.
+
+    `config` is kept beside it: a run goes on only under the config that it began with.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = _prefixed("network", _learnt(network))
     if average is not None:
@@ -32,9 +37,10 @@ def store(
     for row, values in state.items():
         tensors |= _prefixed(f"optimizer.{row}", values)
     path = folder / NAME.format(step=step)
-    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, path)
-    fresh = folder / f".{POINTER}.tmp"
-    fresh.write_text(json.dumps({"step": step, "file": path.name}) + "\n")
+    fresh = folder / ".state.tmp"
+    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, fresh)
+    fresh.replace(path)
+    fresh.write_text(json.dumps({"step": step, "file": path.name, "config": config}) + "\n")
     fresh.replace(folder / POINTER)
     for old in folder.glob(NAME.format(step="*")):
         if old != path:
@@ -46,13 +52,26 @@ def restore(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     average: nn.Module | None,
+    config: str,
 ) -> int:
-    """Fill all from the last state in the folder; its step, or 0 when there is none."""
+    """Fill all from the last state in the folder; its step, or 0 when there is none.
+
+    Raises CheckpointError for a damaged state, and for one of another config.
+    """
     pointer = folder / POINTER
     if not pointer.is_file():
         return 0
-    stored = json.loads(pointer.read_text())
-    tensors = load_file(folder / stored["file"])
+    try:
+        stored = json.loads(pointer.read_text())
+        tensors, step = load_file(folder / stored["file"]), int(stored["step"])
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise CheckpointError(
+            f"holds a damaged state ({error})", folder, "restore it, or take a new folder"
+        ) from error
+    if stored.get("config") != config:
+        raise CheckpointError(
+            "holds a run of another config", folder, "resume with its config, or take a new folder"
+        )
     _fill(network, _without("network", tensors), folder)
     if average is not None:
         _fill(average, _without("average", tensors), folder)
@@ -62,7 +81,7 @@ def restore(
         row, key = name.split(".", 1)
         rows.setdefault(int(row), {})[key] = value
     optimizer.load_state_dict({**groups, "state": rows})
-    return int(stored["step"])
+    return step
 
 
 def _learnt(module: nn.Module) -> dict[str, Tensor]:
@@ -72,7 +91,8 @@ def _learnt(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _fill(module: nn.Module, tensors: dict[str, Tensor], folder: Path) -> None:
-    if _learnt(module).keys() != tensors.keys():
+    shapes = {name: value.shape for name, value in _learnt(module).items()}
+    if shapes != {name: value.shape for name, value in tensors.items()}:
         raise CheckpointError(
             "holds a run of another config", folder, "resume with its config, or take a new folder"
         )

@@ -2,13 +2,14 @@
 
 A run's folder:
     checkpoint/        the model (the averaged weights where `ema` > 0), loadable by its path
-    state.safetensors  weights and optimizer as they stand, to go on from; state.json beside it
+    state-N.safetensors  weights and optimizer after step N, to go on from; state.json names it
     log.jsonl          one line every `log_every` steps
     tensorboard/       the same for TensorBoard
 """
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +36,8 @@ from sgmn.training.losses import info_nce
 from sgmn.training.schedule import warmup_cosine
 from sgmn.training.state import restore, store
 
+_LOG = logging.getLogger("sgmn.training")
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -55,15 +58,20 @@ class Trainer:
     def __init__(self, model: Model, batches: Batches, config: TrainConfig, folder: Path) -> None:
         self.model, self.batches, self.config, self.folder = model, batches, config, folder
         self.device = chosen_device(config.device)
+        if config.threads:
+            torch.set_num_threads(config.threads)
         self.network = model.network.to(self.device)
         self.optimizer = optimizer(self.network, config)
         self.average = _average(self.network, config.ema)
         self.step = 0
         self.stopping = False
+        self.damaged: set[str] = set()  # what could not be read, a line each
 
     def resume(self) -> bool:
         """Go on from the last checkpoint in the folder; False when there is none."""
-        self.step = restore(self.folder, self.network, self.optimizer, self.average)
+        self.step = restore(
+            self.folder, self.network, self.optimizer, self.average, self.batches.signature()
+        )
         return self.step > 0
 
     def run(self, report: Callable[[Progress], None] = lambda progress: None) -> bool:
@@ -88,7 +96,8 @@ class Trainer:
 
     def save(self) -> None:
         """Write the state to go on from, and the model to use."""
-        store(self.folder, self.step, self.network, self.optimizer, self.average)
+        signature = self.batches.signature()
+        store(self.folder, self.step, self.network, self.optimizer, self.average, signature)
         network = self.network if self.average is None else cast(SGMN, self.average.module)
         used = Model(network, self.model.tokenizer, self.model.name)
         checkpoint.save(used, self.folder / "checkpoint")
@@ -118,6 +127,7 @@ class Trainer:
             sampler=range(done, len(self.batches)),
             num_workers=self.config.workers,
             multiprocessing_context="spawn" if self.config.workers else None,
+            worker_init_fn=_deaf,
         )
 
     def _learn(self, batches: list[Batch]) -> tuple[float, float]:
@@ -137,6 +147,9 @@ class Trainer:
         return sum(losses) / len(batches), sum(right) / len(batches)
 
     def _backward(self, batch: Batch, parts: int) -> tuple[float, float]:
+        for line in batch.damage:
+            self.damaged.add(line)
+            _LOG.warning("left out of a batch: %s", line)
         positive = batch.positive.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             clips, products = self.network.clips(batch.clips), self.network.products(batch.products)
@@ -148,9 +161,11 @@ class Trainer:
 
     @contextmanager
     def _stoppable(self) -> Iterator[None]:
-        """SIGTERM and SIGINT end the run after the step in hand."""
+        """SIGTERM and SIGINT end the run after the step in hand; a second one ends it at once."""
 
         def stop(number: int, frame: FrameType | None) -> None:
+            if self.stopping:
+                raise KeyboardInterrupt
             self.stopping = True
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -161,8 +176,20 @@ class Trainer:
                 signal.signal(number, handler)
 
 
+def _deaf(worker: int) -> None:
+    """A signal to the whole process group is for the trainer, which still needs its workers."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def require_fresh(folder: Path) -> None:
-    """Refuse a folder that already holds a run."""
+    """Refuse a folder that cannot be made, or that already holds a run."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot be made ({error.strerror})", folder, "give another folder"
+        ) from error
     if (folder / "state.json").exists():
         raise SettingsError("holds a run already", folder, "add --resume, or take another folder")
 

@@ -1,0 +1,5 @@
+"""`python -m sgmn.cli`."""
+
+from sgmn.cli import main
+
+main()
