@@ -112,7 +112,7 @@ def test_an_infinite_cost_gives_one_segment(case):
 @settings(max_examples=40, deadline=None)
 def test_no_cost_takes_each_window_for_itself(case):
     times, scores, shelf = drawn(*case)
-    chosen = TimelineSettings(switch_cost=0.0)
+    chosen = TimelineSettings(switch_cost=0.0, nothing_threshold=0.2)
     found = segments(times, scores, shelf, chosen)
     named = [next(s.product_id for s in found if s.start <= t < s.end) for t in times]
     share = 0.2 + 0.8 / len(shelf)
