@@ -56,6 +56,17 @@ def test_one_wrong_window_is_no_segment_but_a_dwell_is():
     assert [s.product_id for s in segments(times, scores, SHELF, STEADY)] == ["a", "c", "a"]
 
 
+def test_confidence_is_the_evidence_of_the_whole_segment():
+    """By hand: a segment of ten windows that overlap fivefold is worth two windows."""
+    times, scores = planted([1])
+    (only,) = segments(times, scores, SHELF, STEADY)
+    each = [evidence(row[None], STEADY)[0] for row in scores]
+    chances = np.exp(sum(each)) / np.exp(sum(each)).sum()
+    assert only.confidence == pytest.approx(chances[1])
+    (half,) = segments(times[:5], scores[:5], SHELF, STEADY)
+    assert half.confidence < only.confidence
+
+
 def test_the_runner_up_is_the_next_product():
     times, scores = planted([1])
     scores[:, 4] += 2.0

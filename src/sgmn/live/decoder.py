@@ -42,12 +42,6 @@ def _traced(came_from: NDArray[np.int32], last: int) -> NDArray[np.int64]:
     return path
 
 
-def posteriors(evidence: LogProbs, switch_cost: float) -> NDArray[np.float64]:
-    """(W, K) of each state's probability given all steps (forward-backward); rows sum to 1."""
-    before, after = filtered(evidence, switch_cost), _remaining(evidence, switch_cost)
-    return np.exp(normalized(before + after))
-
-
 def filtered(evidence: LogProbs, switch_cost: float) -> LogProbs:
     """(W, K) of each state's log-probability given the steps up to and including its own."""
     beliefs = np.empty_like(evidence)
@@ -67,14 +61,6 @@ def normalized(logits: LogProbs) -> LogProbs:
     shifted = logits - logits.max(axis=-1, keepdims=True)
     result: LogProbs = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return result
-
-
-def _remaining(evidence: LogProbs, switch_cost: float) -> LogProbs:
-    """(W, K) of the log-likelihood of all later steps given each state, up to a constant."""
-    rest = np.zeros_like(evidence)
-    for step in range(len(evidence) - 2, -1, -1):
-        rest[step] = normalized(_passed(evidence[step + 1] + rest[step + 1], switch_cost))
-    return rest
 
 
 def _passed(logs: LogProbs, switch_cost: float) -> LogProbs:
