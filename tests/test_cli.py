@@ -161,6 +161,8 @@ def refusals(world: Path, model: Path, indexed: Path, tmp: Path) -> dict[str, tu
         "nothing to evaluate": ("evaluate", tmp / "empty", "-i", indexed),
         "nothing to take": ("index", tmp / "empty", "-o", tmp / "i", "-m", model),
         "a very long path": ("check", "x" * 300),
+        "no shares": ("synth", tmp / "world", "--split", "half"),
+        "no such number of shops": ("synth", tmp / "world", "--shops", 0),
     }
 
 
@@ -222,6 +224,28 @@ def test_titles_are_shown_as_they_are(
     assert run("index", shop, "-o", index, "-m", model).status == 0
     ended = run("watch", stream / "streams" / "s.mp4", "-i", index, "-t", stream / "said.json")
     assert ended.status == 0, ended.err
+
+
+def test_synth_makes_a_world_that_check_passes(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "world.toml"
+    config.write_text(
+        "[world]\nsize = [72, 128]\nfps = 4\nclip_s = [8, 9]\nimage_px = 64\nstreams = 0\n"
+    )
+    world = tmp_path / "world"
+    asked = ("--shops", 1, "--products", 8, "--clips", 1, "--seed", 3, "--split", "0,0,1")
+    ended = run("synth", world, "--config", config, *asked)
+    assert ended.status == 0 and "1 clips" in ended.out, ended.err
+    checked = run("check", world / "test")
+    assert "0 errors" in checked.out and "8 products of 1 shops, 1 clips" in checked.out
+    again = run("synth", world, "--config", config, *asked)
+    assert again.status == 0
+
+
+def test_synth_draws_a_contact_sheet(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "world.toml"
+    config.write_text("[world]\nsize = [72, 128]\nimage_px = 64\nproducts = 8\n")
+    assert run("synth", tmp_path / "sheet.png", "--preview", "--config", config).status == 0
+    assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_debug_shows_the_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
