@@ -12,7 +12,7 @@ from sgmn.cli.options import IndexOption, ModelOption, ShopOption, UseOption
 from sgmn.errors import SgmnError
 
 if TYPE_CHECKING:
-    pass
+    from sgmn.catalogue.feed import Feed
 
 
 def index(
@@ -30,7 +30,6 @@ def index(
 ) -> None:
     """Make or update the index of a catalogue; unchanged products are not encoded again."""
     from sgmn import jobs, screen
-    from sgmn.catalogue import feed
     from sgmn.catalogue.index import Index
 
     if catalogue is None and not remove:
@@ -41,17 +40,7 @@ def index(
         typer.echo(f"{gone.count} removed" + "".join(f"\nunknown: {i}" for i in gone.unknown))
     if catalogue is None:
         return
-    read = feed.read(catalogue, shop or "")
-    for refused in read.refused:
-        typer.echo(f"refused: {refused}", err=True)
-    if not read.products:
-        raise SgmnError("has no product that could be taken", catalogue, "mend its rows")
-    if replace_all and read.refused:
-        raise SgmnError(
-            f"{len(read.refused)} rows are refused, whose products would go: {read.refused[0]}",
-            catalogue,
-            "mend them, or leave out --replace-all",
-        )
+    read = _fed(catalogue, shop or "", replace_all)
     target = Index.create_or_open(output, jobs.stamp(used))
     with screen.bar() as bar:
         task = bar.add_task("indexing", total=len(read.products))
@@ -118,6 +107,24 @@ def watch(
     typer.echo(f"{found.duration_s:.0f} s in {seconds:.1f} s: {found.duration_s / seconds:.1f}x")
     if true:
         typer.echo(jobs.agreement_line(true, found.segments))
+
+
+def _fed(catalogue: Path, shop: str, replace_all: bool) -> Feed:
+    """What a catalogue lists; its refused rows are named, and are no reason to remove products."""
+    from sgmn.catalogue import feed
+
+    read = feed.read(catalogue, shop)
+    for refused in read.refused:
+        typer.echo(f"refused: {refused}", err=True)
+    if not read.products:
+        raise SgmnError("has no product that could be taken", catalogue, "mend its rows")
+    if replace_all and read.refused:
+        raise SgmnError(
+            f"{len(read.refused)} rows are refused, whose products would go: {read.refused[0]}",
+            catalogue,
+            "mend them, or leave out --replace-all",
+        )
+    return read
 
 
 def _listed(ids: str) -> list[str]:
