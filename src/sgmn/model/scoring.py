@@ -11,44 +11,22 @@ Axes: B clips, T frames a clip, S products, D width.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from math import log
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from sgmn.model.tokens import Rows
 
 Modality = Literal["picture", "words"]
 MODALITIES: tuple[Modality, ...] = ("picture", "words")
 
 
-class _Rows:
-    """Dataclasses of tensors that share their first axis."""
-
-    def __len__(self) -> int:
-        first: Tensor = next(self._tensors())
-        return len(first)
-
-    def _tensors(self) -> Iterator[Tensor]:
-        return (getattr(self, f.name) for f in fields(self))  # type: ignore[arg-type]
-
-    def __getitem__(self, rows: slice | Tensor | list[int]) -> Self:
-        """Some of the rows."""
-        return type(self)(*(tensor[rows] for tensor in self._tensors()))
-
-    def to(self, device: torch.device | str) -> Self:
-        """The same rows on another device."""
-        return type(self)(*(tensor.to(device) for tensor in self._tensors()))
-
-    @classmethod
-    def cat(cls, parts: Iterable[Self]) -> Self:
-        """The rows of all parts, in order."""
-        return cls(*map(torch.cat, zip(*(part._tensors() for part in parts), strict=True)))
-
-
 @dataclass(frozen=True)
-class ClipVectors(_Rows):
+class ClipVectors(Rows):
     """Clips in the common space; vectors have length 1 wherever they count.
 
     frames: (B, T, D) one vector a frame, zero at padding.
@@ -69,7 +47,7 @@ class ClipVectors(_Rows):
 
 
 @dataclass(frozen=True)
-class ProductVectors(_Rows):
+class ProductVectors(Rows):
     """Products in the common space: picture and title words (S, D) with (S,) bool presence."""
 
     picture: Tensor
