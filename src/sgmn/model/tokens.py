@@ -43,7 +43,7 @@ class Tokens(Rows):
 
     whole: (B, T, D) a picture as its tower pools it, of length 1; zero at padding.
     present: (B, T) bool, False at padding; a clip without frames has none.
-    patches: (B, T, N, D) in the same space, divided by the length that `whole` had; zero at padding.
+    patches: (B, T, N, D), divided by the length that `whole` had; zero at padding.
     patch_mask: (B, T, N) bool; pictures of another canvas may have fewer patches than N.
     words: (B, L, D) words in context; zero at padding. word_mask: (B, L) bool.
     said: (B, D) the text as its tower pools it, of length 1; zero where there is none.
