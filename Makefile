@@ -4,7 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE ?= 1
-GROCERY ?= ../shared/data/grocery-live
+DEMO := build/demo
+LIVE := $(DEMO)/world/test/streams/s2-000-l000
 
 .PHONY: demo test lint bench clean
 
@@ -17,11 +18,11 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/ready
-	@test -d $(GROCERY) || { echo "no photographs at $(GROCERY): make demo GROCERY=folder"; exit 2; }
-	$(BIN)/sgmn index $(GROCERY)/catalogue -o build/demo/index --model builtin
-	$(BIN)/sgmn watch $(GROCERY)/val/streams/stream1.mp4 --index build/demo/index \
-	  --transcript $(GROCERY)/val/streams/stream1.json --truth $(GROCERY)/val/streams/stream1.json \
-	  --output build/demo/timeline.json --vtt build/demo/chapters.vtt
+	$(BIN)/sgmn synth $(DEMO)/world --config configs/demo.toml --processes 2
+	$(BIN)/sgmn index $(DEMO)/world/test -o $(DEMO)/index --model builtin
+	$(BIN)/sgmn watch $(LIVE).mp4 --index $(DEMO)/index --transcript $(LIVE).json --truth $(LIVE).json \
+	  --output $(DEMO)/timeline.json --vtt $(DEMO)/chapters.vtt --html $(DEMO)/report.html
+	@echo "the report: $(DEMO)/report.html"
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from sgmn.catalogue import rows
 from sgmn.catalogue.index import Index, ModelStamp
 from sgmn.catalogue.shelf import Shelf
+from sgmn.model.ranker import Ranker
 from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights
 from sgmn.records import Product, ProductContent
 
@@ -122,9 +123,9 @@ def measured(
         shelf = shelves.setdefault(shop, index.shelf(shop))
         clip = clip_of(query)
         timed(times["shop, from disk"], lambda q=query, s=shop: index.search(q, shop_id=s))
-        timed(times["shop, shelf, cold caches"], lambda s=shelf, c=clip: s.best(c, WEIGHTS, 10))
+        timed(times["shop, shelf, cold caches"], lambda s=shelf, c=clip: s.best(c, RANKER, 10))
         for _ in range(WINDOWS):
-            timed(times["shop, shelf in memory"], lambda s=shelf, c=clip: s.best(c, WEIGHTS, 10))
+            timed(times["shop, shelf in memory"], lambda s=shelf, c=clip: s.best(c, RANKER, 10))
         near = timed(times["all shops, vector index"], lambda q=query: index.search(q))
         best = timed(times["all shops, exact"], lambda q=query: index.search(q, exact=True))
         found += len({hit.product.key for hit in near} & {hit.product.key for hit in best})
@@ -132,7 +133,7 @@ def measured(
     return {name: taken[1:] for name, taken in times.items()}, recall
 
 
-WEIGHTS = ScoreWeights(*map(torch.tensor, (0.5, 0.5, 0.0, 0.1, 20.0)))
+RANKER = Ranker(ScoreWeights(*map(torch.tensor, (0.5, 0.5, 0.0, 0.1, 20.0))))
 
 
 def clip_of(query: Vectors) -> ClipVectors:

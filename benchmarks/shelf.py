@@ -17,12 +17,15 @@ import torch
 from torch import Tensor
 
 from sgmn.catalogue.shelf import Shelf
+from sgmn.model.ranker import Ranker
 from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights
 from sgmn.records import Product
 
 LIMIT_MS = 2.0
 FRAMES = 10
-WEIGHTS = ScoreWeights(*map(torch.tensor, (0.5, 0.5, 0.3, 0.1, 20.0)))  # every term counts
+RANKER = Ranker(
+    ScoreWeights(*map(torch.tensor, (0.5, 0.5, 0.3, 0.1, 20.0)))  # every term counts
+)
 
 
 def main() -> None:
@@ -32,8 +35,8 @@ def main() -> None:
     shelf, clip = drawn_shelf(options.products, options.dim), drawn_clip(options.dim)
     sides = {
         "bare matrix product": lambda: bare(clip, shelf.vectors),
-        "Shelf.scores": lambda: shelf.scores(clip, WEIGHTS),
-        "Shelf.best, k = 10": lambda: shelf.best(clip, WEIGHTS, 10),
+        "Shelf.scores": lambda: shelf.scores(clip, RANKER),
+        "Shelf.best, k = 10": lambda: shelf.best(clip, RANKER, 10),
     }
     show(in_turns(sides, 50 if options.quick else 500), options)
 

@@ -29,7 +29,7 @@ from sgmn.live.timeline import segments
 from sgmn.media import content, picture
 from sgmn.records import Picture, Product, Segment, Utterance
 from sgmn.training import speech
-from sgmn.training.batches import Examples
+from sgmn.training.examples import Examples
 from sgmn.training.scene import Scene, lit, some_light
 
 COSTS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)

@@ -109,6 +109,22 @@ def test_watch_writes_a_timeline_and_chapters(
     assert chapters.read_text().startswith("WEBVTT")
 
 
+def test_watch_writes_a_report_with_pictures(
+    run: Run, stream: Path, indexed: Path, tmp_path: Path
+) -> None:
+    report, video = tmp_path / "out" / "report.html", stream / "streams" / "s.mp4"
+    told = ("-t", stream / "said.json", "--truth", stream / "streams" / "s.json")
+    ended = run("watch", video, "-i", indexed, *told, "--html", report)
+    assert ended.status == 0, ended.err
+    text = report.read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE html>") and text.count("<article") >= 1
+    assert "red apple" in text and "hello this is the red milk" in text and "6 products" in text
+    right = float(ended.out.split("right for ")[1].split("%")[0])
+    assert f"<b>{right:.0f}%</b>" in text
+    ended = run("watch", tmp_path / "none.mp4", "-i", indexed, "--html", tmp_path)
+    assert ended.status == 2 and "is a folder" in ended.err  # before the video is looked for
+
+
 def test_check_lists_what_is_wrong(run: Run, world: Path) -> None:
     ended = run("check", world)
     assert ended.status == 2
@@ -155,6 +171,7 @@ def refusals(world: Path, model: Path, indexed: Path, tmp: Path) -> dict[str, tu
         "no report": ("compare", tmp / "none.json", tmp / "none.json"),
         "a wrong key": ("train", tmp / "bad.toml", "-o", tmp / "run"),
         "a folder as output": ("watch", video, "-i", indexed, "-o", tmp),
+        "a report in a file": ("watch", video, "-i", indexed, "--html", tmp / "bad.mp4" / "r.html"),
         "a file in the way": ("watch", video, "-i", indexed, "-o", tmp / "bad.mp4" / "t.json"),
         "a run in a file": ("train", tmp / "good.toml", "-o", tmp / "bad.mp4" / "run"),
         "no such device": ("train", tmp / "device.toml", "-o", tmp / "run"),

@@ -18,12 +18,14 @@ from sgmn.evaluation.ranking import Ranked, rank
 from sgmn.evaluation.report import Report
 from sgmn.evaluation.stream_report import StreamResult
 from sgmn.evaluation.streams import time_weighted_accuracy
-from sgmn.live.recognizer import Recognizer
+from sgmn.live.findings import confidence, findings
+from sgmn.live.page import Page
+from sgmn.live.recognizer import Recognition, Recognizer
 from sgmn.media.content import clip_content
 from sgmn.model import checkpoint
 from sgmn.model.embedder import Embedder
 from sgmn.model.scoring import MODALITIES, Modality
-from sgmn.records import Clip, ClipContent, Segment
+from sgmn.records import Clip, ClipContent, Segment, Utterance
 
 DEFAULT_MODEL = "builtin"
 TOGETHER = 8  # clips that are encoded at once
@@ -62,10 +64,11 @@ def ranked(
     lines: list[str] = [] if damage is None else damage
     for some in batched(clips, TOGETHER):
         contents = [_content(clip, used.max_side, lines) for clip in some]
-        vectors = used.clips([content or ClipContent(()) for content in contents]).only(use)
+        kept = [(content or ClipContent(())).only(use) for content in contents]
+        vectors = used.clips(kept)
         for row, clip in enumerate(some):
             shelf = shelves[clip.shop_id]
-            scores = shelf.scores(vectors[row : row + 1], used.weights)[0].numpy()
+            scores = shelf.scores(vectors[row : row + 1], used.ranker)[0].numpy()
             returned = scores if contents[row] else np.full_like(scores, -np.inf)
             yield rank(clip, shelf.product_ids, returned)
 
@@ -144,6 +147,40 @@ def read_truth(path: Path) -> tuple[Segment, ...]:
 def agreement_line(truth: Sequence[Segment], found: Sequence[Segment]) -> str:
     """How much of the time the found timeline is right, in a line."""
     return f"right for {time_weighted_accuracy(truth, found):.1%} of the time"
+
+
+def page(
+    source: Path,
+    found: Recognition,
+    recognizer: Recognizer,
+    index: Index,
+    said: Sequence[Utterance] = (),
+    truth: Sequence[Segment] = (),
+    *,
+    seconds: float,
+) -> Page:
+    """The page of a stream that was watched in `seconds`; its key frames are read here."""
+    shelf = recognizer.shelf
+    shop_id = shelf.products[0].shop_id
+    return Page(
+        name=source.name,
+        duration_s=found.duration_s,
+        facts={
+            "Shop": f"{shop_id or 'without a name'}, {len(shelf)} products",
+            "Model": recognizer.embedder.model.name,
+            "Weighed": " and ".join(recognizer.use),
+            "Watched in": f"{seconds:.1f} s ({found.duration_s / seconds:.0f}x)",
+            "Index": str(index.path),
+        },
+        findings=findings(found, source, said, recognizer.settings),
+        titles={product.product_id: product.title for product in shelf.products},
+        pictures=index.thumbnails(shop_id),
+        times=found.times,
+        confidence=confidence(found, recognizer.settings),
+        truth=tuple(truth),
+        right=time_weighted_accuracy(truth, found.segments) if truth else None,
+        damage=found.damage,
+    )
 
 
 def require_writable(*paths: Path | None) -> None:

@@ -5,7 +5,7 @@ Times are seconds, boxes are (left, top, right, bottom) as shares of width and h
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -134,6 +134,11 @@ class ClipContent:
 
     frames: tuple[Picture, ...]
     words: str = ""
+
+    def only(self, kept: Collection[str]) -> ClipContent:
+        """The clip without its frames unless "picture" is kept, without words unless "words"."""
+        frames = self.frames if "picture" in kept else ()
+        return ClipContent(frames, self.words if "words" in kept else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,20 @@ def test_rows_come_back_as_they_went(index: Index, embed: FakeEmbed, pictured):
     assert list(jpeg) == ["a"] and jpeg["a"].startswith(b"\xff\xd8")
 
 
+def test_tokens_of_the_reranker_come_back_compressed(index: Index, embed: FakeEmbed):
+    drawn = torch.randn(3, 4, DIM, generator=torch.Generator().manual_seed(0))
+
+    def with_latents(contents):
+        return replace(embed(contents), latents=drawn[: len(contents)])
+
+    index.update(titled(3), with_latents)
+    found = index.shelf().vectors.latents
+    step = drawn.abs().amax(-1, keepdim=True) / 127
+    assert found.shape == drawn.shape and bool(((found - drawn).abs() <= 0.51 * step).all())
+    [cell] = {len(row) for row in index._rows(["latents"], None)["latents"].to_pylist()}
+    assert cell == 4 * (DIM + 2)
+
+
 def test_a_missing_modality_is_null_and_never_zeros(index: Index, embed: FakeEmbed, pictured):
     shown = replace(pictured("shown"), title="")
     index.update([shown, Product("said", title="only words")], embed)
@@ -230,10 +244,11 @@ def test_whether_an_index_is_somewhere(tmp_path: Path, index: Index):
         (None, "without the stamp"),
         ({"sgmn": "no json"}, "without the stamp"),
         (
-            {"sgmn": json.dumps({"format_version": 2, "fingerprint": "f", "dim": 3, "name": ""})},
+            {"sgmn": json.dumps({"format_version": 3, "fingerprint": "f", "dim": 3, "name": ""})},
             "update sgmn",
         ),
-        ({"sgmn": json.dumps({"format_version": 2, "model": {}})}, "update sgmn"),
+        ({"sgmn": json.dumps({"format_version": 3, "model": {}})}, "update sgmn"),
+        ({"sgmn": json.dumps({"format_version": 1, "model": {}})}, "index again"),
     ],
 )
 def test_foreign_and_newer_tables_are_refused(tmp_path: Path, metadata, says: str):

@@ -6,6 +6,7 @@ import torch
 from sgmn.catalogue.index import Index
 from sgmn.catalogue.shelf import Shelf
 from sgmn.errors import IndexingError
+from sgmn.model.ranker import Ranker
 from sgmn.model.scoring import ClipVectors, ScoreWeights, score
 from tests.catalogue.fakes import DIM, FakeEmbed, titled, vector
 
@@ -30,7 +31,7 @@ def weights() -> ScoreWeights:
 def test_the_product_that_is_named_comes_first(index: Index, embed: FakeEmbed):
     index.update(titled(20, "s"), embed)
     shelf = index.shelf("s")
-    found = shelf.best(clips_saying(b"title 7", b"title 11"), weights(), 3)
+    found = shelf.best(clips_saying(b"title 7", b"title 11"), Ranker(weights()), 3)
     assert [row[0].product_id for row in found] == ["p7", "p11"]
     assert all(row[0].score >= row[1].score >= row[2].score for row in found)
 
@@ -40,11 +41,14 @@ def test_scores_are_those_of_the_one_scorer(index: Index, embed: FakeEmbed):
     shelf = index.shelf()
     clips = clips_saying(b"a", b"b")
     torch.testing.assert_close(
-        shelf.scores(clips, weights()), score(clips, shelf.vectors, weights()), rtol=0, atol=0
+        shelf.scores(clips, Ranker(weights())),
+        score(clips, shelf.vectors, weights()),
+        rtol=0,
+        atol=0,
     )
-    row = shelf.scores(clips, weights())[0].tolist()
+    row = shelf.scores(clips, Ranker(weights()))[0].tolist()
     expected = sorted(range(9), key=lambda s: (-row[s], s))
-    best = shelf.best(clips, weights(), 100)[0]
+    best = shelf.best(clips, Ranker(weights()), 100)[0]
     assert [match.product_id for match in best] == [shelf.product_ids[s] for s in expected]
     assert [match.score for match in best] == [row[s] for s in expected]
 

@@ -20,6 +20,7 @@ from sgmn.live.recognizer import Recognizer
 from sgmn.live.timeline import Belief
 from sgmn.media import content, transcript, video
 from sgmn.model.embedder import Embedder
+from sgmn.model.tokens import Looks
 from sgmn.records import ClipContent, Picture
 from tests.media.footage import film, steady
 
@@ -31,7 +32,7 @@ class CountingEmbedder(Embedder):
 
     encoded = 0
 
-    def pictures(self, pictures: Sequence[Picture]) -> Tensor:
+    def pictures(self, pictures: Sequence[Picture]) -> Looks:
         self.encoded += len(pictures)
         return super().pictures(pictures)
 
@@ -46,7 +47,7 @@ def recognizer(world: Path, tiny: Callable[[], Any]) -> Recognizer:
         from sgmn.model.encoders import Seen
 
         colours = torch.nn.functional.pad(pixels.mean((2, 3)), (0, 29))
-        return Seen(colours, colours[:, None])
+        return Seen(colours, colours[:, None], (1, 1))
 
     towers.see = see  # type: ignore[method-assign]
     with torch.no_grad():
@@ -73,8 +74,8 @@ def test_windows_score_as_the_same_clips_would(recognizer: Recognizer, stream: P
     found = recognizer.watch(path)
     frames = [frame.rgb for frame in video.frames(path, max_side=32)]
     clip = recognizer.embedder.clips([ClipContent(tuple(frames[16:26]))])
-    weights = recognizer.embedder.weights
-    expected = recognizer.shelf.scores(clip, weights)[0] * weights.logit_scale
+    ranker = recognizer.embedder.ranker
+    expected = recognizer.shelf.scores(clip, ranker)[0] * ranker.weights.logit_scale
     window = int((abs(found.times - 21)).argmin())
     assert found.times[window] == 21
     torch.testing.assert_close(

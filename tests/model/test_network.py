@@ -15,7 +15,6 @@ from torch.nn.functional import normalize
 from sgmn.model import checkpoint
 from sgmn.model.embedder import Embedder
 from sgmn.model.inputs import Preparation
-from sgmn.model.scoring import score
 from sgmn.records import ClipContent, ProductContent
 from tests.conftest import noise
 
@@ -87,12 +86,12 @@ def test_untrained_equals_mean_pooled_backbone(
 @torch.no_grad()
 def test_untrained_composed_ranks_words_as_its_text_tower(tiny: Callable[[], Any]) -> None:
     model = tiny()
-    words, has = Embedder(model).words(["red milk", "", "green apple"])
+    words = Embedder(model).words(["red milk", "", "green apple"])
     tokens = model.tokenizer("green apple", return_tensors="pt")
     tokens.pop("token_type_ids", None)
     alone = model.network.towers.text(**tokens).last_hidden_state[0].mean(0)
-    torch.testing.assert_close(words[2], normalize(alone, dim=-1), atol=1e-5, rtol=0)
-    assert has.tolist() == [True, False, True]
+    torch.testing.assert_close(words.said[2], normalize(alone, dim=-1), atol=1e-5, rtol=0)
+    assert words.has_words.tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, "composed"])
@@ -102,9 +101,9 @@ def test_a_clip_alone_equals_the_same_clip_in_a_batch(
     embedder = Embedder(tiny() if family == "composed" else checkpoint.load(backbone(family)))
     clips, products = contents(rng)
     shelf = embedder.products(products)
-    together = score(embedder.clips(clips), shelf, embedder.weights)
+    together = embedder.ranker.scores(embedder.clips(clips), shelf)
     for row, clip in enumerate(clips):
-        alone = score(embedder.clips([clip]), shelf, embedder.weights)
+        alone = embedder.ranker.scores(embedder.clips([clip]), shelf)
         torch.testing.assert_close(together[row], alone[0], atol=1e-5, rtol=0)
 
 
@@ -112,7 +111,7 @@ def test_embedder_equals_network(tiny: Callable[[], Any], rng: np.random.Generat
     model = tiny()
     clips, products = contents(rng)
     embedder = Embedder(model, batch=2)  # many small batches
-    found = score(embedder.clips(clips), embedder.products(products), embedder.weights)
+    found = embedder.ranker.scores(embedder.clips(clips), embedder.products(products))
     with torch.no_grad():
         prepare = model.preparation
         expected = model.network(prepare.clips(clips), prepare.products(products))
@@ -127,14 +126,14 @@ def test_clips_without_frames_or_words_are_said_to_be_so(
     assert found.has_picture.tolist() == [False, True]
     assert found.has_words.tolist() == [True, False]
     shelf = embedder.products([ProductContent((), "milk"), ProductContent((noise(rng),))])
-    assert score(found, shelf, embedder.weights).isfinite().all()
+    assert embedder.ranker.scores(found, shelf).isfinite().all()
 
 
 def test_long_transcripts_are_read_to_their_end(tiny: Callable[[], Any]) -> None:
     embedder = Embedder(tiny())
     most = embedder.prepare.max_tokens
     start = "milk " * most
-    (one, other), _ = embedder.words([start, start + "apple " * most])
+    one, other = embedder.words([start, start + "apple " * most]).said
     assert (one - other).norm() > 1e-3
 
 
@@ -142,7 +141,7 @@ def test_views_of_a_product_count_alike(tiny: Callable[[], Any], rng: np.random.
     embedder = Embedder(tiny())
     front, back = noise(rng), noise(rng)
     both = embedder.products([ProductContent((front, back), "milk")]).picture[0]
-    mean = embedder.pictures([front, back]).mean(0)
+    mean = embedder.pictures([front, back]).whole.mean(0)
     torch.testing.assert_close(both, normalize(mean, dim=-1), atol=1e-6, rtol=0)
 
 

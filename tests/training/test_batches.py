@@ -15,8 +15,9 @@ from sgmn.data import dataset
 from sgmn.errors import RecordError
 from sgmn.records import Clip, Product
 from sgmn.training import speech
-from sgmn.training.batches import Batches, Examples, keys
+from sgmn.training.batches import Batches, shuffled
 from sgmn.training.config import DataConfig, TrainConfig
+from sgmn.training.examples import Examples, keys
 from sgmn.training.scene import FRAME, Scene, blurred, lit, some_light
 from tests.conftest import noise
 
@@ -48,7 +49,7 @@ def test_a_batch_depends_on_seed_and_step_only(batches: Batches) -> None:
 def test_an_epoch_sees_every_example_once(batches: Batches) -> None:
     count = len(batches.examples.items)
     assert count == 27  # 24 photos and 3 clips
-    drawn = [id(item) for step in range(9) for item in batches._drawn(step)]
+    drawn = [place for step in range(9) for place in batches.places(step, shuffled)]
     assert len(set(drawn[:27])) == 27 and len(set(drawn[27:54])) == 27
     assert drawn[:27] != drawn[27:54]
 
@@ -60,7 +61,7 @@ def test_what_has_no_product_is_counted(batches: Batches) -> None:
 
 def test_labels_name_the_products_of_each_clip(batches: Batches) -> None:
     for step in range(6):
-        items = batches._drawn(step)
+        items = [batches.examples.items[place] for place in batches.places(step, shuffled)]
         listed = batches._listed(items, np.random.default_rng(0))
         assert len(set(listed)) == len(listed)
         batch = batches[step]
@@ -87,9 +88,9 @@ def test_no_listed_product_is_refused(world: Path) -> None:
 
 
 def test_silence_is_as_often_as_asked(batches: Batches) -> None:
-    batches.train = replace(TRAIN, drop_transcript=1.0)
+    batches.contents.train = replace(TRAIN, drop_transcript=1.0)
     assert not len(batches[0].clips.texts.owner)
-    batches.train = replace(TRAIN, drop_transcript=0.0, drop_word=0.0)
+    batches.contents.train = replace(TRAIN, drop_transcript=0.0, drop_word=0.0)
     assert len(set(batches[0].clips.texts.owner.tolist())) == 6
 
 

@@ -20,8 +20,9 @@ import torch
 from sgmn.data import dataset
 from sgmn.errors import CheckpointError, SettingsError
 from sgmn.model import backbones, checkpoint
-from sgmn.training.batches import Batches, Examples
-from sgmn.training.config import DataConfig, TrainConfig
+from sgmn.training.batches import Batches
+from sgmn.training.config import DataConfig, LossConfig, TrainConfig
+from sgmn.training.examples import Examples
 from sgmn.training.trainer import Progress, Trainer, optimizer, require_fresh
 
 TRAIN = TrainConfig(
@@ -33,12 +34,15 @@ TRAIN = TrainConfig(
 def trainer(world: Path, tiny: Callable[[], Any]) -> Callable[..., Trainer]:
     examples = Examples([dataset.read(world)])
 
-    def make(folder: Path, **changes: Any) -> Trainer:
+    def make(
+        folder: Path, loss: LossConfig | None = None, clutter: float = 0.5, **changes: Any
+    ) -> Trainer:
         config = replace(TRAIN, **changes)
         model = tiny()
         model.network.freeze_text()
-        data = DataConfig((world,), frames=2, clutter=0.5)
-        return Trainer(model, Batches(examples, model.preparation, data, config), config, folder)
+        data = DataConfig((world,), frames=2, clutter=clutter)
+        batches = Batches(examples, model.preparation, data, config)
+        return Trainer(model, batches, config, folder, loss)
 
     return make
 
@@ -90,9 +94,13 @@ def test_lines_after_the_checkpoint_are_cut(
 
 
 def test_it_learns_to_tell_colours_apart(trainer: Callable[..., Trainer], tmp_path: Path) -> None:
-    trainer(tmp_path, steps=40, accumulate=1, drop_transcript=1.0, drop_title=1.0, ema=0.0).run()
-    found = losses(tmp_path)
-    assert sum(found[-5:]) < 0.6 * sum(found[:5])
+    """On plain batches: hard ones get harder as the model learns."""
+    plain = LossConfig(mining=False)
+    silent = {"drop_transcript": 1.0, "drop_title": 1.0, "ema": 0.0}
+    trainer(tmp_path, plain, 0.0, steps=60, accumulate=1, jitter=0.0, lr=1e-2, **silent).run()
+    lines = (tmp_path / "log.jsonl").read_text().splitlines()
+    found = [json.loads(line)["parts"]["score"] for line in lines]
+    assert sum(found[-10:]) < 0.5 * sum(found[:10])
 
 
 def test_the_checkpoint_holds_the_averaged_weights(

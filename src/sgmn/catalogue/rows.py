@@ -18,6 +18,7 @@ from torch import Tensor
 
 from sgmn.catalogue.stamp import ModelStamp, to_metadata
 from sgmn.errors import IndexingError
+from sgmn.model import compression
 from sgmn.model.scoring import ProductVectors
 from sgmn.records import Product, ProductContent
 
@@ -31,7 +32,7 @@ RECORD = [
     "attributes",
     "extra",
 ]
-VECTORS = ["picture", "words"]
+VECTORS = ["picture", "words", "latents"]
 # LanceDB checks two writers against each other only by this mark, in the table and in the
 # data alike; and only while no index stands on the column, so none ever may.
 _PRIMARY = {b"lance-schema:unenforced-primary-key": b"true"}
@@ -64,6 +65,7 @@ def schema(stamp: ModelStamp) -> pa.Schema:
             pa.field("content_hash", pa.string(), nullable=False),
             pa.field("picture", vector),
             pa.field("words", vector),
+            pa.field("latents", pa.binary()),  # one byte a number, see model.compression
             pa.field("thumbnail", pa.binary()),
         ],
         metadata=to_metadata(stamp),
@@ -112,7 +114,15 @@ def table(entries: Sequence[Entry], vectors: ProductVectors, stamp: ModelStamp) 
     columns["thumbnail"] = [entry.thumbnail for entry in entries]
     columns["picture"] = _column(vectors.picture, vectors.has_picture, len(entries), stamp)
     columns["words"] = _column(vectors.words, vectors.has_words, len(entries), stamp)
+    columns["latents"] = _cells(vectors.latents)
     return pa.table(columns, schema=schema(stamp))
+
+
+def _cells(latents: Tensor) -> list[bytes] | list[None]:
+    """The tokens (S, R, D) of the re-ranker, a cell a product; none where the model has none."""
+    if not latents.shape[1]:
+        return [None] * len(latents)
+    return compression.to_bytes(compression.compress(latents))
 
 
 def _column(vectors: Tensor, present: Tensor, count: int, stamp: ModelStamp) -> pa.Array:
@@ -149,7 +159,12 @@ def vectors(rows: pa.Table, dim: int) -> ProductVectors:
     """The vectors of S rows: (S, dim) each; where null, zeros that `has_…` tells to ignore."""
     picture, has_picture = _tensor(rows["picture"], dim)
     words, has_words = _tensor(rows["words"], dim)
-    return ProductVectors(picture, has_picture, words, has_words)
+    cells = rows["latents"].to_pylist()
+    if None in cells:
+        return ProductVectors(picture, has_picture, words, has_words)
+    count = compression.latents_of(cells[0], dim)
+    latents = compression.restore(compression.from_bytes(cells, count, dim))
+    return ProductVectors(picture, has_picture, words, has_words, latents)
 
 
 def _tensor(column: pa.ChunkedArray, dim: int) -> tuple[Tensor, Tensor]:

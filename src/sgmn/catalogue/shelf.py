@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from sgmn.errors import IndexingError
-from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights, score
+from sgmn.model.ranker import Ranker
+from sgmn.model.scoring import ClipVectors, ProductVectors
 from sgmn.records import Match, Product
 
 
@@ -35,17 +36,16 @@ class Shelf:
         """The same shelf with its vectors on another device."""
         return Shelf(self.products, self.vectors.to(device))
 
-    def scores(self, clips: ClipVectors, weights: ScoreWeights) -> Tensor:
+    def scores(self, clips: ClipVectors, ranker: Ranker) -> Tensor:
         """The score of every clip with every product, (B, S); higher is better."""
-        with torch.inference_mode():
-            return score(clips, self.vectors, weights)
+        return ranker.scores(clips, self.vectors)
 
-    def best(self, clips: ClipVectors, weights: ScoreWeights, k: int) -> list[list[Match]]:
+    def best(self, clips: ClipVectors, ranker: Ranker, k: int) -> list[list[Match]]:
         """For each clip its `k` best products (all of them on a smaller shelf), best first.
 
         Products of equal score keep the order of the shelf.
         """
-        ordered = self.scores(clips, weights).sort(dim=1, descending=True, stable=True)
+        ordered = self.scores(clips, ranker).sort(dim=1, descending=True, stable=True)
         values, places = ordered.values[:, :k].tolist(), ordered.indices[:, :k].tolist()
         return [
             [Match(self.products[s].product_id, value) for s, value in zip(row, found, strict=True)]

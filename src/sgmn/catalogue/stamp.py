@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sgmn.errors import IndexingError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: with the tokens of the re-ranker
 _KEY = b"sgmn"
 
 
@@ -53,6 +53,12 @@ def _require_known(version: int, where: Path) -> None:
             f"has format {version}, and this sgmn reads up to {FORMAT_VERSION}",
             where,
             "update sgmn, or index again into a new folder",
+        )
+    if version < FORMAT_VERSION:
+        raise IndexingError(
+            f"has format {version}, and this sgmn writes {FORMAT_VERSION}",
+            where,
+            "index again into a new folder",
         )
 
 

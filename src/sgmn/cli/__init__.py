@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from sgmn import __version__
-from sgmn.cli import generating, learning, serving
+from sgmn.cli import explaining, generating, learning, serving
 from sgmn.errors import SgmnError
 
 app = typer.Typer(
@@ -45,8 +45,10 @@ def version() -> None:
 for verb in (
     serving.index,
     serving.watch,
+    explaining.explain,
     learning.check,
     learning.train,
+    learning.ablate,
     learning.evaluate,
     learning.compare,
     generating.synth,

@@ -1,7 +1,8 @@
-"""The verbs of the learning wing: check, train, evaluate, compare."""
+"""The verbs of the learning wing: check, train, ablate, evaluate, compare."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,29 +45,80 @@ def train(
 ) -> None:
     """Learn from a dataset's clips and photos; writes OUTPUT/checkpoint."""
     from sgmn import screen
-    from sgmn.model import checkpoint
     from sgmn.training import config as configs
-    from sgmn.training.batches import Batches, Examples
+    from sgmn.training import processes
+    from sgmn.training.examples import Examples
+    from sgmn.training.start import started
     from sgmn.training.trainer import Trainer, require_fresh
 
     run = configs.read(config)
     if not resume:
         require_fresh(output)
+    processes.join(run.train.device)
     examples = Examples([_read(folder, skip_bad) for folder in run.data.folders], run.data.split)
     typer.echo(examples.summary())
-    model = checkpoint.load(run.model.source)
-    if run.model.freeze_text:
-        model.network.freeze_text()
-    batches = Batches(examples, model.preparation, run.data, run.train)
-    trainer = Trainer(model, batches, run.train, output)
+    with screen.bar() as bar:
+        task = bar.add_task("encoding", visible=False)
+
+        def encoded(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, visible=True)
+
+        model, batches, damage = started(run, examples, output / "tokens", encoded)
+    for line in damage:
+        typer.echo(f"left out: {line}", err=True)
+    trainer = Trainer(model, batches, run.train, output, run.loss)
+    if trainer.duplicates.count:
+        typer.echo(f"{trainer.duplicates.count} products are listed twice, no negatives there")
     if resume and trainer.resume():
         typer.echo(f"going on from step {trainer.step}")
-    with screen.training(run.train.steps) as bar:
-        finished = trainer.run(bar)
+    with screen.training(run.train.steps) as steps:
+        finished = trainer.run(steps)
     if trainer.damaged:
         typer.echo(f"{len(trainer.damaged)} pictures or clips could not be read", err=True)
     end = "finished" if finished else "stopped; go on with --resume"
     typer.echo(f"{end} at step {trainer.step}: {output / 'checkpoint'}")
+
+
+def ablate(
+    config: Annotated[Path, typer.Argument(help="A TOML file as for train; see configs/.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Runs and the table.")],
+    dataset: Annotated[
+        list[Path], typer.Option(help="To evaluate on: DATASET or DATASET:SPLIT; may be repeated.")
+    ],
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each row.")] = 3,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Rows by name; all by default. May be repeated.")
+    ] = None,
+    skip_bad: SkipOption = False,
+) -> None:
+    """Train and evaluate with parts added and left out one by one; goes on where it stopped."""
+    from sgmn import screen
+    from sgmn.training import ablation
+    from sgmn.training.setup import prepared
+
+    wanted = ablation.chosen(only or [])
+    read = [_read_split(given, skip_bad) for given in dataset]
+    with screen.bar() as bar:
+        task = bar.add_task("encoding", total=None)
+
+        def encoded(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        ready, damage = prepared(config, read, output, lambda f: _read(f, skip_bad), encoded)
+    for line in damage:
+        typer.echo(f"left out: {line}", err=True)
+    found: dict[str, list[ablation.Ranks]] = {}
+    for seed in range(seeds):
+        for row in wanted:
+            typer.echo(f"{row.name}, seed {seed}")
+            with screen.training(ready.config.train.steps) as steps:
+                ranks = ready.run(row, seed, steps)
+            if ranks is None:
+                typer.echo("stopped; the same command goes on")
+                raise typer.Exit(1)
+            found.setdefault(row.name, []).append(ranks)
+            ablation.write(ablation.lines(found, wanted), output)
+    typer.echo((output / "table.md").read_text(encoding="utf-8"))
 
 
 def evaluate(
@@ -151,3 +203,11 @@ def _show(report: Report | StreamReport, markdown: bool, json_out: Path | None) 
         typer.echo(report.markdown())
     else:
         screen.out.print(report.table())
+
+
+def _read_split(given: Path, skip_bad: bool) -> tuple[str, Dataset]:
+    """A dataset of "FOLDER" or "FOLDER:SPLIT", with a name for tables."""
+    folder, _, split = str(given).partition(":")
+    data = _read(Path(folder), skip_bad)
+    clips = tuple(clip for clip in data.clips if not split or clip.split == split)
+    return str(given), replace(data, clips=clips)

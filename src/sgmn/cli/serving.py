@@ -73,17 +73,21 @@ def watch(
     use: UseOption = "picture,words",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Timeline, JSON.")] = None,
     vtt: Annotated[Path | None, typer.Option(help="Chapters, WebVTT.")] = None,
+    page: Annotated[
+        Path | None, typer.Option("--html", help="A report with pictures, one HTML file.")
+    ] = None,
     truth: Annotated[Path | None, typer.Option(help="A JSON file with the true timeline.")] = None,
 ) -> None:
     """Watch a recording: which product is on sale, from when to when."""
     from sgmn import jobs, screen
     from sgmn.live.chapters import chapters, timeline_json
+    from sgmn.live.page import html
     from sgmn.live.recognizer import Recognizer
     from sgmn.media import transcript as transcripts
     from sgmn.media import video
 
     modalities = jobs.modalities(use)
-    jobs.require_writable(output, vtt)
+    jobs.require_writable(output, vtt, page)
     used = jobs.embedder(jobs.model_of(index, model))
     opened = jobs.opened(index, used)
     shelf = jobs.Shelves(opened, modalities)[jobs.only_shop(opened, shop)]
@@ -92,12 +96,16 @@ def watch(
     true = jobs.read_truth(truth) if truth else ()
     titles = {product.product_id: product.title for product in shelf.products}
     with screen.watching(titles, duration_s) as live:
-        found = Recognizer(used, shelf, use=modalities).watch(source, said, live)
+        recognizer = Recognizer(used, shelf, use=modalities)
+        found = recognizer.watch(source, said, live)
         seconds = live.elapsed_s
     if output is not None:
         jobs.write_text(output, json.dumps(timeline_json(found.segments, titles), indent=1) + "\n")
     if vtt is not None:
         jobs.write_text(vtt, chapters(found.segments, titles))
+    if page is not None:
+        shown = jobs.page(source, found, recognizer, opened, said, true, seconds=seconds)
+        jobs.write_text(page, html(shown))
     for line in found.damage:
         typer.echo(f"damaged: {line}", err=True)
     late = sum(cue.start >= found.duration_s for cue in said)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -24,6 +23,7 @@ from sgmn.live.windows import Window, is_believed, windows
 from sgmn.media import video
 from sgmn.model.embedder import Embedder
 from sgmn.model.scoring import MODALITIES, Modality
+from sgmn.model.tokens import Looks
 from sgmn.records import Picture, Segment, Utterance
 
 RATE_HZ = 1.0  # frames a second that are looked at
@@ -101,24 +101,30 @@ class Recognizer:
 
     def _logits(self, some: Sequence[Window], reel: _Reel) -> NDArray[np.float64]:
         """(W, S) of scores times the logit scale."""
-        clips = self.embedder.windows([reel[w.frames] for w in some], [w.words for w in some])
-        weights = self.embedder.weights
-        scores = self.shelf.scores(clips.only(self.use), weights)
-        return (scores * weights.logit_scale).double().numpy()
+        frames = [reel[w.frames if "picture" in self.use else range(0)] for w in some]
+        words = [w.words if "words" in self.use else "" for w in some]
+        ranker = self.embedder.ranker
+        scores = self.shelf.scores(self.embedder.windows(frames, words), ranker)
+        reel.forget(some[-1].frames.start)
+        return (scores * ranker.weights.logit_scale).double().numpy()
 
 
 class _Reel:
-    """The frames of a stream as vectors; pixels are kept only until they are encoded."""
+    """The frames of a stream after their tower, as long as windows may still want them.
+
+    Frames count from the stream's first; pixels are kept only until they are encoded.
+    """
 
     def __init__(self, embedder: Embedder, shown: Iterable[video.Frame]) -> None:
         self.embedder, self.shown = embedder, shown
         self.waiting: list[Picture] = []
-        self.vectors: list[Tensor] = []
+        self.looks = embedder.pictures([])
+        self.forgotten = 0
         self.last_s = 0.0
 
     @property
     def count(self) -> int:
-        return len(self.vectors) + len(self.waiting)
+        return self.forgotten + len(self.looks) + len(self.waiting)
 
     def times(self) -> Iterator[float]:
         """The frames' seconds, as they are read."""
@@ -127,11 +133,16 @@ class _Reel:
             self.last_s = frame.time_s
             yield frame.time_s
 
-    def __getitem__(self, frames: range) -> Tensor:
-        """The vectors (T, D) of some frames."""
-        if frames.stop > len(self.vectors) and self.waiting:
-            self.vectors.extend(self.embedder.pictures(self.waiting))
+    def __getitem__(self, frames: range) -> Looks:
+        """Some frames that are not forgotten."""
+        if frames.stop > self.forgotten + len(self.looks) and self.waiting:
+            self.looks = Looks.cat([self.looks, self.embedder.pictures(self.waiting)])
             self.waiting.clear()
-        if not frames:
-            return torch.zeros(0, self.embedder.dim)
-        return torch.stack(self.vectors[frames.start : frames.stop])
+        start, stop = (max(0, number - self.forgotten) for number in (frames.start, frames.stop))
+        return self.looks[start:stop]
+
+    def forget(self, before: int) -> None:
+        """Let go of the frames before a number; windows never go back."""
+        gone = min(max(0, before - self.forgotten), len(self.looks))
+        self.looks = self.looks[gone:].mapped(Tensor.clone)
+        self.forgotten += gone

@@ -25,6 +25,7 @@ from sgmn.errors import CheckpointError
 from sgmn.model import backbones
 from sgmn.model.bundle import FORMAT, FORMAT_VERSION, Model, config_json
 from sgmn.model.network import SGMN, Colour, NetworkConfig
+from sgmn.model.parts import PartsConfig
 
 TEXT_TOWER = "towers.text."
 BUILTIN = Path(__file__).parent.parent / "weights" / "builtin"
@@ -124,13 +125,21 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _read_config(folder: Path, stored: dict[str, Any]) -> NetworkConfig:
     try:
         config = NetworkConfig(**stored["network"])
+        parts = PartsConfig(**stored["network"].get("parts", {}))
     except (KeyError, TypeError) as error:
         raise CheckpointError(
             f"has a config that does not fit ({error})", folder, "restore it or upgrade sgmn"
         ) from error
     canvases = tuple((int(height), int(width)) for height, width in config.canvases)
     mean, std = (cast(Colour, tuple(values)) for values in (config.mean, config.std))
-    return replace(config, canvases=canvases, mean=mean, std=std)
+    return replace(
+        config,
+        canvases=canvases,
+        mean=mean,
+        std=std,
+        terms=tuple(config.terms),
+        parts=replace(parts, kept=tuple(parts.kept)),
+    )
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

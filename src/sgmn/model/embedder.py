@@ -6,14 +6,18 @@ Axes: B clips, T frames a clip, S products, N pictures, D width.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 
 from sgmn.batching import batched
 from sgmn.model.bundle import Model
-from sgmn.model.network import chosen_device, pool
-from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights
+from sgmn.model.network import chosen_device
+from sgmn.model.ranker import Ranker
+from sgmn.model.scoring import ClipVectors, ProductVectors
+from sgmn.model.tokens import Looks, Tokens, Words
 from sgmn.records import ClipContent, Picture, ProductContent
 
 
@@ -28,10 +32,10 @@ class Embedder:
         self.network = model.network.to(chosen_device(device)).eval()
         self.prepare = model.preparation
 
-    @property
-    def weights(self) -> ScoreWeights:
-        """The learned weights of the score, without gradient, on the CPU."""
-        return ScoreWeights(*(value.detach().cpu() for value in self.network.head()))
+    @cached_property
+    def ranker(self) -> Ranker:
+        """What scores clips and products of this model."""
+        return Ranker.of(self.network)
 
     @property
     def dim(self) -> int:
@@ -44,44 +48,51 @@ class Embedder:
         return max(max(canvas) for canvas in self.prepare.canvases)
 
     @torch.inference_mode()
-    def pictures(self, pictures: Sequence[Picture]) -> Tensor:
-        """Pictures (H, W, 3) to vectors of length 1 (N, D)."""
-        parts = [
-            self.network.see(self.prepare.pictures(some)).cpu().float()
-            for some in batched(pictures, self.batch)
-        ]
-        return torch.cat(parts) if parts else torch.zeros(0, self.dim)
+    def pictures(self, pictures: Sequence[Picture]) -> Looks:
+        """Pictures (H, W, 3) through the picture tower."""
+        some = batched(pictures, self.batch) if pictures else [()]
+        return Looks.cat(self.network.see(self.prepare.pictures(few)).to("cpu") for few in some)
 
     @torch.inference_mode()
-    def words(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Texts to vectors of length 1 (N, D) and whether there were any words (N,)."""
-        parts = [self.network.say(self.prepare.texts(some)) for some in batched(texts, self.batch)]
-        if not parts:
-            return torch.zeros(0, self.dim), torch.zeros(0, dtype=torch.bool)
-        said, present = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
-        return said.float(), present
+    def words(self, texts: Sequence[str]) -> Words:
+        """Texts through the text tower."""
+        some = batched(texts, self.batch) if texts else [()]
+        return Words.cat(self.network.say(self.prepare.texts(few)).to("cpu") for few in some)
+
+    def tokens(self, looks: Sequence[Looks], texts: Sequence[str]) -> Tokens:
+        """Clips or products whose pictures are encoded already, with their texts."""
+        counts = torch.tensor([len(some) for some in looks], dtype=torch.long)
+        owner = torch.repeat_interleave(torch.arange(len(looks)), counts)
+        place = torch.arange(len(owner)) - (counts.cumsum(0) - counts)[owner]
+        every = Looks.cat([*looks, self.pictures([])])
+        return Tokens.of(every, owner, place, self.words(texts))
 
     @torch.inference_mode()
+    def windows(self, frames: Sequence[Looks], words: Sequence[str]) -> ClipVectors:
+        """Clips whose frames are encoded already, any number each."""
+        tokens = self.tokens(frames, words).to(self.network.device)
+        return self.network.parts.clips(tokens).mapped(_plain)
+
     def clips(self, contents: Sequence[ClipContent]) -> ClipVectors:
         """Decoded clips to vectors."""
-        flat = self.pictures([frame for content in contents for frame in content.frames])
-        frames = torch.split(flat, [len(content.frames) for content in contents])
-        return self.windows(frames, [content.words for content in contents])
-
-    @torch.inference_mode()
-    def windows(self, frames: Sequence[Tensor], words: Sequence[str]) -> ClipVectors:
-        """Clips whose frames are encoded already: a (T, D) tensor each, of any T."""
-        length = max((len(some) for some in frames), default=1) or 1
-        rows = torch.zeros(len(frames), length, self.dim)
-        weights = torch.zeros(len(frames), length)
-        for row, some in enumerate(frames):
-            rows[row, : len(some)] = some
-            weights[row, : len(some)] = 1 / max(len(some), 1)
-        return pool(rows, weights, *self.words(words))
+        shown = self._shown([content.frames for content in contents])
+        return self.windows(shown, [content.words for content in contents])
 
     @torch.inference_mode()
     def products(self, contents: Sequence[ProductContent]) -> ProductVectors:
-        """Decoded products to vectors; the views of a product count alike."""
-        views = [ClipContent(content.pictures, content.title) for content in contents]
-        found = self.clips(views)
-        return ProductVectors(found.picture, found.has_picture, found.words, found.has_words)
+        """Decoded products to vectors."""
+        shown = self._shown([content.pictures for content in contents])
+        tokens = self.tokens(shown, [content.title for content in contents])
+        return self.network.parts.products(tokens.to(self.network.device)).mapped(_plain)
+
+    def _shown(self, views: Sequence[Sequence[Picture]]) -> list[Looks]:
+        """The pictures of each item, all encoded together."""
+        flat = self.pictures([picture for some in views for picture in some])
+        ends = accumulate(len(some) for some in views)
+        return [flat[end - len(some) : end] for some, end in zip(views, ends, strict=True)]
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """On the CPU, in full precision."""
+    tensor = tensor.cpu()
+    return tensor.float() if tensor.is_floating_point() else tensor

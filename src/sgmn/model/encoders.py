@@ -20,10 +20,14 @@ from sgmn.errors import CheckpointError
 
 
 class Seen(NamedTuple):
-    """Pictures in the common space: `whole` (N, D) and `patches` (N, P, D)."""
+    """Pictures in the common space: `whole` (N, D) and `patches` (N, P, D).
+
+    The patches are those of a `grid` of rows and columns, row by row.
+    """
 
     whole: Tensor
     patches: Tensor
+    grid: tuple[int, int]
 
 
 class Said(NamedTuple):
@@ -65,6 +69,10 @@ class PairTowers(Towers):
         super().__init__()
         self.model = model
 
+    def _grid(self, pixels: Tensor) -> tuple[int, int]:
+        side: int = self.model.config.vision_config.patch_size
+        return pixels.shape[-2] // side, pixels.shape[-1] // side
+
     def backbone(self) -> list[nn.Module]:
         """See `Towers.backbone`."""
         return [self.model]
@@ -86,7 +94,7 @@ class ClipTowers(PairTowers):
         """See `Towers.see`."""
         out = self.model.get_image_features(pixel_values=pixels, interpolate_pos_encoding=True)
         patches = self.model.vision_model.post_layernorm(out.last_hidden_state[:, 1:])
-        return Seen(out.pooler_output, self.model.visual_projection(patches))
+        return Seen(out.pooler_output, self.model.visual_projection(patches), self._grid(pixels))
 
     def say(self, ids: Tensor, mask: Tensor) -> Said:
         """See `Towers.say`."""
@@ -104,7 +112,7 @@ class SiglipTowers(PairTowers):
     def see(self, pixels: Tensor) -> Seen:
         """See `Towers.see`."""
         out = self.model.get_image_features(pixel_values=pixels, interpolate_pos_encoding=True)
-        return Seen(out.pooler_output, out.last_hidden_state)
+        return Seen(out.pooler_output, out.last_hidden_state, self._grid(pixels))
 
     def say(self, ids: Tensor, mask: Tensor) -> Said:
         """See `Towers.say`. SigLIP was trained on texts padded to full length, unmasked."""
@@ -142,10 +150,22 @@ class ComposedTowers(Towers):
         hidden = out.last_hidden_state
         if hidden.dim() == 4:  # a convolutional tower: (N, C, h, w)
             patches = self.picture_projection(hidden.flatten(2).transpose(1, 2))
-            return Seen(patches.mean(1), patches)  # the projection is linear: mean first or last
+            grid = (hidden.shape[2], hidden.shape[3])
+            return Seen(patches.mean(1), patches, grid)  # linear: the mean may come last
         pooled = getattr(out, "pooler_output", None)
         whole = hidden.mean(1) if pooled is None else pooled
-        return Seen(self.picture_projection(whole), self.picture_projection(hidden))
+        grid = self._grid(hidden.shape[1], pixels)
+        patches = hidden[:, -grid[0] * grid[1] :]  # class and register tokens come first
+        return Seen(self.picture_projection(whole), self.picture_projection(patches), grid)
+
+    def _grid(self, tokens: int, pixels: Tensor) -> tuple[int, int]:
+        """Rows and columns of a transformer's patches; some towers merge theirs, two by two."""
+        side = self.picture.config.patch_size
+        while (grid := (pixels.shape[-2] // side, pixels.shape[-1] // side)) > (1, 1):
+            if grid[0] * grid[1] <= tokens:
+                break
+            side *= 2
+        return grid
 
     def say(self, ids: Tensor, mask: Tensor) -> Said:
         """See `Towers.say`."""

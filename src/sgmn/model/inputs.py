@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -65,21 +65,35 @@ class Inputs:
         return self.texts.count
 
 
+class Placement(NamedTuple):
+    """The part of a canvas that a picture covers, in pixels; the rest is padding."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
 def nearest_canvas(picture: Picture, canvases: Sequence[Canvas]) -> Canvas:
     """The canvas whose aspect is nearest to that of the picture (ratio of ratios)."""
     aspect = log(picture.shape[0] / picture.shape[1])
     return min(canvases, key=lambda canvas: abs(log(canvas[0] / canvas[1]) - aspect))
 
 
+def placement(shape: Sequence[int], canvas: Canvas) -> Placement:
+    """Where a picture of `shape` (height, width, …) lies on a canvas: scaled to fit, centred."""
+    scale = min(canvas[0] / shape[0], canvas[1] / shape[1])
+    height, width = (max(1, round(side * scale)) for side in shape[:2])
+    return Placement((canvas[0] - height) // 2, (canvas[1] - width) // 2, height, width)
+
+
 def fit(picture: Picture, canvas: Canvas, fill: Sequence[int]) -> Tensor:
     """A picture (H, W, 3) scaled to fit and centred on a canvas: (3, h, w) uint8."""
     pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
-    scale = min(canvas[0] / pixels.shape[1], canvas[1] / pixels.shape[2])
-    size = [max(1, round(side * scale)) for side in pixels.shape[1:]]
+    top, left, *size = placement(picture.shape, canvas)
     if list(pixels.shape[1:]) != size:
         pixels = functional.interpolate(pixels[None], size, mode="bilinear", antialias=True)[0]
     padded = torch.tensor(fill, dtype=torch.uint8)[:, None, None].repeat(1, *canvas)
-    top, left = (canvas[0] - size[0]) // 2, (canvas[1] - size[1]) // 2
     padded[:, top : top + size[0], left : left + size[1]] = pixels
     return padded
 

@@ -7,7 +7,7 @@ be asked to improve on it. Axes: B clips, T frames, S products, N pictures, D wi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import torch
@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sgmn.errors import SettingsError
-from sgmn.model.encoders import build
+from sgmn.model.encoders import Towers, build
 from sgmn.model.inputs import Canvas, Inputs, Pictures, Texts
-from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreHead, score
+from sgmn.model.parts import Parts, PartsConfig
+from sgmn.model.scoring import LEARNT_TERMS, ClipVectors, ProductVectors, ScoreHead, score
+from sgmn.model.tokens import Looks, Tokens, Words
 
 Colour = tuple[float, float, float]  # red, green, blue in 0..1
 GREY: Colour = (0.5, 0.5, 0.5)
@@ -31,6 +33,7 @@ class NetworkConfig:
     tower sees. mean, std: of pixel values in 0..1. max_tokens: of one piece of text.
     text_source: "minilm" when the text tower lies in a Python package, not in the checkpoint.
     text_weight, match_temperature, logit_scale: the score's start, see `scoring.ScoreHead`.
+    terms: of the score, besides the picture's. parts: what stands between towers and score.
     """
 
     family: str
@@ -44,6 +47,8 @@ class NetworkConfig:
     text_weight: float = 0.5
     match_temperature: float = 0.1
     logit_scale: float = 20.0
+    terms: tuple[str, ...] = LEARNT_TERMS
+    parts: PartsConfig = field(default_factory=PartsConfig)
 
     @property
     def fill(self) -> tuple[int, int, int]:
@@ -58,54 +63,91 @@ class SGMN(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NetworkConfig, towers: Towers | None = None) -> None:
         super().__init__()
         self.config = config
-        self.towers = build(config.family, config.towers, config.dim)
-        self.head = ScoreHead(config.text_weight, config.match_temperature, config.logit_scale)
+        self.towers = towers or build(config.family, config.towers, config.dim)
+        self.parts = Parts(self.towers.dim, config.parts)
+        self.head = ScoreHead(
+            config.text_weight, config.match_temperature, config.logit_scale, config.terms
+        )
         self.register_buffer("mean", 255 * torch.tensor(config.mean)[:, None, None], False)
         self.register_buffer("std", 255 * torch.tensor(config.std)[:, None, None], False)
         self.text_is_frozen = False
 
     def forward(self, clips: Inputs, products: Inputs) -> Tensor:
-        """The score S (B, S) of every clip with every product."""
+        """The first pass's score S (B, S) of every clip with every product."""
         return score(self.clips(clips), self.products(products), self.head())
 
-    def see(self, pictures: Pictures) -> Tensor:
-        """Pictures to vectors of length 1 (N, D)."""
-        seen = torch.zeros(pictures.count, self.towers.dim, device=self.device)
-        for rows, pixels in pictures.groups:
-            normalised = (pixels.to(self.device).float() - self.mean) / self.std
-            whole = self.towers.see(normalised).whole
-            seen = seen.to(whole.dtype).index_copy(0, rows.to(self.device), whole)
-        return functional.normalize(seen, dim=-1)
+    def see(self, pictures: Pictures) -> Looks:
+        """Pictures through their tower."""
+        groups = [self._look(pixels) for _, pixels in pictures.groups]
+        if not groups:
+            none = torch.zeros(0, 0, self.towers.dim, device=self.device)
+            return Looks(none.sum(1), none, none[..., 0] > 0)
+        order = torch.cat([rows for rows, _ in pictures.groups]).argsort()
+        return Looks.cat(groups)[order.to(self.device)]
 
-    def say(self, texts: Texts) -> tuple[Tensor, Tensor]:
-        """Texts to vectors of length 1 (N, D), zero and False in (N,) for a text without words.
+    def _look(self, pixels: Tensor) -> Looks:
+        """Pictures (n, 3, H, W) of one canvas."""
+        seen = self.towers.see((pixels.to(self.device).float() - self.mean) / self.std)
+        length = seen.whole.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+        patches = seen.patches if self.parts.reads_tokens else seen.patches[:, :0]
+        mask = torch.ones(patches.shape[:2], dtype=torch.bool, device=self.device)
+        return Looks(seen.whole / length, patches / length.unsqueeze(-1), mask)
 
-        The pieces of a long text count by their number of tokens.
-        """
+    @torch.inference_mode()
+    def grid(self, canvas: Canvas) -> tuple[int, int]:
+        """Rows and columns of the patches that the picture tower makes of a canvas."""
+        return self.towers.see(torch.zeros(1, 3, *canvas, device=self.device)).grid
+
+    def say(self, texts: Texts) -> Words:
+        """Texts through their tower; the pieces of a long text count by their number of tokens."""
         said = torch.zeros(texts.count, self.towers.dim, device=self.device)
-        owner = texts.owner.to(self.device)
+        owner, mask = texts.owner.to(self.device), texts.mask.to(self.device)
         present = torch.zeros(texts.count, dtype=torch.bool, device=self.device)
         if not len(owner):
-            return said, present
-        mask = texts.mask.to(self.device)
-        whole = self.towers.say(texts.ids.to(self.device), mask).whole
-        alone = functional.normalize(whole, dim=-1) * mask.sum(1, keepdim=True)
+            none = said.unsqueeze(1)[:, :0]
+            return Words(said, present, none, none[..., 0] > 0)
+        heard = self.towers.say(texts.ids.to(self.device), mask)
+        alone = functional.normalize(heard.whole, dim=-1) * mask.sum(1, keepdim=True)
         said = said.to(alone.dtype).index_add(0, owner, alone)
-        return functional.normalize(said, dim=-1), present.index_fill(0, owner, True)
+        keep = slice(None) if self.parts.reads_tokens else slice(0)
+        words, kept = in_rows(heard.words[:, keep], mask[:, keep], owner, texts.count)
+        present = present.index_fill(0, owner, True)
+        return Words(functional.normalize(said, dim=-1), present, words, kept)
 
-    def clips(self, inputs: Inputs) -> ClipVectors:
+    def tokens(self, inputs: Inputs | Tokens) -> Tokens:
+        """Clips or products through the towers, unless they went through them before."""
+        if isinstance(inputs, Tokens):
+            return inputs.to(self.device)
+        owner, place = inputs.owner.to(self.device), inputs.place.to(self.device)
+        return Tokens.of(self.see(inputs.pictures), owner, place, self.say(inputs.texts))
+
+    def clips(self, inputs: Inputs | Tokens) -> ClipVectors:
         """Clips to vectors; a clip without frames or without words says so."""
-        frames, weights = _rows(self.see(inputs.pictures), inputs)
-        return pool(frames, weights, *self.say(inputs.texts))
+        return self.parts.clips(self.tokens(inputs))
 
-    def products(self, inputs: Inputs) -> ProductVectors:
-        """Products to vectors; several views count alike."""
-        views, weights = _rows(self.see(inputs.pictures), inputs)
-        words, has_words = self.say(inputs.texts)
-        return ProductVectors(_mean(views, weights), weights.sum(1) > 0, words, has_words)
+    def products(self, inputs: Inputs | Tokens) -> ProductVectors:
+        """Products to vectors."""
+        return self.parts.products(self.tokens(inputs))
+
+    def with_parts(self, parts: PartsConfig, terms: tuple[str, ...]) -> SGMN:
+        """This network's towers, parts and score, with parts and terms added or left out.
+
+        What is new is fresh: it changes no score before it has learnt. The towers are shared.
+        """
+        config = replace(self.config, parts=parts, terms=terms)
+        changed = SGMN(config, self.towers).to(self.device)
+        was, wanted = self.state_dict(), changed.state_dict()
+        new = {f"head.{term}" for term in {*LEARNT_TERMS} - ({*terms} & {*self.config.terms})}
+        kept = {
+            name: was[name]
+            for name, fresh in wanted.items()
+            if name in was and name not in new and was[name].shape == fresh.shape
+        }
+        changed.load_state_dict(wanted | kept)
+        return changed.freeze_text() if self.text_is_frozen else changed
 
     @property
     def device(self) -> torch.device:
@@ -140,21 +182,15 @@ def chosen_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def pool(frames: Tensor, weights: Tensor, words: Tensor, has_words: Tensor) -> ClipVectors:
-    """Frame vectors (B, T, D) and their weights (B, T) to clips: v = norm(Σ ω[t]·norm(z[t]))."""
-    return ClipVectors(
-        frames, weights, _mean(frames, weights), weights.sum(1) > 0, words, has_words
-    )
+def in_rows(words: Tensor, mask: Tensor, owner: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Words (M, L, D) of pieces, in order of their `owner` (M,), to one row a text (count, L', D).
 
-
-def _mean(rows: Tensor, weights: Tensor) -> Tensor:
-    return functional.normalize((rows * weights.unsqueeze(-1)).sum(1), dim=-1)
-
-
-def _rows(flat: Tensor, inputs: Inputs) -> tuple[Tensor, Tensor]:
-    """Pictures (N, D) to their items (B, T, D) with equal weights (B, T) that sum to 1."""
-    owner, place = inputs.owner.to(flat.device), inputs.place.to(flat.device)
-    length = int(inputs.place.max()) + 1 if len(inputs.place) else 1
-    rows = flat.new_zeros(inputs.count, length, flat.shape[-1]).index_put((owner, place), flat)
-    present = flat.new_zeros(inputs.count, length).index_put((owner, place), flat.new_ones(()))
-    return rows, present / present.sum(1, keepdim=True).clamp(min=1)
+    The mask comes in and out alongside; the valid words of a text follow one another.
+    """
+    whose = owner.unsqueeze(1).expand_as(mask)[mask]
+    lengths = torch.bincount(whose, minlength=count)
+    first = lengths.cumsum(0) - lengths
+    place = torch.arange(len(whose), device=whose.device) - first[whose]
+    size = (count, int(lengths.max()) if count else 0)
+    rows = words.new_zeros(*size, words.shape[-1]).index_put((whose, place), words[mask])
+    return rows, torch.arange(size[1], device=whose.device) < lengths.unsqueeze(1)

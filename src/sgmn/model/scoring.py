@@ -6,7 +6,9 @@ v, a: the clip's picture and words; I, h: the product's picture and title; all o
 A term whose modality is missing on either side drops out and the rest is renormalised, so a
 silent clip or a product without a picture never meets a zero vector pretending to be content.
 
-Axes: B clips, T frames a clip, S products, D width.
+Axes: B clips, T frames a clip, S products, D width; R tokens a product and L a clip for the
+re-ranker, 0 where the model has none. Further axes may lead: (G, B, …) with (G, S, …) are G
+groups of clips, each with products of its own.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from sgmn.model.tokens import Rows
 
 Modality = Literal["picture", "words"]
 MODALITIES: tuple[Modality, ...] = ("picture", "words")
+NONE = torch.empty(0)
+LEARNT_TERMS = ("match", "text", "cross")
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class ClipVectors(Rows):
     frames: (B, T, D) one vector a frame, zero at padding.
     frame_weights: (B, T) >= 0, sums to 1 over the frames of a clip, exactly 0 at padding.
     picture, words: (B, D); has_picture, has_words: (B,) bool, False where there is none.
+    tokens: (B, L, D) what the re-ranker reads; token_mask: (B, L) bool.
     """
 
     frames: Tensor
@@ -40,28 +45,48 @@ class ClipVectors(Rows):
     has_picture: Tensor
     words: Tensor
     has_words: Tensor
+    tokens: Tensor = NONE
+    token_mask: Tensor = NONE
+
+    def __post_init__(self) -> None:
+        if self.tokens is NONE:  # none at all: an axis of length 0
+            object.__setattr__(self, "tokens", self.frames[..., :0, :])
+            object.__setattr__(self, "token_mask", self.frame_weights[..., :0] > 0)
 
     def only(self, kept: Iterable[Modality]) -> ClipVectors:
-        """The same clips with the other modalities taken for missing."""
-        return replace(self, **_absent(kept, self.has_picture))
+        """The same clips with the other modalities taken for missing, and nothing to re-rank by.
+
+        What is seen may have been guided by what is said: to leave out the words altogether,
+        leave them out of what is encoded.
+        """
+        kept = set(kept)
+        mask = self.token_mask & (kept == set(MODALITIES))
+        return replace(self, token_mask=mask, **_absent(kept, self.has_picture))
 
 
 @dataclass(frozen=True)
 class ProductVectors(Rows):
-    """Products in the common space: picture and title words (S, D) with (S,) bool presence."""
+    """Products in the common space: picture and title words (S, D) with (S,) bool presence.
+
+    latents: (S, R, D) what the re-ranker asks with.
+    """
 
     picture: Tensor
     has_picture: Tensor
     words: Tensor
     has_words: Tensor
+    latents: Tensor = NONE
+
+    def __post_init__(self) -> None:
+        if self.latents is NONE:
+            object.__setattr__(self, "latents", self.picture.unsqueeze(-2)[..., :0, :])
 
     def only(self, kept: Iterable[Modality]) -> ProductVectors:
         """The same products with the other modalities taken for missing."""
-        return replace(self, **_absent(kept, self.has_picture))
+        return replace(self, **_absent(set(kept), self.has_picture))
 
 
-def _absent(kept: Iterable[Modality], like: Tensor) -> dict[str, Tensor]:
-    kept = set(kept)
+def _absent(kept: set[Modality], like: Tensor) -> dict[str, Tensor]:
     return {f"has_{m}": torch.zeros_like(like) for m in MODALITIES if m not in kept}
 
 
@@ -92,32 +117,31 @@ def match(clips: ClipVectors, products: ProductVectors, temperature: Tensor) -> 
     match = Σ_t softmax_t(m[t]/τ + log ω[t])·m[t] with m[t] = frame t · product, in one GEMM;
     a product shown in two of ten frames is not averaged away.
     """
-    similarity = torch.einsum("btd,sd->bts", clips.frames, products.picture)
+    similarity = torch.einsum("...btd,...sd->...bts", clips.frames, products.picture)
     padding = (clips.frame_weights == 0).unsqueeze(-1)
     log_weights = clips.frame_weights.unsqueeze(-1).masked_fill(padding, 1.0).log()
     logits = (similarity / temperature + log_weights).masked_fill(padding, -torch.inf)
     # A clip without frames: any logits will do, as nothing of it is weighed or learnt from.
-    logits = logits.masked_fill(~clips.has_picture[:, None, None], 0.0)
-    shares = torch.softmax(logits, dim=1).masked_fill(padding, 0.0)
-    return (shares * similarity).sum(1)
+    logits = logits.masked_fill(~clips.has_picture[..., None, None], 0.0)
+    shares = torch.softmax(logits, dim=-2).masked_fill(padding, 0.0)
+    return (shares * similarity).sum(-2)
 
 
 def terms(clips: ClipVectors, products: ProductVectors, weights: ScoreWeights) -> dict[str, Term]:
     """The terms of the score, by name; those of weight zero that nothing learns are left out."""
-    seen, titled = clips.has_picture[:, None], products.has_words[None]
-    spoken, shown = clips.has_words[:, None], products.has_picture[None]
+    seen, titled = clips.has_picture[..., None], products.has_words[..., None, :]
+    spoken, shown = clips.has_words[..., None], products.has_picture[..., None, :]
     one = torch.ones_like(weights.text)
-    found = {
-        "picture": Term(one, clips.picture @ products.picture.T, seen & shown),
-        "text": Term(weights.text, clips.words @ products.words.T, spoken & titled),
-    }
+    found = {"picture": Term(one, clips.picture @ products.picture.mT, seen & shown)}
+    if _counts(weights.text):
+        found["text"] = Term(weights.text, clips.words @ products.words.mT, spoken & titled)
     if _counts(weights.match):
         value = match(clips, products, weights.match_temperature)
         found["match"] = Term(weights.match, value, seen & shown)
     if _counts(weights.cross):
         half = weights.cross / 2
-        found["said-shown"] = Term(half, clips.words @ products.picture.T, spoken & shown)
-        found["seen-titled"] = Term(half, clips.picture @ products.words.T, seen & titled)
+        found["said-shown"] = Term(half, clips.words @ products.picture.mT, spoken & shown)
+        found["seen-titled"] = Term(half, clips.picture @ products.words.mT, seen & titled)
     return found
 
 
@@ -139,15 +163,29 @@ def score(clips: ClipVectors, products: ProductVectors, weights: ScoreWeights) -
 
 
 class ScoreHead(nn.Module):
-    """The learned weights of the score. A fresh head is v·I + `text`·(a·h), nothing else."""
+    """The learned weights of the score. A fresh head is v·I + `text`·(a·h), nothing else.
 
-    def __init__(self, text: float = 0.5, match_temperature: float = 0.1, logit_scale: float = 20):
+    `kept` names the terms besides the picture's that there are at all; the others stay at zero.
+    """
+
+    def __init__(
+        self,
+        text: float = 0.5,
+        match_temperature: float = 0.1,
+        logit_scale: float = 20,
+        kept: Iterable[str] = LEARNT_TERMS,
+    ) -> None:
         super().__init__()
-        self.match = nn.Parameter(torch.tensor(0.0))
-        self.text = nn.Parameter(torch.tensor(float(text)))
-        self.cross = nn.Parameter(torch.tensor(0.0))
+        starts = {"match": 0.0, "text": float(text), "cross": 0.0}
+        for name in LEARNT_TERMS:
+            start = torch.tensor(starts[name] if name in kept else 0.0)
+            setattr(self, name, nn.Parameter(start, requires_grad=name in kept))
         self.log_match_temperature = nn.Parameter(torch.tensor(log(match_temperature)))
         self.log_scale = nn.Parameter(torch.tensor(log(logit_scale)))
+
+    match: Tensor
+    text: Tensor
+    cross: Tensor
 
     def forward(self) -> ScoreWeights:
         """The weights as they stand."""

@@ -5,12 +5,13 @@ Axes: B clips or products, T frames or views, N patches a picture, L words, D wi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 class Rows:
@@ -25,16 +26,58 @@ class Rows:
 
     def __getitem__(self, rows: slice | Tensor | list[int]) -> Self:
         """Some of the rows."""
-        return type(self)(*(tensor[rows] for tensor in self._tensors()))
+        return self.mapped(lambda tensor: tensor[rows])
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """The same with every tensor changed alike."""
+        return type(self)(*map(change, self._tensors()))
 
     def to(self, device: torch.device | str) -> Self:
         """The same rows on another device."""
-        return type(self)(*(tensor.to(device) for tensor in self._tensors()))
+        return self.mapped(lambda tensor: tensor.to(device))
 
     @classmethod
     def cat(cls, parts: Iterable[Self]) -> Self:
-        """The rows of all parts, in order."""
-        return cls(*map(torch.cat, zip(*(part._tensors() for part in parts), strict=True)))
+        """The rows of all parts, in order; what is shorter along further axes is padded with 0."""
+        return cls(*map(_joined, zip(*(part._tensors() for part in parts), strict=True)))
+
+
+def _joined(tensors: Sequence[Tensor]) -> Tensor:
+    sizes = [max(sides) for sides in zip(*(tensor.shape[1:] for tensor in tensors), strict=True)]
+    return torch.cat([_padded(tensor, sizes) for tensor in tensors])
+
+
+def _padded(tensor: Tensor, sizes: Sequence[int]) -> Tensor:
+    lack = [wanted - side for side, wanted in zip(tensor.shape[1:], sizes, strict=True)]
+    return functional.pad(tensor, [n for side in reversed(lack) for n in (0, side)])
+
+
+@dataclass(frozen=True)
+class Looks(Rows):
+    """N pictures after their tower.
+
+    whole: (N, D) of length 1. patches: (N, P, D), divided by the length that `whole` had; zero
+    at padding. patch_mask: (N, P) bool. P is 0 where nothing reads patches.
+    """
+
+    whole: Tensor
+    patches: Tensor
+    patch_mask: Tensor
+
+
+@dataclass(frozen=True)
+class Words(Rows):
+    """N texts after their tower.
+
+    said: (N, D) of length 1, zero for a text without words. has_words: (N,) bool.
+    words: (N, L, D) words in context, zero at padding. word_mask: (N, L) bool. L is 0 where
+    nothing reads single words.
+    """
+
+    said: Tensor
+    has_words: Tensor
+    words: Tensor
+    word_mask: Tensor
 
 
 @dataclass(frozen=True)
@@ -58,3 +101,15 @@ class Tokens(Rows):
     word_mask: Tensor
     said: Tensor
     has_words: Tensor
+
+    @classmethod
+    def of(cls, looks: Looks, owner: Tensor, place: Tensor, words: Words) -> Tokens:
+        """Items from their pictures, of which `owner` and `place` (N,) say whose and where."""
+        sizes = (len(words), int(place.max()) + 1 if len(place) else 1)
+
+        def placed(rows: Tensor) -> Tensor:
+            return rows.new_zeros(*sizes, *rows.shape[1:]).index_put((owner, place), rows)
+
+        present = placed(torch.ones_like(owner, dtype=torch.bool))
+        shown = (placed(looks.whole), present, placed(looks.patches), placed(looks.patch_mask))
+        return cls(*shown, words.words, words.word_mask, words.said, words.has_words)

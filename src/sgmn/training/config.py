@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 
+from sgmn.model.parts import PARTS
+from sgmn.model.scoring import LEARNT_TERMS
 from sgmn.settings import from_tables, read_toml, require
 
 
@@ -13,12 +15,24 @@ from sgmn.settings import from_tables, read_toml, require
 class ModelConfig:
     """[model] — where to start from.
 
-    source: "small", a checkpoint folder, or a backbone's folder or hub name.
-    freeze_text: hold the text tower still and learn its projection only.
+    source: "small", "builtin", a checkpoint folder, or a backbone's folder or hub name.
+    freeze: "text" holds the text tower still and learns its projection only; "towers" holds both
+    still, so that each clip and product goes through them once, into a cache; "" holds nothing.
+    parts: what there is above the towers, see `model.parts`. terms: of the score besides the
+    picture's. Parts that the source has not begin fresh; those not named here are left out.
     """
 
     source: str = "small"
-    freeze_text: bool = True
+    freeze: str = "text"
+    parts: tuple[str, ...] = PARTS
+    terms: tuple[str, ...] = LEARNT_TERMS
+
+    def __post_init__(self) -> None:
+        known = ("", "text", "towers")
+        require(self.freeze in known, "freeze", self.freeze, 'give "text", "towers" or ""')
+        for name, values in (("parts", PARTS), ("terms", LEARNT_TERMS)):
+            given = getattr(self, name)
+            require(set(given) <= set(values), name, given, f"take some of {', '.join(values)}")
 
 
 @dataclass(frozen=True)
@@ -34,6 +48,7 @@ class DataConfig:
     distractors: products at most beside the one meant, in a composed clip.
     other_frames: share of frames at most that show another product instead (0..1).
     negatives: products of the same shop added to each batch.
+    variants: how many versions of each item the token cache holds, see `training.cached`.
     """
 
     folders: tuple[Path, ...]
@@ -45,6 +60,7 @@ class DataConfig:
     distractors: int = 4
     other_frames: float = 0.75
     negatives: int = 0
+    variants: int = 2
 
     def __post_init__(self) -> None:
         require(bool(self.folders), "folders", self.folders, "name at least one dataset")
@@ -52,6 +68,7 @@ class DataConfig:
         require(0 < self.rate_hz < inf, "rate_hz", self.rate_hz, "give frames a second above 0")
         require(self.distractors >= 0, "distractors", self.distractors, "give 0 or more")
         require(self.negatives >= 0, "negatives", self.negatives, "give 0 or more")
+        require(self.variants > 0, "variants", self.variants, "give 1 or more")
         require(0 <= self.clutter <= 1, "clutter", self.clutter, "give a share in 0..1")
         require(0 <= self.clutter_ramp <= 1, "clutter_ramp", self.clutter_ramp, "give 0..1")
         require(
@@ -106,18 +123,51 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
+class LossConfig:
+    """[loss] — what to minimise, besides InfoNCE on the score. A weight of 0 leaves a loss out.
+
+    text: weight of InfoNCE on transcript and title alone. triplet: of distance-weighted
+    triplets, with `margin` of the cosines and `memory` products of past batches.
+    pair: of a clip's product against its `hard` hardest others, as the second pass scores them.
+    mining: hard negatives, hard batches and triplets; without it negatives are drawn at random.
+    duplicate_picture, duplicate_title: listings as close as this in both, by the model that the
+    run starts from, are one product listed twice, and no negatives of each other.
+    """
+
+    text: float = 0.2
+    triplet: float = 0.2
+    pair: float = 0.5
+    hard: int = 8
+    mining: bool = True
+    margin: float = 0.2
+    memory: int = 0
+    duplicate_picture: float = 0.995
+    duplicate_title: float = 0.995
+
+    def __post_init__(self) -> None:
+        for name in ("text", "triplet", "pair"):
+            require(0 <= getattr(self, name) < inf, name, getattr(self, name), "give 0 or more")
+        require(self.hard > 0, "hard", self.hard, "give 1 or more")
+        require(self.memory >= 0, "memory", self.memory, "give 0 or more")
+        require(0 < self.margin < 2, "margin", self.margin, "give a margin of cosines in 0..2")
+        for name in ("duplicate_picture", "duplicate_title"):
+            require(getattr(self, name) >= -1, name, getattr(self, name), "give a cosine")
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """A whole run."""
 
     model: ModelConfig
     data: DataConfig
     train: TrainConfig
+    loss: LossConfig = field(default_factory=LossConfig)
 
 
 def read(path: Path) -> RunConfig:
     """A run from a TOML file; folders are relative to the file. Raises SettingsError."""
     tables = read_toml(path)
-    kinds = {"model": ModelConfig, "data": DataConfig, "train": TrainConfig}
-    model, data, train = from_tables(kinds, tables, path)
+    kinds = {"model": ModelConfig, "data": DataConfig, "train": TrainConfig, "loss": LossConfig}
+    model, data, train, loss = from_tables(kinds, tables, path)
     folders = tuple(path.parent / folder for folder in data.folders)
-    return RunConfig(model, replace(data, folders=folders), train)
+    return RunConfig(model, replace(data, folders=folders), train, loss)

@@ -29,8 +29,10 @@ class Journal:
         self.file.write(json.dumps(row) + "\n")
         self.file.flush()
         if self.board is not None:
-            for name in ("loss", "right", "lr", "samples_per_s"):
+            for name in ("loss", "right", "lr", "samples_per_s", "skipped"):
                 self.board.add_scalar(f"train/{name}", row[name], progress.step)
+            for name, loss in progress.parts.items():
+                self.board.add_scalar(f"loss/{name}", loss, progress.step)
 
     def __enter__(self) -> Self:
         return self

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -20,19 +23,20 @@ POINTER = "state.json"
 def store(
     folder: Path,
     step: int,
-    network: nn.Module,
+    modules: Mapping[str, nn.Module],
     optimizer: torch.optim.Optimizer,
-    average: nn.Module | None,
+    orders: Mapping[int, NDArray[np.int64]],
     config: str,
 ) -> None:
     """Write the state of a step; the pointer moves last, so a kill leaves the one before.
 
-    `config` is kept beside it: a run goes on only under the config that it began with.
+    `orders` are those of the examples in the epochs under way. `config` is kept beside it: a
+    run goes on only under the config that it began with.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = _prefixed("network", _learnt(network))
-    if average is not None:
-        tensors |= _prefixed("average", _learnt(average))
+    tensors = {f"orders.{epoch}": torch.from_numpy(order) for epoch, order in orders.items()}
+    for name, module in modules.items():
+        tensors |= _prefixed(name, _learnt(module))
     state = optimizer.state_dict()["state"]
     for row, values in state.items():
         tensors |= _prefixed(f"optimizer.{row}", values)
@@ -49,18 +53,17 @@ def store(
 
 def restore(
     folder: Path,
-    network: nn.Module,
+    modules: Mapping[str, nn.Module],
     optimizer: torch.optim.Optimizer,
-    average: nn.Module | None,
     config: str,
-) -> int:
-    """Fill all from the last state in the folder; its step, or 0 when there is none.
+) -> tuple[int, dict[int, NDArray[np.int64]]]:
+    """Fill all from the last state in the folder: its step and orders, or 0 and none.
 
     Raises CheckpointError for a damaged state, and for one of another config.
     """
     pointer = folder / POINTER
     if not pointer.is_file():
-        return 0
+        return 0, {}
     try:
         stored = json.loads(pointer.read_text())
         tensors, step = load_file(folder / stored["file"]), int(stored["step"])
@@ -72,16 +75,16 @@ def restore(
         raise CheckpointError(
             "holds a run of another config", folder, "resume with its config, or take a new folder"
         )
-    _fill(network, _without("network", tensors), folder)
-    if average is not None:
-        _fill(average, _without("average", tensors), folder)
+    for name, module in modules.items():
+        _fill(module, _without(name, tensors), folder)
     groups: dict[str, Any] = optimizer.state_dict()
     rows: dict[int, dict[str, Tensor]] = {}
     for name, value in _without("optimizer", tensors).items():
         row, key = name.split(".", 1)
         rows.setdefault(int(row), {})[key] = value
     optimizer.load_state_dict({**groups, "state": rows})
-    return step
+    orders = _without("orders", tensors)
+    return step, {int(epoch): order.numpy() for epoch, order in orders.items()}
 
 
 def _learnt(module: nn.Module) -> dict[str, Tensor]:

@@ -2,7 +2,8 @@
 
 A run's folder:
     checkpoint/        the model (the averaged weights where `ema` > 0), loadable by its path
-    state-N.safetensors  weights and optimizer after step N, to go on from; state.json names it
+    state-N.safetensors  weights, optimizer and orders after step N, to go on from; state.json
+                         names it
     log.jsonl          one line every `log_every` steps
     tensorboard/       the same for TensorBoard
 """
@@ -12,15 +13,16 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from types import FrameType
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
@@ -28,11 +30,12 @@ from sgmn.errors import SettingsError
 from sgmn.model import checkpoint
 from sgmn.model.bundle import Model
 from sgmn.model.network import SGMN, chosen_device
-from sgmn.model.scoring import score
-from sgmn.training.batches import Batch, Batches
-from sgmn.training.config import TrainConfig
+from sgmn.training import processes
+from sgmn.training.batches import Batch, Batches, Draw, shuffled
+from sgmn.training.config import LossConfig, TrainConfig
 from sgmn.training.journal import Journal
-from sgmn.training.losses import info_nce
+from sgmn.training.objective import Objective, Outcome
+from sgmn.training.orders import HardOrders, duplicates
 from sgmn.training.schedule import warmup_cosine
 from sgmn.training.state import restore, store
 
@@ -41,8 +44,9 @@ _LOG = logging.getLogger("sgmn.training")
 
 @dataclass(frozen=True)
 class Progress:
-    """What a step brought: loss is the mean over its batches, `right` the share of clips whose
-    best product in the batch is theirs; samples are clips."""
+    """What a step brought: losses are means over its batches, `right` the share of clips whose
+    best product in the batch is theirs, `skipped` how many clips had no negative; samples are
+    clips."""
 
     step: int
     steps: int
@@ -50,17 +54,32 @@ class Progress:
     right: float
     lr: float
     samples_per_s: float
+    parts: Mapping[str, float] = field(default_factory=dict)
+    skipped: int = 0
 
 
 class Trainer:
-    """One run on one device."""
+    """One run on one device, or this process's share of a run on several."""
 
-    def __init__(self, model: Model, batches: Batches, config: TrainConfig, folder: Path) -> None:
+    def __init__(
+        self,
+        model: Model,
+        batches: Batches,
+        config: TrainConfig,
+        folder: Path,
+        loss: LossConfig | None = None,
+    ) -> None:
         self.model, self.batches, self.config, self.folder = model, batches, config, folder
+        loss = loss or LossConfig()
         self.device = chosen_device(config.device)
         if config.threads:
             torch.set_num_threads(config.threads)
         self.network = model.network.to(self.device)
+        self.duplicates = duplicates(self.network, batches, loss)
+        self.objective = Objective(self.network.towers.dim, loss, self.duplicates.classes)
+        self.objective.to(self.device)
+        self.order = HardOrders(self.network, batches, self.duplicates) if loss.mining else None
+        self.signature = f"{batches.signature()} {loss}"
         self.optimizer = optimizer(self.network, config)
         self.average = _average(self.network, config.ema)
         self.step = 0
@@ -69,10 +88,15 @@ class Trainer:
 
     def resume(self) -> bool:
         """Go on from the last checkpoint in the folder; False when there is none."""
-        self.step = restore(
-            self.folder, self.network, self.optimizer, self.average, self.batches.signature()
-        )
+        self.step, orders = restore(self.folder, self._modules(), self.optimizer, self.signature)
+        if self.order is not None:
+            self.order.held = orders
         return self.step > 0
+
+    def _modules(self) -> dict[str, nn.Module]:
+        """What a run changes."""
+        found: dict[str, nn.Module] = {"network": self.network, "objective": self.objective}
+        return found if self.average is None else found | {"average": self.average}
 
     def run(self, report: Callable[[Progress], None] = lambda progress: None) -> bool:
         """Train to the last step, or until SIGTERM or SIGINT; whether it came to the end.
@@ -81,6 +105,8 @@ class Trainer:
         """
         self.network.train()
         saved = time.monotonic()
+        if not processes.is_first():
+            return self._followed()
         with Journal(self.folder, self.step) as journal, self._stoppable():
             for progress in self._steps():
                 report(progress)
@@ -94,12 +120,22 @@ class Trainer:
         self.save()
         return self.step >= self.config.steps
 
+    def _followed(self) -> bool:
+        """The same steps in a process that writes nothing."""
+        for _ in self._steps():
+            pass
+        return True
+
+    @property
+    def learnt(self) -> SGMN:
+        """The network to use: of averaged weights where there are any."""
+        return self.network if self.average is None else cast(SGMN, self.average.module)
+
     def save(self) -> None:
         """Write the state to go on from, and the model to use."""
-        signature = self.batches.signature()
-        store(self.folder, self.step, self.network, self.optimizer, self.average, signature)
-        network = self.network if self.average is None else cast(SGMN, self.average.module)
-        used = Model(network, self.model.tokenizer, self.model.name)
+        orders = self.order.held if self.order is not None else {}
+        store(self.folder, self.step, self._modules(), self.optimizer, orders, self.signature)
+        used = Model(self.learnt, self.model.tokenizer, self.model.name)
         checkpoint.save(used, self.folder / "checkpoint")
 
     def _steps(self) -> Iterator[Progress]:
@@ -107,57 +143,62 @@ class Trainer:
         while self.step < self.config.steps:
             began = time.monotonic()
             batches = [next(loader) for _ in range(self.config.accumulate)]
-            loss, right = self._learn(batches)
+            outcomes = self._learn(batches)
             self.step += 1
             yield Progress(
                 self.step,
                 self.config.steps,
-                loss,
-                right,
+                fmean(float(one.loss) for one in outcomes),
+                fmean(one.right for one in outcomes),
                 self.optimizer.param_groups[0]["lr"],
                 self.config.batch * len(batches) / (time.monotonic() - began),
+                {name: fmean(one.parts[name] for one in outcomes) for name in outcomes[0].parts},
+                sum(one.skipped for one in outcomes),
             )
 
     def _loader(self) -> DataLoader[Batch]:
         """The batches that are still to come, in order, one at a time."""
-        done = self.step * self.config.accumulate
+        workers = self.config.workers if self.batches.from_files else 0
         return DataLoader(
             self.batches,
             batch_size=None,
-            sampler=range(done, len(self.batches)),
-            num_workers=self.config.workers,
-            multiprocessing_context="spawn" if self.config.workers else None,
+            sampler=self._draws(),
+            num_workers=workers,
+            multiprocessing_context="spawn" if workers else None,
             worker_init_fn=_deaf,
         )
 
-    def _learn(self, batches: list[Batch]) -> tuple[float, float]:
+    def _draws(self) -> Iterator[Draw]:
+        """The batches still to come; of several processes, this one's share of each."""
+        for index in range(self.step * self.config.accumulate, len(self.batches)):
+            places = self.batches.places(index, self.order or shuffled)
+            yield index, processes.share(places)
+
+    def _learn(self, batches: list[Batch]) -> list[Outcome]:
         """One step of the optimizer on the mean loss of some batches."""
         torch.manual_seed(self.config.seed * 1_000_003 + self.step)  # dropout, as if uninterrupted
         share = warmup_cosine(self.step, self.config.steps, self.config.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak_lr"] * share
-        losses, right = zip(
-            *(self._backward(batch, len(batches)) for batch in batches), strict=True
-        )
+        outcomes = [self._backward(batch, len(batches)) for batch in batches]
+        processes.average_gradients(self.network)
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.update_parameters(self.network)
-        return sum(losses) / len(batches), sum(right) / len(batches)
+        return outcomes
 
-    def _backward(self, batch: Batch, parts: int) -> tuple[float, float]:
+    def _backward(self, batch: Batch, parts: int) -> Outcome:
         for line in batch.damage:
             self.damaged.add(line)
             _LOG.warning("left out of a batch: %s", line)
-        positive = batch.positive.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             clips, products = self.network.clips(batch.clips), self.network.products(batch.products)
-        weights = self.network.head()
-        scores = score(clips, products, weights)
-        loss = info_nce(scores * weights.logit_scale, positive)
-        torch.autograd.backward(loss / parts)
-        return float(loss.detach()), _right(scores.detach(), positive)
+        sold, listed = batch.sold.to(self.device), batch.listed.to(self.device)
+        outcome: Outcome = self.objective(self.network, clips, products, sold, listed)
+        torch.autograd.backward(outcome.loss / parts)
+        return outcome._replace(loss=outcome.loss.detach())
 
     @contextmanager
     def _stoppable(self) -> Iterator[None]:
@@ -192,11 +233,6 @@ def require_fresh(folder: Path) -> None:
         ) from error
     if (folder / "state.json").exists():
         raise SettingsError("holds a run already", folder, "add --resume, or take another folder")
-
-
-def _right(scores: Tensor, positive: Tensor) -> float:
-    best = scores.argmax(1, keepdim=True)
-    return float(positive.gather(1, best).float().mean())
 
 
 def optimizer(network: SGMN, config: TrainConfig) -> torch.optim.AdamW:

@@ -1,0 +1,117 @@
+"""What a page shows of a recognition: for each segment a frame, its rivals and its words.
+
+Frames are read again, a few around one moment a segment, so that a long stream needs no more
+memory than a short one.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sgmn.errors import MediaError
+from sgmn.live.decoder import LogProbs, normalized
+from sgmn.live.evidence import TimelineSettings, evidence
+from sgmn.live.page import Finding, KeyFrame
+from sgmn.live.recognizer import RATE_HZ, Recognition
+from sgmn.media import video
+from sgmn.media.transcript import between
+from sgmn.records import Segment, Utterance
+
+FRAME_SIDE = 480  # pixels, the longer side of a key frame
+RIVALS = 3  # next best states of a segment
+
+
+def findings(
+    found: Recognition,
+    source: Path | str,
+    said: Sequence[Utterance] = (),
+    settings: TimelineSettings | None = None,
+) -> tuple[Finding, ...]:
+    """The segments of a recognition of `source`, each with frame, rivals and words.
+
+    `settings` are those of the recognizer. A segment whose frame cannot be read has none.
+    """
+    chosen = settings or TimelineSettings()
+    logs = evidence(found.scores, chosen)
+    return tuple(
+        Finding(
+            segment,
+            key_frame(source, _surest_s(found, logs, segment), chosen.window_s / 2),
+            _rivals(found, logs, segment),
+            between(said, segment.start, segment.end),
+        )
+        for segment in found.segments
+    )
+
+
+def confidence(found: Recognition, settings: TimelineSettings | None = None) -> NDArray[np.float64]:
+    """(W,) the probability that each window, by itself, gives to what was found at its time."""
+    chosen = settings or TimelineSettings()
+    alone = evidence(found.scores, chosen) * (chosen.window_s / chosen.hop_s)
+    shares = np.zeros(len(found.times))
+    for segment in found.segments:
+        rows = _rows(found, segment)
+        shares[rows] = np.exp(alone[rows, _state(found, segment.product_id)])
+    return shares
+
+
+def key_frame(source: Path | str, time_s: float, reach_s: float) -> KeyFrame | None:
+    """The frame at `time_s` or soon after, else the last one before; None beyond `reach_s`."""
+    shown = None
+    around = video.frames(
+        source,
+        rate_hz=RATE_HZ,
+        start_s=max(0.0, time_s - reach_s),
+        end_s=time_s + reach_s,
+        max_side=FRAME_SIDE,
+        damage=[],
+    )
+    try:
+        for shown in around:
+            if shown.time_s >= time_s:
+                break
+    except MediaError:  # whatever is wrong with the video was told while it was watched
+        return None
+    return None if shown is None else KeyFrame(shown.time_s, _jpeg(shown))
+
+
+def _jpeg(frame: video.Frame) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(frame.rgb).save(file, "JPEG", quality=82)
+    return file.getvalue()
+
+
+def _surest_s(found: Recognition, logs: LogProbs, segment: Segment) -> float:
+    rows = _rows(found, segment)
+    best = logs[rows, _state(found, segment.product_id)].argmax()
+    return float(found.times[rows][best])
+
+
+def _rivals(
+    found: Recognition, logs: LogProbs, segment: Segment
+) -> tuple[tuple[str | None, float], ...]:
+    """The best states but the segment's own, by the evidence of all its windows together."""
+    shares = np.exp(normalized(logs[_rows(found, segment)].sum(axis=0)))
+    own = _state(found, segment.product_id)
+    best = [int(i) for i in np.argsort(-shares, kind="stable")[: RIVALS + 1] if i != own]
+    names = (*found.product_ids, None)
+    return tuple((names[i], float(shares[i])) for i in best[:RIVALS])
+
+
+def _rows(found: Recognition, segment: Segment) -> NDArray[np.bool_]:
+    """(W,) which windows speak for a segment; the last one may speak for its very end."""
+    last = segment.end == found.duration_s
+    after = found.times <= segment.end if last else found.times < segment.end
+    return (found.times >= segment.start) & after
+
+
+def _state(found: Recognition, product_id: str | None) -> int:
+    """The column of a product in the evidence; that of nothing is the last."""
+    ids = found.product_ids
+    return len(ids) if product_id is None else ids.index(product_id)

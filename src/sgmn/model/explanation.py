@@ -1,0 +1,288 @@
+"""Why a clip got its product: where the model looked, what it heard, what the score is made of.
+
+Everything here is what the score was computed from, not a guess about it: the weights are those
+of the guided attention, and the terms are those of the one score and add up to it.
+
+Axes: one clip of T frames, S products of a shelf, N patches a picture; h, w a picture's pixels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sgmn.errors import SgmnError
+from sgmn.model.embedder import Embedder
+from sgmn.model.inputs import Canvas, Placement, Preparation, nearest_canvas, placement
+from sgmn.model.parts import Side
+from sgmn.model.ranker import Ranker
+from sgmn.model.scoring import ClipVectors, ProductVectors, terms
+from sgmn.model.tokens import Looks
+from sgmn.records import ClipContent, Picture, ProductContent
+
+Heat = NDArray[np.floating[Any]]
+# What a score has beside its terms.
+NOTHING, OTHERS, PAIR = "nothing to compare", "beside the others", "as a pair"
+# Thai, Japanese and Chinese do not part their words: there each token is a word.
+_UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+
+
+class Word(NamedTuple):
+    """A word as it was written, and its share of the attention to the words; they sum to 1."""
+
+    text: str
+    share: float
+
+
+@dataclass(frozen=True, eq=False)
+class Gaze:
+    """How a frame, or a view of a product, was looked at.
+
+    share: ω, its weight among the frames or views; they sum to 1. heat: (h, w) in the picture's
+    own pixels, each patch's weight spread evenly over its area; sums to the share of the
+    attention that lay on the picture, as the rest lay on its padding. None without guidance.
+    """
+
+    share: float
+    heat: Heat | None
+
+
+class Contribution(NamedTuple):
+    """A term of the score: its weight λ, its value (a cosine, -1..1) and what it adds.
+
+    `adds` is λ·value, scaled up for the terms that dropped out; 0 for one that did.
+    """
+
+    name: str
+    weight: float
+    value: float
+    adds: float
+    present: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """The clip held against the product at `place` on the shelf.
+
+    score: the sum of what `terms` add and of `changes`, which are OTHERS and PAIR, what the
+    second look changed by seeing the other candidates (or by keeping the product below them)
+    and by comparing clip and product token by token, and NOTHING, the lowest score there is.
+    views: one a picture. title: its words. frames: (T,) cosines of the product with each frame
+    alone, none for a product without a picture.
+    """
+
+    place: int
+    score: float
+    terms: tuple[Contribution, ...]
+    changes: Mapping[str, float]
+    views: tuple[Gaze, ...]
+    title: tuple[Word, ...]
+    frames: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """A clip's frames and words with what they weighed, and the products it was held against.
+
+    guided: False where the model has no guidance, and so looks at everything alike.
+    """
+
+    frames: tuple[Gaze, ...]
+    words: tuple[Word, ...]
+    comparisons: tuple[Comparison, ...]
+    guided: bool
+
+
+@torch.inference_mode()
+def explain(
+    embedder: Embedder,
+    clip: ClipContent,
+    shelf: ProductVectors,
+    shown: Mapping[int, ProductContent],
+) -> Explanation:
+    """Explain the scores of a clip with some products of a shelf (S).
+
+    `shown` are these products by their place on the shelf, such as the best and the runner-up.
+    The whole shelf is wanted, as candidates are scored again beside each other. Raises SgmnError
+    for a clip without frames.
+    """
+    if not clip.frames:
+        raise SgmnError("has no frame to explain", "the clip", "give one that shows something")
+    looks = embedder.pictures(clip.frames)
+    clips = embedder.windows([looks], [clip.words])
+    frames, said = _looked(embedder, "clips", clip.frames, looks, clip.words)
+    found = {}
+    for place, content in shown.items():
+        seen = embedder.pictures(content.pictures)
+        found[place] = _looked(embedder, "products", content.pictures, seen, content.title)
+    compared = tuple(_compared(embedder.ranker, clips, shelf, at, *found[at]) for at in shown)
+    return Explanation(frames, said, compared, _is_guided(embedder))
+
+
+def _is_guided(embedder: Embedder) -> bool:
+    return bool(embedder.network.parts.guidance)
+
+
+def _looked(
+    embedder: Embedder, side: Side, pictures: Sequence[Picture], looks: Looks, text: str
+) -> tuple[tuple[Gaze, ...], tuple[Word, ...]]:
+    """How the pictures and words of one clip or product were looked at and heard."""
+    tokens = embedder.tokens([looks], [text]).to(embedder.network.device)
+    guided = embedder.network.parts.look(tokens, side)
+    shares = guided.frame_weights[0].tolist()
+    if not _is_guided(embedder):
+        alike = tuple(Gaze(share, None) for share in shares[: len(pictures)])
+        return alike, words(text, embedder.prepare)
+    patches = guided.patch_weights[0].double().cpu().numpy()
+    heats = _heats(embedder, pictures, patches[: len(pictures)])
+    gazes = tuple(map(Gaze, shares[: len(pictures)], heats))
+    return gazes, words(text, embedder.prepare, guided.word_weights[0].tolist())
+
+
+def _heats(embedder: Embedder, pictures: Sequence[Picture], patches: Heat) -> list[Heat]:
+    """The patch weights (T, N) of each picture as a map of it."""
+    canvases = [nearest_canvas(picture, embedder.prepare.canvases) for picture in pictures]
+    grids = {canvas: embedder.network.grid(canvas) for canvas in set(canvases)}
+    found = []
+    for picture, canvas, weights in zip(pictures, canvases, patches, strict=True):
+        cells = weights[: prod(grids[canvas])].reshape(grids[canvas])
+        found.append(cut(cells, canvas, placement(picture.shape, canvas), picture.shape))
+    return found
+
+
+def cut(cells: Heat, canvas: Canvas, at: Placement, shape: Sequence[int]) -> Heat:
+    """Weights of a canvas's patches (rows, columns) to the pixels (h, w) of the picture on it.
+
+    Each weight is spread evenly over its patch; what lies on the padding is cut away.
+    """
+    down = _overlap(cells.shape[0], canvas[0], at.top, at.height, shape[0])
+    across = _overlap(cells.shape[1], canvas[1], at.left, at.width, shape[1])
+    return np.asarray(down @ cells @ across.T)
+
+
+def _overlap(cells: int, length: int, start: int, size: int, pixels: int) -> Heat:
+    """(pixels, cells): the share of each cell of a side that lies in each of its pixels.
+
+    The cells divide `length`; the pixels divide the stretch of `size` from `start` on.
+    """
+    cell = np.linspace(0, length, cells + 1)
+    pixel = start + np.linspace(0, size, pixels + 1)[:, None]
+    common = np.minimum(pixel[1:], cell[1:]) - np.maximum(pixel[:-1], cell[:-1])
+    return np.asarray(common.clip(min=0) * cells / length)
+
+
+def words(
+    text: str, prepare: Preparation, weights: Sequence[float] | None = None
+) -> tuple[Word, ...]:
+    """The words of a text with their shares, from the weights of its tokens; None: all alike.
+
+    Tokens of one word are merged; those that the tokenizer adds by itself are left out.
+    """
+    spans = _spans(text, prepare)
+    found: list[tuple[int, int, float]] = []
+    alike = [1.0] * len(spans)
+    for (start, end), weight in zip(spans, alike if weights is None else weights, strict=True):
+        if not text[start:end].strip():
+            continue
+        start = end - len(text[start:end].lstrip())
+        if found and not _parted(text, found[-1][1], start):
+            begun, _, before = found.pop()
+            start, weight = begun, before + weight
+        found.append((start, end, weight))
+    if weights is None:
+        found = [(start, end, 1.0) for start, end, _ in found]
+    total = sum(weight for *_, weight in found) or 1.0
+    return tuple(Word(text[start:end].strip(), weight / total) for start, end, weight in found)
+
+
+def _spans(text: str, prepare: Preparation) -> list[tuple[int, int]]:
+    """Start and end in a text of each of its tokens, as `Preparation.texts` makes them.
+
+    Special tokens stand nowhere: (0, 0).
+    """
+    if not text.strip():
+        return []
+    tokens = prepare.tokenizer(
+        [text],
+        max_length=prepare.max_tokens,
+        truncation=True,
+        return_overflowing_tokens=True,
+        return_offsets_mapping=True,
+        return_special_tokens_mask=True,
+    )
+    special = chain.from_iterable(tokens["special_tokens_mask"])
+    places = chain.from_iterable(tokens["offset_mapping"])
+    return [(0, 0) if own else (at[0], at[1]) for at, own in zip(places, special, strict=True)]
+
+
+def _parted(text: str, end: int, start: int) -> bool:
+    """Whether the token that starts at `start` begins a word, after one that ended at `end`."""
+    if start < end:  # bytes of one character
+        return False
+    between, beside = text[end:start], text[end - 1] + text[start]
+    return any(map(str.isspace, between)) or bool(_UNSPACED.search(beside))
+
+
+def _compared(
+    ranker: Ranker,
+    clips: ClipVectors,
+    shelf: ProductVectors,
+    place: int,
+    views: tuple[Gaze, ...],
+    title: tuple[Word, ...],
+) -> Comparison:
+    """One clip and the product at a place of the shelf."""
+    product = shelf[[place]]
+    score = float(ranker.scores(clips, shelf)[0, place])
+    alone = (clips.frames[0] @ product.picture[0]).tolist() if product.has_picture else []
+    return Comparison(
+        place,
+        score,
+        _terms(ranker, clips, product),
+        _changes(ranker, clips, shelf, place, score),
+        views,
+        title,
+        tuple(alone),
+    )
+
+
+def _terms(ranker: Ranker, clips: ClipVectors, product: ProductVectors) -> tuple[Contribution, ...]:
+    """The terms of the first pass for one pair, rescaled as `scoring.score` does."""
+    found = terms(clips, product, ranker.weights)
+    there = sum(float(term.weight) for term in found.values() if term.present)
+    scale = sum(float(term.weight) for term in found.values()) / there if there else 0.0
+    return tuple(
+        Contribution(name, weight, value, scale * weight * value if present else 0.0, present)
+        for name, term in found.items()
+        for weight, value, present in [
+            (float(term.weight), float(term.value), bool(term.present)),
+        ]
+    )
+
+
+def _changes(
+    ranker: Ranker, clips: ClipVectors, shelf: ProductVectors, place: int, score: float
+) -> dict[str, float]:
+    """What a score has beside its terms; see `Comparison`."""
+    first = ranker.first_pass.scores(clips, shelf)[0]
+    comparable = any(term.present for term in _terms(ranker, clips, shelf[[place]]))
+    changes = {} if comparable else {NOTHING: float(first[place])}
+    if ranker.parts is None:
+        return changes
+    rest, parts = score - float(first[place]), ranker.parts
+    again = place in first.topk(min(parts.config.candidates, len(first))).indices
+    if parts.fusion is not None and again:
+        side = parts.fusion.clips(clips.tokens, clips.token_mask)
+        changes[PAIR] = float(parts.fusion.chosen(side, shelf.latents, torch.tensor([[place]])))
+        rest -= changes[PAIR]
+    if parts.interaction is not None or not again:
+        changes[OTHERS] = rest
+    return changes

@@ -1,0 +1,153 @@
+"""The pairwise re-ranker: a product asks the clip, and what it reads is held against it.
+
+A product becomes R latents without any clip; a clip becomes keys and values without any product.
+Both are computed once and cached, which is exact. Left for the pair is one small attention and
+one small comparison. Learned queries that read a set of any size are after Perceiver (Jaegle et
+al. 2021, arXiv 2103.03206), queries and keys of length 1 after Henry et al. (2020, arXiv
+2010.04245).
+
+Axes: B clips, S products, R latents a product, K candidates a clip, L tokens, H heads,
+d width of a head, D width.
+"""
+
+from __future__ import annotations
+
+from math import log
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sgmn.model.tokens import Tokens
+
+HEAD = 64  # d: the arithmetic of a pair grows with H·d, not with D
+HIDDEN = 64
+PATCH, WORD = 0, 1
+
+
+class ClipSide(NamedTuple):
+    """Clips as products read them: keys and values (B, H, L, d), mask (B, L) bool."""
+
+    keys: Tensor
+    values: Tensor
+    mask: Tensor
+
+
+class ProductSide(NamedTuple):
+    """Products as they ask and compare, and where there is one at all.
+
+    queries: (S, H, R, d). own: (S, R, H·d). expected: (S, R, HIDDEN). there: (S,) bool.
+    """
+
+    queries: Tensor
+    own: Tensor
+    expected: Tensor
+    there: Tensor
+
+
+class Fusion(nn.Module):
+    """Scores of pairs, unbounded; a fresh one gives 0 for every pair.
+
+    Both sides start with the same projections: from the first step on, a product's query finds
+    the tokens like it, and what is read lies in the space of what it is compared with.
+    """
+
+    def __init__(self, dim: int, heads: int = 1, latents: int = 8) -> None:
+        super().__init__()
+        self.heads, inner = heads, heads * HEAD
+        self.slots = nn.Parameter(3.0 * torch.randn(latents, dim))  # 3: each picks few tokens
+        self.kinds = nn.Parameter(torch.zeros(2, dim))
+        self.show = nn.Linear(dim, 2 * inner, bias=False)  # a clip's token to key and value
+        self.ask = nn.Linear(dim, 2 * inner, bias=False)  # a latent to query and own value
+        self.log_sharpness = nn.Parameter(torch.full((heads,), log(10.0)))
+        self.shared = nn.Linear(inner, HIDDEN, bias=False)
+        self.seen = nn.Linear(inner, HIDDEN, bias=False)
+        self.expected = nn.Linear(inner, HIDDEN)
+        self.last = nn.Linear(HIDDEN, 1, bias=False)
+        nn.init.orthogonal_(self.show.weight)
+        self.ask.load_state_dict(self.show.state_dict())
+        nn.init.zeros_(self.last.weight)
+
+    def products(self, tokens: Tokens) -> Tensor:
+        """Products to latents (S, R, D): each the mean of the tokens that its slot looks for.
+
+        A product with neither picture nor title gives zeros.
+        """
+        found, mask = self._tokens(tokens)
+        logits = torch.einsum("rd,sld->srl", self.slots, found)
+        logits = logits.masked_fill(~mask.unsqueeze(1), -torch.inf)
+        # Nothing there: any logits will do, as nothing of it is weighed or learnt from.
+        logits = logits.masked_fill(~mask.any(1)[:, None, None], 0.0)
+        return (logits.softmax(-1) * mask.unsqueeze(1)) @ found
+
+    def _tokens(self, tokens: Tokens) -> tuple[Tensor, Tensor]:
+        """Patches of all views and words of the title, of like size: (S, L, D), mask (S, L)."""
+        patches = functional.normalize(tokens.patches.flatten(1, 2), dim=-1) + self.kinds[PATCH]
+        words = functional.normalize(tokens.words, dim=-1) + self.kinds[WORD]
+        shown = (tokens.patch_mask & tokens.present.unsqueeze(-1)).flatten(1, 2)
+        return torch.cat([patches, words], 1), torch.cat([shown, tokens.word_mask], 1)
+
+    def shelf(self, latents: Tensor) -> ProductSide:
+        """Latents (S, R, D) to what their pairs need, once for all clips."""
+        queries, own = self.ask(latents).chunk(2, -1)
+        sharpness = self.log_sharpness.exp().clamp(max=100.0)[:, None, None]
+        queries = functional.normalize(self._split(queries), dim=-1) * sharpness
+        own = _levelled(own)
+        return ProductSide(queries, own, self.expected(own), (latents != 0).flatten(1).any(1))
+
+    def clips(self, tokens: Tensor, mask: Tensor) -> ClipSide:
+        """Clips' tokens (B, L, D), a set in any order, and mask (B, L) to what their pairs need."""
+        keys, values = self.show(tokens).chunk(2, -1)
+        keys = functional.normalize(self._split(keys), dim=-1)
+        return ClipSide(keys, self._split(_levelled(values)), mask)
+
+    def _split(self, tokens: Tensor) -> Tensor:
+        """(…, L, H·d) to (…, H, L, d)."""
+        return tokens.view(*tokens.shape[:-1], self.heads, HEAD).transpose(-2, -3)
+
+    def forward(self, clips: ClipSide, latents: Tensor | ProductSide) -> Tensor:
+        """The score of every pair (B, S); 0 where the clip or the product has nothing.
+
+        latents: (S, R, D) of `products`, or what `shelf` made of them.
+        """
+        asked = self._asked(latents)
+        queries = asked.queries.transpose(0, 1).flatten(1, 2)  # (H, S·R, d)
+        return self._compared(clips, asked, queries.expand(len(clips.mask), -1, -1, -1))
+
+    def chosen(self, clips: ClipSide, latents: Tensor | ProductSide, places: Tensor) -> Tensor:
+        """The scores (B, K) of each clip's candidates alone, at `places` (B, K) long of S."""
+        if isinstance(latents, Tensor) and places.numel() < len(latents):
+            latents, places = latents[places.flatten()], _counted(places)
+        asked = ProductSide(*(side[places] for side in self._asked(latents)))
+        return self._compared(clips, asked, asked.queries.transpose(1, 2).flatten(2, 3))
+
+    def _asked(self, latents: Tensor | ProductSide) -> ProductSide:
+        return latents if isinstance(latents, ProductSide) else self.shelf(latents)
+
+    def _compared(self, clips: ClipSide, asked: ProductSide, queries: Tensor) -> Tensor:
+        """The scores (B, S) of products (…, S, R, H·d) with their queries (B, H, S·R, d)."""
+        read = _read(clips, queries).view(len(queries), *asked.own.shape[-3:])
+        hidden = self.shared(read * asked.own) + self.seen(read) + asked.expected
+        found: Tensor = self.last(functional.gelu(hidden).mean(-2))
+        return found.squeeze(-1) * (clips.mask.any(1, keepdim=True) & asked.there)
+
+
+def _read(clips: ClipSide, queries: Tensor) -> Tensor:
+    """What queries (B, H, Q, d) find in their clips: (B, Q, H·d), levelled."""
+    # A clip with nothing: any token will do, as nothing of it is weighed or learnt from.
+    mask = clips.mask | ~clips.mask.any(1, keepdim=True)
+    read = functional.scaled_dot_product_attention(
+        queries, clips.keys, clips.values, mask[:, None, None], scale=1.0
+    )
+    return _levelled(read.transpose(1, 2).flatten(2))
+
+
+def _levelled(values: Tensor) -> Tensor:
+    """The same directions with a root mean square of 1; zero stays zero."""
+    return functional.rms_norm(values, values.shape[-1:], eps=1e-8)
+
+
+def _counted(places: Tensor) -> Tensor:
+    """0, 1, 2, … in the shape of `places`."""
+    return torch.arange(places.numel(), device=places.device).view(places.shape)

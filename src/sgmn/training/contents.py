@@ -1,0 +1,143 @@
+"""What a labelled clip, photo or product shows and says to a learner: decoded and worn.
+
+An example is a labelled clip, or a labelled photo, whose clip is several photos of the same
+product as frames. Everything random comes from the generator that is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgmn.data.dataset import Photo
+from sgmn.media import content, picture
+from sgmn.records import Clip, ClipContent, Picture, Product, ProductContent
+from sgmn.training import speech
+from sgmn.training.config import DataConfig, TrainConfig
+from sgmn.training.examples import Examples, Key
+from sgmn.training.scene import HELD_WIDTH, Scene, blurred, cropped, lit, some_light
+
+MOST_FRAMES = 64  # of a clip that a run chooses from
+
+
+class Contents:
+    """Makes contents of at most `max_side` pixels from the files of some examples."""
+
+    def __init__(
+        self, examples: Examples, data: DataConfig, train: TrainConfig, max_side: int
+    ) -> None:
+        self.examples, self.data, self.train, self.max_side = examples, data, train, max_side
+
+    def product(self, product: Product, rng: np.random.Generator) -> ProductContent:
+        """One of the product's views, slightly cropped and lit, and its title most of the time."""
+        views = product.pictures
+        chosen = [views[int(rng.integers(len(views)))]] if views else []
+        jitter = self.train.jitter / 2
+        shown = tuple(
+            lit(cropped(self._picture(path), 0.8, rng), some_light(jitter, rng)) for path in chosen
+        )
+        silent = bool(shown) and rng.random() < self.train.drop_title
+        return ProductContent(shown, "" if silent else product.title)
+
+    def plain_product(self, product: Product) -> ProductContent:
+        """The main view as it is, and the title."""
+        shown = tuple(self._picture(path) for path in product.pictures[:1])
+        return ProductContent(shown, product.title)
+
+    def clip(self, item: Clip | Photo, clutter: float, rng: np.random.Generator) -> ClipContent:
+        """A clip as it is, or composed of photos; `clutter` is the share that is composed."""
+        if isinstance(item, Photo):
+            found = self._of_photos(item, clutter, rng)
+        else:
+            found = self._of_video(item, rng)
+        silent = rng.random() < self.train.drop_transcript
+        return ClipContent(found.frames, "" if silent else found.words)
+
+    def _of_video(self, clip: Clip, rng: np.random.Generator) -> ClipContent:
+        every = _film(clip, self.data.rate_hz, self.max_side)
+        light = some_light(self.train.jitter, rng)
+        places = segments(len(every), self.data.frames, rng)
+        frames = [lit(every[place], light) for place in places]
+        words = speech.worn(clip.words, self.train.drop_word, rng)
+        return ClipContent(tuple(_span_dropped(frames, self.train.drop_frames, rng)), words)
+
+    def _of_photos(self, photo: Photo, clutter: float, rng: np.random.Generator) -> ClipContent:
+        key = (photo.shop_id, photo.product_id)
+        beside = self._others(key, rng)
+        same = self.examples.photos[key]
+        more = [same[i] for i in rng.integers(len(same), size=self.data.frames - 1)]
+        shown = [self._picture(p.path) for p in (photo, *more)]
+        if beside and rng.random() < clutter:
+            shown = self._composed(shown, beside, rng)
+        else:
+            shown = [cropped(view, 0.5, rng) for view in shown]
+        light = some_light(self.train.jitter, rng)
+        frames = [self._worn(view, light, rng) for view in shown]
+        said = speech.transcript(
+            self.examples.products[key], [self.examples.products[k] for k in beside], rng
+        )
+        return ClipContent(tuple(frames), speech.worn(said, self.train.drop_word, rng))
+
+    def _worn(self, view: Picture, light: NDArray[np.float64], rng: np.random.Generator) -> Picture:
+        seen = lit(view, light)
+        return blurred(seen, rng.uniform(0.4, 1.0)) if rng.random() < 0.3 else seen
+
+    def _composed(
+        self, shown: Sequence[Picture], beside: Sequence[Key], rng: np.random.Generator
+    ) -> list[Picture]:
+        """A stream that holds the product up, and part of the time one of the others."""
+        others = [self._photo_of(key, rng) for key in beside]
+        scene = Scene.of(others[0], others[1:], rng)
+        scale = rng.uniform(*HELD_WIDTH)
+        absent = int(rng.uniform(0, self.data.other_frames) * len(shown))
+        first = int(rng.integers(len(shown) + 1))
+        away = {(first + step) % len(shown) for step in range(absent)}
+        instead = others[-1]
+        return [
+            scene.holding(instead if place in away else view, scale, rng)
+            for place, view in enumerate(shown)
+        ]
+
+    def _others(self, key: Key, rng: np.random.Generator) -> list[Key]:
+        """Other products of the shop with photos: the first for the store behind."""
+        known = self.examples.pictured[key[0]]
+        count = 1 + int(rng.integers(self.data.distractors + 1))
+        drawn = rng.choice(len(known), size=min(len(known), count + 1), replace=False)
+        return [known[i] for i in drawn if known[i] != key][:count]
+
+    def _photo_of(self, key: Key, rng: np.random.Generator) -> Picture:
+        photos = self.examples.photos[key]
+        return self._picture(photos[int(rng.integers(len(photos)))].path)
+
+    def _picture(self, path: Path) -> Picture:
+        return _read(path, self.max_side)
+
+
+@lru_cache(maxsize=8192)  # a picture of 160 x 160 takes 77 kB: 0.6 GB at most
+def _read(path: Path, max_side: int) -> Picture:
+    return picture.read(path, max_side)
+
+
+@lru_cache(maxsize=1024)  # 64 frames of 160 x 90 take 2.8 MB, the usual ten of them 0.4
+def _film(clip: Clip, rate_hz: float, max_side: int) -> tuple[Picture, ...]:
+    wanted = MOST_FRAMES
+    return content.clip_content(clip, wanted=wanted, rate_hz=rate_hz, max_side=max_side).frames
+
+
+def segments(count: int, wanted: int, rng: np.random.Generator) -> list[int]:
+    """One place in each of `wanted` equal parts of `count`, at random (Wang et al. 2016)."""
+    if count <= wanted:
+        return list(range(count))
+    edges = np.linspace(0, count, wanted + 1)
+    return [int(place) for place in rng.uniform(edges[:-1], edges[1:])]
+
+
+def _span_dropped(frames: list[Picture], share: float, rng: np.random.Generator) -> list[Picture]:
+    """The frames without a random span of them, wherever it lies; at least one stays."""
+    length = int(rng.uniform(0, share) * len(frames))
+    start = int(rng.integers(len(frames) - length + 1))
+    return frames[:start] + frames[start + length :] or frames[:1]

@@ -1,0 +1,152 @@
+"""What a run minimises: the losses of a batch on the score that ranks, weighed together.
+
+score    InfoNCE on the one score
+text     the same on transcript and title alone
+triplet  distance-weighted triplets of clips and products, before and after interaction
+pair     each clip's product against its hardest others, as the second pass scores them
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sgmn.model.network import SGMN
+from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights, score
+from sgmn.training.batches import sells
+from sgmn.training.config import LossConfig
+from sgmn.training.gathering import gathered
+from sgmn.training.losses import info_nce, pair_loss
+from sgmn.training.mining import admissible, hardest, hardness, of_own_class, skipped
+from sgmn.training.triplets import Triplets, Vectors
+
+
+class Outcome(NamedTuple):
+    """The loss to minimise; its parts by name; the share of clips whose best product in the
+    batch is theirs; and how many clips had no negative to learn from."""
+
+    loss: Tensor
+    parts: dict[str, float]
+    right: float
+    skipped: int
+
+
+class Objective(nn.Module):
+    """The losses of a config. `classes` (P,) are the duplicate classes of all products."""
+
+    classes: Tensor
+
+    def __init__(self, width: int, config: LossConfig, classes: Tensor) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("classes", classes, persistent=False)
+        wanted = config.mining and config.triplet > 0
+        self.triplets = Triplets(width, config.margin, memory=config.memory) if wanted else None
+
+    def forward(
+        self,
+        network: SGMN,
+        clips: ClipVectors,
+        products: ProductVectors,
+        sold: Tensor,
+        listed: Tensor,
+    ) -> Outcome:
+        """The losses of a batch; `sold` and `listed` are those of `batches.Batch`.
+
+        With several processes the batch is that of all of them.
+        """
+        clips, sold = gathered(clips), gathered(sold + 1) - 1  # gathering pads with 0
+        products, listed = _once(gathered(products), gathered(listed))
+        positive, classes = sells(sold, listed), self.classes[listed]
+        weights = network.head()
+        scores = score(clips, products, weights)
+        parts = {"score": self._ranked(scores * weights.logit_scale, positive, classes)}
+        if self.config.text > 0:
+            parts["text"] = self.config.text * self._text(clips, products, weights, positive)
+        missing = 0
+        if self.triplets is not None:
+            loss, missing = self._triplets(network, clips, products, positive, classes)
+            parts["triplet"] = self.config.triplet * loss
+        if self.config.pair > 0 and (self.config.mining or network.parts.has_second):
+            loss, lonely = self._pairs(network, clips, products, positive, classes)
+            parts["pair"], missing = self.config.pair * loss, missing + lonely
+        shown = {name: float(loss.detach()) for name, loss in parts.items()}
+        total = torch.stack(list(parts.values())).sum()
+        return Outcome(total, shown, _right(scores.detach(), positive), missing)
+
+    def _ranked(self, logits: Tensor, positive: Tensor, classes: Tensor) -> Tensor:
+        return info_nce(logits, positive, of_own_class(positive, classes, classes))
+
+    def _text(
+        self,
+        clips: ClipVectors,
+        products: ProductVectors,
+        weights: ScoreWeights,
+        positive: Tensor,
+    ) -> Tensor:
+        """Among those that have words; a product of the same title is no negative."""
+        there = clips.has_words[:, None] & products.has_words
+        titles = products.words.detach()
+        same = (positive.float() @ (titles @ titles.T > 1 - 1e-4).float()) > 0
+        logits = clips.words @ products.words.T * weights.logit_scale
+        return info_nce(logits, positive & there, ~there | same)
+
+    def _triplets(
+        self,
+        network: SGMN,
+        clips: ClipVectors,
+        products: ProductVectors,
+        positive: Tensor,
+        classes: Tensor,
+    ) -> tuple[Tensor, int]:
+        """Mean over (v, I) and, where they interact, (v, I′), (v′, I) and (v′, I′)."""
+        assert self.triplets is not None
+        of_clips = [Vectors(clips.picture, clips.has_picture)]
+        of_products = [Vectors(products.picture, products.has_picture)]
+        if network.parts.interaction is not None:
+            alone = clips.mapped(lambda t: t.unsqueeze(0))
+            shelf = products.mapped(lambda t: t.unsqueeze(0))
+            after = network.parts.interacted(alone, shelf, network.head())
+            of_clips.append(Vectors(after[0].picture[0], clips.has_picture))
+            of_products.append(Vectors(after[1].picture[0], products.has_picture))
+        mined = [self.triplets(v, i, positive, classes) for v in of_clips for i in of_products]
+        self.triplets.remember(of_products[0], classes)
+        return torch.stack([one.loss for one in mined]).mean(), mined[0].skipped
+
+    def _pairs(
+        self,
+        network: SGMN,
+        clips: ClipVectors,
+        products: ProductVectors,
+        positive: Tensor,
+        classes: Tensor,
+    ) -> tuple[Tensor, int]:
+        """Each clip's product against `hard` others, as the second pass would score them."""
+        allowed = admissible(positive, classes) & positive.any(1, keepdim=True)
+        if self.config.mining:
+            how_hard = hardness(clips, products)
+        else:
+            how_hard = torch.rand(positive.shape, device=positive.device)
+        places, valid = hardest(how_hard, allowed, self.config.hard)
+        places = torch.cat([positive.float().argmax(1, keepdim=True), places], 1)
+        there = torch.cat([positive.any(1, keepdim=True), valid], 1)
+        weights = network.head()
+        found = network.parts.second(clips, products, weights, places, there)
+        return pair_loss(found * weights.logit_scale, valid), skipped(valid)
+
+
+def _once(products: ProductVectors, listed: Tensor) -> tuple[ProductVectors, Tensor]:
+    """Each product once, where several processes list it."""
+    numbers, place = torch.unique(listed, return_inverse=True)
+    if len(numbers) == len(listed):
+        return products, listed
+    order = torch.arange(len(listed) - 1, -1, -1, device=listed.device)
+    first = listed.new_zeros(len(numbers)).scatter(0, place.flip(0), order)
+    return products[first], numbers
+
+
+def _right(scores: Tensor, positive: Tensor) -> float:
+    best = scores.argmax(1, keepdim=True)
+    return float(positive.gather(1, best).float().mean())

@@ -1,0 +1,37 @@
+"""An ablation's data, read and encoded once before its rows run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sgmn.data.dataset import Dataset
+from sgmn.training import config as configs
+from sgmn.training.ablation import Ablation
+from sgmn.training.cache import TokenCache, towers_hash
+from sgmn.training.cached import CachedBatches
+from sgmn.training.examples import Examples
+from sgmn.training.start import Progress, starting_model
+from sgmn.training.validation import Validation
+
+
+def prepared(
+    path: Path,
+    evaluated: Sequence[tuple[str, Dataset]],
+    out: Path,
+    read: Callable[[Path], Dataset],
+    progress: Progress = lambda done, total: None,
+) -> tuple[Ablation, list[str]]:
+    """The ablation of a config file, its cache filled; lines about what could not be read."""
+    run = configs.read(path)
+    examples = Examples([read(folder) for folder in run.data.folders], run.data.split)
+    model = starting_model(run.model)
+    batches = CachedBatches(examples, model, run.data, run.train, out / "tokens")
+    damage = batches.fill(progress)
+    cache = TokenCache(out / "tokens", towers_hash(model))
+    validations = {
+        name: Validation.of(data.clips, data.products, model, cache) for name, data in evaluated
+    }
+    for validation in validations.values():
+        damage += validation.fill(progress)
+    return Ablation(run, examples, validations, out), damage

@@ -1,0 +1,49 @@
+"""From the config of a run to its model and its batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from sgmn.model import checkpoint
+from sgmn.model.bundle import Model
+from sgmn.training.batches import Batches
+from sgmn.training.cached import CachedBatches
+from sgmn.training.config import ModelConfig, RunConfig
+from sgmn.training.examples import Examples
+
+Progress = Callable[[int, int], None]  # how many are encoded, of how many
+
+
+def starting_model(config: ModelConfig, seed: int = 0) -> Model:
+    """The source's model with the parts and terms of the config, and what is frozen frozen.
+
+    What of the parts is random at first follows from `seed`.
+    """
+    model = checkpoint.load(config.source)
+    parts = replace(model.network.config.parts, kept=config.parts)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = model.network.with_parts(parts, config.terms)
+    if config.freeze == "text":
+        network.freeze_text()
+    elif config.freeze == "towers":
+        network.towers.requires_grad_(False)
+    return Model(network, model.tokenizer, model.name)
+
+
+def started(
+    run: RunConfig, examples: Examples, cache: Path, progress: Progress = lambda done, total: None
+) -> tuple[Model, Batches, list[str]]:
+    """The model and batches of a run, and lines about what could not be encoded.
+
+    With the towers frozen, the folder `cache` is filled first.
+    """
+    model = starting_model(run.model, run.train.seed)
+    if run.model.freeze != "towers":
+        return model, Batches(examples, model.preparation, run.data, run.train), []
+    batches = CachedBatches(examples, model, run.data, run.train, cache)
+    return model, batches, batches.fill(progress)
