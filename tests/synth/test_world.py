@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -241,3 +246,29 @@ def test_settings_are_kept_beside_the_world(world: World) -> None:
     held = json.loads((world.root / ".synth" / "settings.json").read_text())
     assert held["seed"] == 7
     assert held["size"] == [72, 128]
+
+
+def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, time\n"
+        "from multiprocessing import get_context\n"
+        "from sgmn.synth.world import _follow\n"
+        "if __name__ == '__main__':\n"
+        "    parent = os.getpid()\n"
+        "    wait = lambda: (_follow(parent), time.sleep(60))\n"
+        "    child = get_context('fork').Process(target=wait)\n"
+        "    child.start()\n"
+        "    print(child.pid, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        child = int(run.stdout.readline())
+        run.kill()
+    for _ in range(100):
+        state = Path(f"/proc/{child}/stat")
+        if not state.exists() or state.read_text().split()[2] == "Z":
+            return
+        time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    pytest.fail("the worker lives on")

@@ -64,7 +64,9 @@ class Objective(nn.Module):
         scores = score(clips, products, weights)
         parts = {"score": self._ranked(scores * weights.logit_scale, positive, classes)}
         if self.config.text > 0:
-            parts["text"] = self.config.text * self._text(clips, products, weights, positive)
+            parts["text"] = self.config.text * self._text(
+                clips, products, weights, positive, classes
+            )
         missing = 0
         if self.triplets is not None:
             loss, missing = self._triplets(network, clips, products, positive, classes)
@@ -85,11 +87,13 @@ class Objective(nn.Module):
         products: ProductVectors,
         weights: ScoreWeights,
         positive: Tensor,
+        classes: Tensor,
     ) -> Tensor:
         """Among those that have words; a product of the same title is no negative."""
         there = clips.has_words[:, None] & products.has_words
         titles = products.words.detach()
         same = (positive.float() @ (titles @ titles.T > 1 - 1e-4).float()) > 0
+        same |= of_own_class(positive, classes, classes)
         logits = clips.words @ products.words.T * weights.logit_scale
         return info_nce(logits, positive & there, ~there | same)
 

@@ -1,0 +1,165 @@
+"""The losses of a batch: switched off by weight 0, for every row, the same in two processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, distributed, multiprocessing
+
+from sgmn.model import checkpoint
+from sgmn.model.network import SGMN
+from sgmn.model.parts import PARTS
+from sgmn.model.scoring import LEARNT_TERMS
+from sgmn.model.tokens import Tokens
+from sgmn.training import processes
+from sgmn.training.config import LossConfig
+from sgmn.training.objective import Objective, Outcome
+
+B, T, N, L, S = 6, 3, 4, 5, 7
+STILL = LossConfig(triplet=0.0, hard=3)  # triplets are drawn at random, in the order of the rows
+
+
+def full(model: Any) -> SGMN:
+    """All parts, with their gates opened at random."""
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        parts = replace(model.network.config.parts, kept=PARTS)
+        network: SGMN = model.network.with_parts(parts, LEARNT_TERMS)
+        network.towers.requires_grad_(False)
+        with torch.no_grad():
+            for parameter in network.parts.parameters():
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    return network.eval()
+
+
+def tokens(count: int, width: int, seed: int) -> Tokens:
+    rng = torch.Generator().manual_seed(seed)
+
+    def drawn(*shape: int) -> Tensor:
+        return torch.randn(*shape, width, generator=rng) / width**0.5
+
+    yes = torch.ones(count, T, dtype=torch.bool)
+    whole = torch.nn.functional.normalize(drawn(count, T), dim=-1)
+    said = torch.nn.functional.normalize(drawn(count), dim=-1)
+    patch_mask = yes[..., None].expand(count, T, N)
+    word_mask = torch.ones(count, L, dtype=torch.bool)
+    return Tokens(whole, yes, drawn(count, T, N), patch_mask, drawn(count, L), word_mask, said,
+                  yes[:, 0])  # fmt: skip
+
+
+SOLD = torch.tensor([[0, -1], [1, 2], [3, -1], [3, -1], [4, 0], [5, -1]])
+LISTED = torch.arange(S)
+
+
+def learnt(network: SGMN, config: LossConfig, rows: Any = slice(None)) -> Outcome:
+    """One backward pass on some rows of the batch and the products that they sell."""
+    objective = Objective(network.towers.dim, config, torch.arange(S))
+    sold = SOLD[rows]
+    own = sorted({int(n) for n in sold.flatten() if n >= 0} | {6})
+    clips = network.parts.clips(tokens(B, network.towers.dim, 1)[rows])
+    products = network.parts.products(tokens(S, network.towers.dim, 2)[own])
+    found: Outcome = objective(network, clips, products, sold, LISTED[own])
+    torch.autograd.backward(found.loss)
+    return found
+
+
+def gradients(network: SGMN) -> dict[str, Tensor]:
+    named = network.named_parameters()
+    return {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in named
+            if p.requires_grad}  # fmt: skip
+
+
+def test_a_weight_of_zero_leaves_a_loss_out(tiny: Callable[[], Any]) -> None:
+    every = learnt(full(tiny()), LossConfig(hard=3))
+    assert set(every.parts) == {"score", "text", "triplet", "pair"}
+    assert float(every.loss) == pytest.approx(sum(every.parts.values()), rel=1e-5)
+    none = LossConfig(text=0.0, triplet=0.0, pair=0.0)
+    assert set(learnt(full(tiny()), none).parts) == {"score"}
+    plain = learnt(full(tiny()), LossConfig(mining=False, hard=3))
+    assert set(plain.parts) == {"score", "text", "pair"}  # the second pass still learns
+
+
+def test_clips_of_one_product_and_duplicates_teach_nothing_against_each_other(
+    tiny: Callable[[], Any],
+) -> None:
+    """Products 5 and 6 are one listed twice: moving 6 must not change the loss of clip 5."""
+    network = full(tiny())
+    width = network.towers.dim
+    objective = Objective(width, STILL, torch.tensor([0, 1, 2, 3, 4, 5, 5]))
+    clips = network.parts.clips(tokens(B, width, 1)[5:])
+    shelf = network.parts.products(tokens(S, width, 2)[[5, 6]])
+    other = network.parts.products(tokens(S, width, 9)[[5, 6]])
+    moved = replace(shelf, **{n: torch.cat([getattr(shelf, n)[:1], getattr(other, n)[1:]])
+                              for n in ("picture", "words", "latents")})  # fmt: skip
+    found = [objective(network, clips, p, SOLD[5:], torch.tensor([5, 6])) for p in (shelf, moved)]
+    assert float(found[0].loss) == pytest.approx(float(found[1].loss), abs=1e-6)
+    assert found[0].skipped == 1  # no negative is left, and it says so
+
+
+def test_every_row_gets_a_gradient(tiny: Callable[[], Any]) -> None:
+    network = full(tiny())
+    given = tokens(B, network.towers.dim, 1)
+    whole = given.whole.clone().requires_grad_()
+    clips = network.parts.clips(replace(given, whole=whole))
+    products = network.parts.products(tokens(S, network.towers.dim, 2))
+    objective = Objective(network.towers.dim, LossConfig(hard=3), torch.arange(S))
+    torch.autograd.backward(objective(network, clips, products, SOLD, LISTED).loss)
+    assert whole.grad is not None and bool((whole.grad.abs().sum((1, 2)) > 0).all())
+
+
+def test_silent_and_blind_rows_spoil_nothing(tiny: Callable[[], Any]) -> None:
+    network = full(tiny())
+    given = tokens(B, network.towers.dim, 1)
+    from sgmn.training.cached import silenced, without_frames
+
+    silent = torch.tensor([True, False, True, False, False, False])
+    stays = torch.ones(B, T, dtype=torch.bool)
+    stays[1] = False
+    worn = without_frames(silenced(given, silent), stays)
+    clips = network.parts.clips(worn)
+    products = network.parts.products(tokens(S, network.towers.dim, 2))
+    objective = Objective(network.towers.dim, LossConfig(hard=3), torch.arange(S))
+    found = objective(network, clips, products, SOLD, LISTED)
+    torch.autograd.backward(found.loss)
+    assert found.loss.isfinite()
+    assert all(g.isfinite().all() for g in gradients(network).values())
+
+
+def _process(rank: int, meeting: str, source: str, out: str) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group(
+        "gloo", init_method=meeting, rank=rank, world_size=2, timeout=timedelta(seconds=90)
+    )
+    assert processes.count() == 2
+    network = full(checkpoint.load(source))
+    rows = list(processes.share(range(B)))
+    assert len(rows) == 3
+    found = learnt(network, STILL, rows)
+    processes.average_gradients(network)
+    kept = gradients(network)
+    torch.save({**kept, "loss": found.loss.detach()}, f"{out}-{rank}.pt")
+    distributed.destroy_process_group()
+
+
+def test_two_processes_learn_what_one_does(tiny: Callable[[], Any], tmp_path: Path) -> None:
+    checkpoint.save(tiny(), tmp_path / "tiny")
+    alone = full(checkpoint.load(tmp_path / "tiny"))
+    expected = learnt(alone, STILL)
+    multiprocessing.spawn(
+        _process,
+        (f"file://{tmp_path}/meeting", str(tmp_path / "tiny"), str(tmp_path / "out")),
+        nprocs=2,
+    )
+    for rank in (0, 1):
+        found = torch.load(tmp_path / f"out-{rank}.pt", weights_only=True)
+        assert float(found.pop("loss")) == pytest.approx(float(expected.loss), rel=1e-5)
+        for name, grad in gradients(alone).items():
+            torch.testing.assert_close(found[name], grad, rtol=1e-4, atol=1e-5, msg=name)
+    assert np.isfinite(float(expected.loss))
