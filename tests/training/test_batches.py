@@ -81,6 +81,14 @@ def test_clips_of_other_splits_are_left_out(world: Path) -> None:
     assert len(Examples([replace(data, clips=clips)]).items) == 27
 
 
+def test_clips_may_count_more_often_and_views_as_photos(world: Path) -> None:
+    data = dataset.read(world)
+    more = Examples([data], clip_times=3, views=True)
+    assert len(more.items) == 3 * 3 + 24 + 6 and more.left_out == 1
+    assert sum(isinstance(item, Clip) for item in more.items) == 9
+    assert len(more.photos["", "p0"]) == 5
+
+
 def test_no_listed_product_is_refused(world: Path) -> None:
     data = replace(dataset.read(world), products=())
     with pytest.raises(RecordError, match="nothing to learn from"):

@@ -47,15 +47,14 @@ def train(
     from sgmn import screen
     from sgmn.training import config as configs
     from sgmn.training import processes
-    from sgmn.training.examples import Examples
-    from sgmn.training.start import started
+    from sgmn.training.start import examples_of, started
     from sgmn.training.trainer import Trainer, require_fresh
 
     run = configs.read(config)
     if not resume:
         require_fresh(output)
     processes.join(run.train.device)
-    examples = Examples([_read(folder, skip_bad) for folder in run.data.folders], run.data.split)
+    examples = examples_of(run.data, lambda folder: _read(folder, skip_bad))
     typer.echo(examples.summary())
     with screen.bar() as bar:
         task = bar.add_task("encoding", visible=False)

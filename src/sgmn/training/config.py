@@ -41,6 +41,8 @@ class DataConfig:
 
     folders: datasets, read as one; their products, clips and photos together.
     split: clips of other splits are left out; those of no split are kept. "" keeps all.
+    clip_times: how often an epoch sees each clip, against each photo once.
+    views: whether the pictures of the products count as photos of them.
     frames: frames a clip (T). rate_hz: frames a second looked at in a video.
     clutter: share of photo clips that are composed into a cluttered stream (0..1).
     clutter_ramp: share of the run over which clutter rises from none (0..1): a tower from
@@ -53,6 +55,8 @@ class DataConfig:
 
     folders: tuple[Path, ...]
     split: str = "train"
+    clip_times: int = 1
+    views: bool = False
     frames: int = 4
     rate_hz: float = 1.0
     clutter: float = 0.6
@@ -64,6 +68,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         require(bool(self.folders), "folders", self.folders, "name at least one dataset")
+        require(self.clip_times > 0, "clip_times", self.clip_times, "give 1 or more")
         require(self.frames > 0, "frames", self.frames, "give 1 or more")
         require(0 < self.rate_hz < inf, "rate_hz", self.rate_hz, "give frames a second above 0")
         require(self.distractors >= 0, "distractors", self.distractors, "give 0 or more")

@@ -15,19 +15,28 @@ Key = tuple[str, str]  # shop_id, product_id
 class Examples:
     """All that can be learnt from in some datasets: clips and photos whose product is listed.
 
-    Clips of another split than `split` are left out; "" keeps all.
+    Clips of another split than `split` are left out; "" keeps all. `clip_times` is how often
+    each clip counts against a photo; with `views` the pictures of products count as photos.
     """
 
-    def __init__(self, datasets: Sequence[Dataset], split: str = "") -> None:
+    def __init__(
+        self,
+        datasets: Sequence[Dataset],
+        split: str = "",
+        clip_times: int = 1,
+        views: bool = False,
+    ) -> None:
         self.products: dict[Key, Product] = {p.key: p for d in datasets for p in d.products}
         every = [clip for d in datasets for clip in d.clips]
         clips = [clip for clip in every if not split or clip.split in ("", split)]
         self.other_splits = len(every) - len(clips)
         photos = [photo for d in datasets for photo in d.photos]
-        labelled: list[Clip | Photo] = [*clips, *photos]
+        if views:
+            photos += [photo for product in self.products.values() for photo in _views(product)]
+        labelled: list[Clip | Photo] = [*(clips * clip_times), *photos]
         self.items = [item for item in labelled if self.sold(item)]
         self.numbers: dict[Key, int] = {key: number for number, key in enumerate(self.products)}
-        self.left_out = len(clips) + len(photos) - len(self.items)
+        self.left_out = sum(not self.sold(item) for item in (*clips, *photos))
         self.photos: dict[Key, list[Photo]] = defaultdict(list)
         self.shops: dict[str, list[Key]] = defaultdict(list)
         self.pictured: dict[str, list[Key]] = defaultdict(list)  # those of a shop with photos
@@ -55,6 +64,10 @@ class Examples:
             f" ({self.left_out} of products that no products.jsonl lists,"
             f" {self.other_splits} of other splits)"
         )
+
+
+def _views(product: Product) -> list[Photo]:
+    return [Photo(path, product.product_id, product.shop_id) for path in product.pictures]
 
 
 def keys(item: Clip | Photo) -> list[Key]:

@@ -10,8 +10,7 @@ from sgmn.training import config as configs
 from sgmn.training.ablation import Ablation
 from sgmn.training.cache import TokenCache, towers_hash
 from sgmn.training.cached import CachedBatches
-from sgmn.training.examples import Examples
-from sgmn.training.start import Progress, starting_model
+from sgmn.training.start import Progress, examples_of, starting_model
 from sgmn.training.validation import Validation
 
 
@@ -24,7 +23,7 @@ def prepared(
 ) -> tuple[Ablation, list[str]]:
     """The ablation of a config file, its cache filled; lines about what could not be read."""
     run = configs.read(path)
-    examples = Examples([read(folder) for folder in run.data.folders], run.data.split)
+    examples = examples_of(run.data, read)
     model = starting_model(run.model)
     batches = CachedBatches(examples, model, run.data, run.train, out / "tokens")
     damage = batches.fill(progress)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import torch
 
+from sgmn.data.dataset import Dataset
 from sgmn.model import checkpoint
 from sgmn.model.bundle import Model
 from sgmn.training.batches import Batches
 from sgmn.training.cached import CachedBatches
-from sgmn.training.config import ModelConfig, RunConfig
+from sgmn.training.config import DataConfig, ModelConfig, RunConfig
 from sgmn.training.examples import Examples
 
 Progress = Callable[[int, int], None]  # how many are encoded, of how many
@@ -33,6 +34,12 @@ def starting_model(config: ModelConfig, seed: int = 0) -> Model:
     elif config.freeze == "towers":
         network.towers.requires_grad_(False)
     return Model(network, model.tokenizer, model.name)
+
+
+def examples_of(config: DataConfig, read: Callable[[Path], Dataset]) -> Examples:
+    """What the config's folders hold to learn from."""
+    datasets = [read(folder) for folder in config.folders]
+    return Examples(datasets, config.split, config.clip_times, config.views)
 
 
 def started(
