@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def table(reports: Mapping[str, Report]) -> str:
     """R@1 in percent of every report, for each bin."""
     rows = [_row("all", reports, lambda query: True)]
     for name, edges in BINS.items():
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in pairwise(edges):
             label = f"{name} {low:g} to {high:g}" if high < 25 else f"{name} from {low:g}"
             rows.append(_row(label, reports, lambda q: low <= q.attributes[name] < high))  # noqa: B023
     return markdown_table(["clips", "count", *reports], rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import tempfile
@@ -107,19 +108,39 @@ def test_a_film_lasts_as_long_as_its_clip(
     assert frames[0].shape == (720, 1280, 3)
 
 
+@pytest.mark.parametrize("kind", ["frames", "video"])
 def test_it_explains_what_is_evaluated(
-    run: Run, world: Path, indexed: Path, tmp_path: Path
+    kind: str, run: Run, world: Path, video: Path, indexed: Path, tmp_path: Path
 ) -> None:
     """The same frames, words and shelf: the same score, to the digits that are shown."""
+    shown = {"frames": [str(world / f"p1-{n}.png") for n in range(4)], "video": str(video)}
+    said = [{"start": 0, "end": 2, "text": "this is the milk today"}]
+    row = {"clip_id": "c", kind: shown[kind], "transcript": said, "product_ids": ["p1"]}
+    (tmp_path / "clips.jsonl").write_text(json.dumps(row) + "\n")
     out = tmp_path / "out.png"
-    ended = run("explain", "c1", "--dataset", world, "-i", indexed, "-o", out)
+    ended = run("explain", "c", "--dataset", tmp_path, "-i", indexed, "-o", out)
     assert ended.status == 0 and out.is_file(), ended.err
     used = jobs.embedder(str(tmp_path / "model"))
-    clip = next(clip for clip in dataset.read(world).clips if clip.clip_id == "c1")
-    (ranked,) = jobs.ranked([clip], Index.open(indexed), used)
+    (ranked,) = jobs.ranked(dataset.read(tmp_path).clips, Index.open(indexed), used)
     first = next(line for line in ended.out.splitlines() if line.startswith("│ 1 │"))
     assert ranked.best[0] in first and f"{ranked.scores[0]:+.3f}" in first
     assert f"the true product p1 comes {ranked.rank}. of 6" in ended.out
+
+
+def test_a_datasets_clip_knows_its_shop(
+    run: Run, world: Path, tiny: Callable[[], Model], tmp_path: Path
+) -> None:
+    checkpoint.save(tiny(), tmp_path / "model")
+    index, out = tmp_path / "index", tmp_path / "out.png"
+    for shop in ("a", "b"):
+        made = run("index", world, "-o", index, "-m", tmp_path / "model", "--shop", shop)
+        assert made.status == 0, made.err
+    row = {"clip_id": "c", "frames": [str(world / "p1-0.png")], "shop_id": "b"}
+    (tmp_path / "clips.jsonl").write_text(json.dumps(row) + "\n")
+    asked = ("explain", "c", "--dataset", tmp_path, "-i", index, "-o", out)
+    ended = run(*asked)
+    assert ended.status == 0, ended.err
+    assert run(*asked, "--shop", "c").status == 2
 
 
 def test_a_model_without_parts_is_explained_too(

@@ -215,8 +215,12 @@ def test_a_film_shows_each_frame_for_its_time(tmp_path: Path) -> None:
 def test_a_film_that_cannot_be_made_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> Image.Image:
-        raise OSError("no room")
+    whole = drawing._moment
+
+    def broken(drawn: Scene, place: int) -> Image.Image:
+        if place:  # the file has been begun
+            raise OSError("no room")
+        return whole(drawn, place)
 
     monkeypatch.setattr(drawing, "_moment", broken)
     with pytest.raises(OSError, match="no room"):

@@ -85,6 +85,15 @@ def test_what_is_missing_drops_out(embedder: Embedder, rng: np.random.Generator)
     assert picture.adds == pytest.approx(picture.value * total / there, abs=1e-6)
 
 
+def test_what_is_not_to_count_adds_nothing(opened: Embedder, rng: np.random.Generator) -> None:
+    clip, products = some_clips(rng)[0], some_products(rng)[:2]
+    shelf = opened.products(products).only(("picture",))
+    assert shelf.words[0].norm() > 0  # it has words, but they are taken for missing
+    for compared in explain(opened, clip, shelf, dict(enumerate(products))).comparisons:
+        assert {t.name for t in compared.terms if not t.present} == {"text", "seen-titled"}
+        assert summed(compared) == pytest.approx(compared.score, abs=1e-5)
+
+
 def test_nothing_to_compare_is_said(tiny: Callable[[], Model], rng: np.random.Generator) -> None:
     used = Embedder(tiny(), "cpu")
     silent, untitled = ClipContent((noise(rng),)), ProductContent((), "red box")
@@ -131,6 +140,15 @@ def test_a_map_is_cut_to_the_picture() -> None:
     expected = np.zeros((96, 96))
     expected[48:64, 32:48] = 1 / 256
     np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_a_map_is_cut_at_the_sides_too() -> None:
+    narrow = (160, 32)  # two columns of patches of padding on either side
+    at = placement(narrow, CANVAS)
+    for column in (0, 1, 4, 5):
+        assert not cut(planted(5, column), CANVAS, at, narrow).any()
+    found = cut(planted(5, 2), CANVAS, at, narrow)
+    assert found[80:96, :16].sum() == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("times", [0.5, 2.0, 3.3])
@@ -183,8 +201,17 @@ def test_weights_are_those_of_the_model(opened: Embedder, rng: np.random.Generat
     assert len(set(shares)) > 1 and sum(shares) == pytest.approx(1.0, abs=1e-5)
     alone = vectors.frames[0] @ opened.products([product]).picture[0]
     np.testing.assert_allclose(found.comparisons[0].frames, alone, atol=1e-5)
+
+    tokens = opened.network.tokens(opened.prepare.products([product]))
+    with torch.inference_mode():
+        guided = opened.network.parts.look(tokens, "products")
     views = found.comparisons[0].views
-    assert len(views) == 2 and sum(view.share for view in views) == pytest.approx(1.0, abs=1e-5)
+    np.testing.assert_allclose([v.share for v in views], guided.frame_weights[0], atol=1e-6)
+    assert len(views) == 2 and views[0].share != views[1].share
+    assert views[1].heat is not None  # of a picture that fills its canvas
+    np.testing.assert_allclose(views[0].heat.sum(), 1.0, atol=1e-5)
+    peak = guided.patch_weights[0, 0].max() * guided.patch_weights.shape[-1]
+    assert views[0].heat.max() * views[0].heat.size == pytest.approx(float(peak), rel=0.1)
 
 
 def test_a_silent_clip_has_maps_and_no_words(embedder: Embedder, rng: np.random.Generator) -> None:
@@ -266,11 +293,21 @@ def test_a_words_share_is_that_of_its_tokens() -> None:
     found = words("Red jammy jar", prepare, weights)
     assert [word.text for word in found] == ["Red", "jammy", "jar"]
     assert [word.share for word in found] == pytest.approx([0.2, 0.6, 0.2])
+    assert [word.share for word in words("Red jammy jar", prepare)] == pytest.approx([1 / 3] * 3)
 
 
 def test_words_follow_the_models_own_tokens(opened: Embedder, rng: np.random.Generator) -> None:
     """A text of several pieces: as many weights as the network has words, in its order."""
     text = "red milk today we have for you this is the green apple juice hello blue box zzz"
-    found, _ = explained(opened, ClipContent((noise(rng),), text), some_products(rng)[:1])
+    clip = ClipContent((noise(rng),), text)
+    found, _ = explained(opened, clip, some_products(rng)[:1])
     assert [word.text for word in found.words] == text.split()
-    assert len({round(word.share, 9) for word in found.words}) > 1
+    texts = opened.prepare.texts([text])
+    assert len(texts.ids) == 2
+    own = torch.isin(texts.ids[texts.mask], torch.tensor([1, 2]))  # begin and end of a piece
+    tokens = opened.tokens([opened.pictures(clip.frames)], [text])
+    with torch.inference_mode():
+        weights = opened.network.parts.look(tokens, "clips").word_weights[0][~own]
+    expected = weights / weights.sum()
+    np.testing.assert_allclose([word.share for word in found.words], expected, atol=1e-6)
+    assert len(set(expected.tolist())) > 1

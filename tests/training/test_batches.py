@@ -62,7 +62,7 @@ def test_what_has_no_product_is_counted(batches: Batches) -> None:
 def test_labels_name_the_products_of_each_clip(batches: Batches) -> None:
     for step in range(6):
         items = [batches.examples.items[place] for place in batches.places(step, shuffled)]
-        listed = batches._listed(items, np.random.default_rng(0))
+        listed = batches._listed(items, (), np.random.default_rng(0))
         assert len(set(listed)) == len(listed)
         batch = batches[step]
         assert batch.positive.any(1).all()

@@ -49,11 +49,11 @@ def explain(
     jobs.require_writable(output)
     if dataset is None:
         meant = _of_video(Path(clip), transcript, start or 0.0, end)
-    else:
-        if any(given is not None for given in (transcript, start, end)):
-            raise SgmnError("knows the span and words of its clips", dataset, "give only CLIP")
+    elif transcript is None and start is None and end is None:
         meant = _of_dataset(dataset, clip)
         shop = meant.shop_id if shop is None else shop
+    else:
+        raise SgmnError("knows the span and words of its clips", dataset, "give only CLIP")
     used = jobs.embedder(jobs.model_of(index, model))
     opened = jobs.opened(index, used)
     shelf = opened.shelf(jobs.only_shop(opened, shop))
@@ -70,9 +70,7 @@ def explain(
     drawing.write(_scene(meant, frames, found, best, shown), output)
     screen.out.print(_table(found, best))
     for true in meant.product_ids:
-        ids = [match.product_id for match in matches]
-        rank = f"comes {ids.index(true) + 1}. of {len(ids)}" if true in ids else "is not there"
-        typer.echo(f"the true product {true} {rank}")
+        typer.echo(_placed(true, [match.product_id for match in matches]))
     for line in damage:
         typer.echo(f"damaged: {line}", err=True)
 
@@ -175,6 +173,13 @@ def _scene(
         replace(found, comparisons=found.comparisons[:DRAWN]),
         tuple(listings[:DRAWN]),
     )
+
+
+def _placed(true: str, ranking: Sequence[str]) -> str:
+    """Where a true product came, in a line."""
+    if true not in ranking:
+        return f"the true product {true} is not on the shelf"
+    return f"the true product {true} comes {ranking.index(true) + 1}. of {len(ranking)}"
 
 
 def _table(found: Explanation, best: Sequence[Product]) -> Table:

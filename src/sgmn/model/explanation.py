@@ -216,11 +216,8 @@ def _spans(text: str, prepare: Preparation) -> list[tuple[int, int]]:
         truncation=True,
         return_overflowing_tokens=True,
         return_offsets_mapping=True,
-        return_special_tokens_mask=True,
     )
-    special = chain.from_iterable(tokens["special_tokens_mask"])
-    places = chain.from_iterable(tokens["offset_mapping"])
-    return [(0, 0) if own else (at[0], at[1]) for at, own in zip(places, special, strict=True)]
+    return list(chain.from_iterable(tokens["offset_mapping"]))
 
 
 def _parted(text: str, end: int, start: int) -> bool:

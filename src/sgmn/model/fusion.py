@@ -3,8 +3,7 @@
 A product becomes R latents without any clip; a clip becomes keys and values without any product.
 Both are computed once and cached, which is exact. Left for the pair is one small attention and
 one small comparison. Learned queries that read a set of any size are after Perceiver (Jaegle et
-al. 2021, arXiv 2103.03206), queries and keys of length 1 after Henry et al. (2020, arXiv
-2010.04245).
+al. 2021, arXiv 2103.03206), levelled queries and keys after Henry et al. (2020, arXiv 2010.04245).
 
 Axes: B clips, S products, R latents a product, K candidates a clip, L tokens, H heads,
 d width of a head, D width.
@@ -90,21 +89,20 @@ class Fusion(nn.Module):
 
     def shelf(self, latents: Tensor) -> ProductSide:
         """Latents (S, R, D) to what their pairs need, once for all clips."""
-        queries, own = self.ask(latents).chunk(2, -1)
+        queries, own = self._split(self.ask(latents))
+        own = own.transpose(-2, -3).flatten(-2)
         sharpness = self.log_sharpness.exp().clamp(max=100.0)[:, None, None]
-        queries = functional.normalize(self._split(queries), dim=-1) * sharpness
-        own = _levelled(own)
-        return ProductSide(queries, own, self.expected(own), (latents != 0).flatten(1).any(1))
+        there = (latents != 0).flatten(1).any(1)
+        return ProductSide(queries * sharpness, own, self.expected(own), there)
 
     def clips(self, tokens: Tensor, mask: Tensor) -> ClipSide:
         """Clips' tokens (B, L, D), a set in any order, and mask (B, L) to what their pairs need."""
-        keys, values = self.show(tokens).chunk(2, -1)
-        keys = functional.normalize(self._split(keys), dim=-1)
-        return ClipSide(keys, self._split(_levelled(values)), mask)
+        return ClipSide(*self._split(self.show(tokens)), mask)
 
-    def _split(self, tokens: Tensor) -> Tensor:
-        """(…, L, H·d) to (…, H, L, d)."""
-        return tokens.view(*tokens.shape[:-1], self.heads, HEAD).transpose(-2, -3)
+    def _split(self, both: Tensor) -> tuple[Tensor, Tensor]:
+        """(…, L, 2·H·d) to a pair of (…, H, L, d), levelled."""
+        heads = _levelled(both.view(*both.shape[:-1], 2 * self.heads, HEAD)).transpose(-2, -3)
+        return heads[..., : self.heads, :, :], heads[..., self.heads :, :, :]
 
     def forward(self, clips: ClipSide, latents: Tensor | ProductSide) -> Tensor:
         """The score of every pair (B, S); 0 where the clip or the product has nothing.
@@ -138,14 +136,14 @@ def _read(clips: ClipSide, queries: Tensor) -> Tensor:
     # A clip with nothing: any token will do, as nothing of it is weighed or learnt from.
     mask = clips.mask | ~clips.mask.any(1, keepdim=True)
     read = functional.scaled_dot_product_attention(
-        queries, clips.keys, clips.values, mask[:, None, None], scale=1.0
+        queries, clips.keys, clips.values, mask[:, None, None], scale=1 / HEAD
     )
-    return _levelled(read.transpose(1, 2).flatten(2))
+    return _levelled(read).transpose(1, 2).flatten(2)
 
 
-def _levelled(values: Tensor) -> Tensor:
-    """The same directions with a root mean square of 1; zero stays zero."""
-    return functional.rms_norm(values, values.shape[-1:], eps=1e-8)
+def _levelled(rows: Tensor) -> Tensor:
+    """Mean 0 and variance 1 along d: a dot product of two is d times their correlation."""
+    return functional.layer_norm(rows, rows.shape[-1:], eps=1e-8)
 
 
 def _counted(places: Tensor) -> Tensor:

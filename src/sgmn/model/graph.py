@@ -108,13 +108,15 @@ class Messages(nn.Module):
         weights = masked_softmax(logits, edges)
         weights = weights * (PACE * self.gate)[:, nodes.kind].unsqueeze(1)
         heard = weights @ per_head(self.value(nodes.values), self.heads)
-        return nodes.values[:, :rows] + self.out(heard.transpose(1, 2).flatten(2))
+        message: Tensor = self.out(heard.transpose(1, 2).flatten(2))
+        return nodes.values[:, :rows] + message
 
     def biases(self, nodes: Nodes, rows: int) -> Tensor:
         """What joins two nodes besides their content: logits (B, H, rows, V)."""
         followed = self.following[:, None, None] * nodes.likeness[:, None, :rows]
         salient = self.salience[:, None, None] * nodes.salience[:, None, None]
-        return self.bias[:, nodes.place[:rows]] + followed + salient
+        placed: Tensor = self.bias[:, nodes.place[:rows]]
+        return placed + followed + salient
 
 
 def instances(patches: Tensor, weights: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -159,7 +161,7 @@ def likeness(picked: Tensor, there: Tensor) -> Tensor:
     """Of every node (row) with every instance (column): (B, V, T·M), see `Nodes`."""
     turned = direction(picked.flatten(1, 2))
     alike = turned @ turned.mT
-    own = alike.unflatten(1, there.shape[1:]).masked_fill(~there.unsqueeze(-1), -1.0)
+    own = alike.reshape(*there.shape, alike.shape[-1]).masked_fill(~there.unsqueeze(-1), -1.0)
     nearest = functional.pad(own, (0, 0, 0, 1), value=-1.0).amax(2)  # -1 for a frame with none
     return torch.cat([nearest, torch.zeros_like(nearest[:, 1:]), alike], 1)
 

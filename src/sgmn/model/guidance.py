@@ -73,13 +73,13 @@ class Guidance(nn.Module):
     def answers(self, tokens: Tokens) -> Tensor:
         """How each patch answers each word, with the word's importance: logits (B, H, L, T, N)."""
         words = functional.normalize(tokens.words, dim=-1)
-        alike = self.compare(words, tokens.patches.flatten(1, 2))
+        alike: Tensor = self.compare(words, tokens.patches.flatten(1, 2))
         found = alike + self.log_shares(words, tokens.word_mask).unsqueeze(-1)
-        return found.unflatten(-1, tokens.patches.shape[1:3])
+        return found.reshape(*found.shape[:3], *tokens.patches.shape[1:3])
 
     def log_shares(self, words: Tensor, mask: Tensor) -> Tensor:
         """The log of each word's importance (B, H, L): a share of the clip's words."""
-        logits = self.importance(words).mT
+        logits: Tensor = self.importance(words).mT
         # A silent clip: any logits will do, as nothing of it is weighed or learnt from.
         padding = (~mask & mask.any(1, keepdim=True)).unsqueeze(1)
         return logits.masked_fill(padding, -torch.inf).log_softmax(-1)
@@ -156,7 +156,7 @@ def masked_softmax(logits: Tensor, mask: Tensor) -> Tensor:
 
 def per_head(rows: Tensor, heads: int) -> Tensor:
     """Rows (..., V, D) to heads (..., H, V, D/H)."""
-    return rows.unflatten(-1, (heads, -1)).transpose(-2, -3)
+    return rows.reshape(*rows.shape[:-1], heads, rows.shape[-1] // heads).transpose(-2, -3)
 
 
 def direction(rows: Tensor) -> Tensor:

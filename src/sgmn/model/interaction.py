@@ -58,10 +58,8 @@ class Interaction(nn.Module):
         values = per_head(self.value(nodes), self.heads)
         heard = weights @ values - weights.sum(-1, keepdim=True) * values
         moved = functional.normalize(nodes + self.out(heard.transpose(1, 2).flatten(2)), dim=-1)
-        seen, shown = moved.masked_fill(~mask.unsqueeze(-1), 0.0).split(
-            [clips.shape[1], products.shape[1]], 1
-        )
-        return seen, shown
+        moved = moved.masked_fill(~mask.unsqueeze(-1), 0.0)
+        return moved[:, : clips.shape[1]], moved[:, clips.shape[1] :]
 
     def weights(self, nodes: Tensor, kind: Tensor, bonds: Tensor, linked: Tensor) -> Tensor:
         """How much of each other's difference a node (row) takes: gated attention (G, H, V, V)."""

@@ -26,7 +26,9 @@ from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.contents import Contents
 from sgmn.training.examples import Examples, Key
 
-Draw = tuple[int, tuple[int, ...]]  # the number of a batch, and its places in `Examples.items`
+# The number of a batch, its places in `Examples.items`, and the numbers of confusable products
+# to list with them, nearest first.
+Draw = tuple[int, tuple[int, ...], tuple[int, ...]]
 Read = Inputs | Tokens
 T = TypeVar("T")
 C = TypeVar("C")
@@ -75,12 +77,14 @@ class Batches(TorchDataset[Batch]):
 
     def __getitem__(self, draw: int | Draw) -> Batch:
         """The batch of a number; its items are those given, or those of a plain shuffle."""
-        index, places = draw if isinstance(draw, tuple) else (draw, self.places(draw, shuffled))
+        if isinstance(draw, int):
+            draw = (draw, self.places(draw, shuffled), ())
+        index, places, near = draw
         rng = np.random.default_rng((self.train.seed, 1, index))
         damage: list[str] = []
         drawn = [self.examples.items[place] for place in places]
         items, clips = self._clips(drawn, index, rng, damage)
-        listed, products = self._products(self._listed(items, rng), rng, damage)
+        listed, products = self._products(self._listed(items, near, rng), rng, damage)
         if not items or not listed:
             raise MediaError("nothing of a batch can be read", damage[0], "mend the dataset")
         numbers = self.examples.numbers
@@ -134,15 +138,21 @@ class Batches(TorchDataset[Batch]):
         found = readable(listed, lambda key: self.contents.product(known[key], rng), damage)
         return [key for key, _ in found], self.prepare.products([content for _, content in found])
 
-    def _listed(self, items: Sequence[Clip | Photo], rng: np.random.Generator) -> list[Key]:
-        """The products of the batch once each, and some more of the same shops."""
+    def _listed(
+        self, items: Sequence[Clip | Photo], near: Sequence[int], rng: np.random.Generator
+    ) -> list[Key]:
+        """The products of the batch once each, and more: the confusable, or some of the shops."""
         listed = dict.fromkeys(key for item in items for key in self.examples.sold(item))
+        if near:
+            known = list(self.examples.products)
+            others = [known[number] for number in near if known[number] not in listed]
+            return [*listed, *others[: self.data.negatives]]
         shops = sorted({key[0] for key in listed})
-        if self.data.negatives:
-            others = [k for shop in shops for k in self.examples.shops[shop] if k not in listed]
-            more = rng.permutation(len(others))[: self.data.negatives]
-            return [*listed, *(others[i] for i in more)]
-        return list(listed)
+        others = [k for shop in shops for k in self.examples.shops[shop] if k not in listed]
+        if not self.data.negatives:
+            return list(listed)
+        more = rng.permutation(len(others))[: self.data.negatives]
+        return [*listed, *(others[i] for i in more)]
 
     def _risen(self, index: int) -> float:
         """How much of the clutter there is by now, 0..1."""

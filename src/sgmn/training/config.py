@@ -49,7 +49,7 @@ class DataConfig:
         scratch first learns what the products look like, then to find them.
     distractors: products at most beside the one meant, in a composed clip.
     other_frames: share of frames at most that show another product instead (0..1).
-    negatives: products of the same shop added to each batch.
+    negatives: products of the same shops added to each batch; with mining the most confusable.
     variants: how many versions of each item the token cache holds, see `training.cached`.
     """
 

@@ -36,7 +36,7 @@ class Examples:
         labelled: list[Clip | Photo] = [*(clips * clip_times), *photos]
         self.items = [item for item in labelled if self.sold(item)]
         self.numbers: dict[Key, int] = {key: number for number, key in enumerate(self.products)}
-        self.left_out = sum(not self.sold(item) for item in (*clips, *photos))
+        self.left_out = len({id(item) for item in labelled}) - len({id(i) for i in self.items})
         self.photos: dict[Key, list[Photo]] = defaultdict(list)
         self.shops: dict[str, list[Key]] = defaultdict(list)
         self.pictured: dict[str, list[Key]] = defaultdict(list)  # those of a shop with photos

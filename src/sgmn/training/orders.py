@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -83,6 +84,7 @@ class HardOrders:
     def __init__(self, network: SGMN, batches: Batches, duplicates: Duplicates) -> None:
         self.network, self.batches, self.duplicates = network, batches, duplicates
         self.held: dict[int, NDArray[np.int64]] = {}
+        self.near: NDArray[np.int64] | None = None
 
     def __call__(self, count: int, seed: int, epoch: int) -> NDArray[np.int64]:
         """The order of an epoch; epochs come in turn."""
@@ -94,7 +96,23 @@ class HardOrders:
     def _found(self, seed: int, epoch: int) -> NDArray[np.int64]:
         examples = self.batches.examples
         known = list(examples.products)
-        vectors = every_product(self.network, self.batches)
-        near = neighbours(known, vectors, self.duplicates.classes, NEIGHBOURS)
+        self.near = self._nearest()
         sold = [examples.sold(item) for item in examples.items]
-        return hard_order(sold, known, near, self.batches.train.batch, seed, epoch)
+        return hard_order(sold, known, self.near, self.batches.train.batch, seed, epoch)
+
+    def _nearest(self) -> NDArray[np.int64]:
+        known = list(self.batches.examples.products)
+        vectors = every_product(self.network, self.batches)
+        return neighbours(known, vectors, self.duplicates.classes, NEIGHBOURS)
+
+    def beside(self, places: Sequence[int]) -> tuple[int, ...]:
+        """Numbers of the products most alike to those of some items, nearest ones first."""
+        if not self.batches.data.negatives:
+            return ()
+        if self.near is None:  # a run that goes on within an epoch
+            self.near = self._nearest()
+        examples = self.batches.examples
+        sold = [examples.numbers[k] for at in places for k in examples.sold(examples.items[at])]
+        found = self.near[sold].T.ravel().tolist()  # the nearest of each, then the second, …
+        own = {-1, *sold}
+        return tuple(dict.fromkeys(number for number in found if number not in own))

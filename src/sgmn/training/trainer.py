@@ -172,7 +172,8 @@ class Trainer:
         """The batches still to come; of several processes, this one's share of each."""
         for index in range(self.step * self.config.accumulate, len(self.batches)):
             places = self.batches.places(index, self.order or shuffled)
-            yield index, processes.share(places)
+            near = self.order.beside(places) if self.order is not None else ()
+            yield index, processes.share(places), processes.share(near)
 
     def _learn(self, batches: list[Batch]) -> list[Outcome]:
         """One step of the optimizer on the mean loss of some batches."""
