@@ -212,20 +212,11 @@ def test_a_film_shows_each_frame_for_its_time(tmp_path: Path) -> None:
         assert np.abs(rgb[360, 200].astype(int) - shown).max() < 25, time
 
 
-def test_a_film_that_cannot_be_made_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = drawing._moment
-
-    def broken(drawn: Scene, place: int) -> Image.Image:
-        if place:  # the file has been begun
-            raise OSError("no room")
-        return whole(drawn, place)
-
-    monkeypatch.setattr(drawing, "_moment", broken)
-    with pytest.raises(OSError, match="no room"):
-        drawing.write(scene(), tmp_path / "out.mp4")
-    assert not list(tmp_path.iterdir())
+def test_a_film_that_cannot_be_put_in_place_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "out.mp4").mkdir()
+    with pytest.raises(OSError, match=r"out\.mp4"):
+        drawing.write(alike(scene((1.0,), 1)), tmp_path / "out.mp4")
+    assert [file.name for file in tmp_path.iterdir()] == ["out.mp4"]
 
 
 def test_a_picture_is_written(tmp_path: Path) -> None:
