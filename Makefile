@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE ?= 1
 DEMO := build/demo
-LIVE := $(DEMO)/world/test/streams/s2-000-l000
+LIVE := $(DEMO)/world/test/streams/s1-000-l000
 
 .PHONY: demo test lint bench clean
 

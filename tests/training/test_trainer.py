@@ -187,3 +187,30 @@ def test_a_run_is_not_overwritten_nor_mixed_up(
     other.network.head.register_parameter("more", torch.nn.Parameter(torch.zeros(())))
     with pytest.raises(CheckpointError, match="another config"):
         other.resume()
+
+
+def test_confusable_products_are_listed_with_their_batch(
+    world: Path, tiny: Callable[[], Any], tmp_path: Path
+) -> None:
+    """With mining, the catalogue's nearest products come in, also for a run that goes on."""
+    examples = Examples([dataset.read(world)])
+    data = DataConfig((world,), frames=2, clutter=0.0, negatives=2)
+    config = replace(TRAIN, batch=2, accumulate=1)
+
+    def run() -> Trainer:
+        model = tiny()
+        return Trainer(model, Batches(examples, model.preparation, data, config), config, tmp_path)
+
+    first = run()
+    draws = list(first._draws())
+    for index, places, near in draws:
+        sold = {examples.numbers[k] for p in places for k in examples.sold(examples.items[p])}
+        assert near and not set(near) & sold
+        batch = first.batches[index, places, near]
+        listed = batch.listed.tolist()
+        assert set(listed) == sold | set(near[:2])
+    assert first.order is not None
+    again = run()
+    assert again.order is not None
+    again.order.held = first.order.held
+    assert list(again._draws())[-1] == draws[-1]

@@ -101,8 +101,9 @@ class Fusion(nn.Module):
 
     def _split(self, both: Tensor) -> tuple[Tensor, Tensor]:
         """(…, L, 2·H·d) to a pair of (…, H, L, d), levelled."""
-        heads = _levelled(both.view(*both.shape[:-1], 2 * self.heads, HEAD)).transpose(-2, -3)
-        return heads[..., : self.heads, :, :], heads[..., self.heads :, :, :]
+        heads = _levelled(both.view(*both.shape[:-1], 2, self.heads, HEAD))
+        first, second = heads.unbind(-3)
+        return first.transpose(-2, -3), second.transpose(-2, -3)
 
     def forward(self, clips: ClipSide, latents: Tensor | ProductSide) -> Tensor:
         """The score of every pair (B, S); 0 where the clip or the product has nothing.
