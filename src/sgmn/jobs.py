@@ -18,14 +18,15 @@ from sgmn.evaluation.ranking import Ranked, rank
 from sgmn.evaluation.report import Report
 from sgmn.evaluation.stream_report import StreamResult
 from sgmn.evaluation.streams import time_weighted_accuracy
-from sgmn.live.findings import confidence, findings
+from sgmn.live.findings import Heat, confidence, findings
 from sgmn.live.page import Page
 from sgmn.live.recognizer import Recognition, Recognizer
 from sgmn.media.content import clip_content
 from sgmn.model import checkpoint
 from sgmn.model.embedder import Embedder
+from sgmn.model.explanation import heat
 from sgmn.model.scoring import MODALITIES, Modality
-from sgmn.records import Clip, ClipContent, Segment, Utterance
+from sgmn.records import Clip, ClipContent, Picture, Segment, Utterance
 
 DEFAULT_MODEL = "builtin"
 TOGETHER = 8  # clips that are encoded at once
@@ -162,6 +163,10 @@ def page(
     """The page of a stream that was watched in `seconds`; its key frames are read here."""
     shelf = recognizer.shelf
     shop_id = shelf.products[0].shop_id
+
+    def look(picture: Picture, /, said: str) -> Heat | None:
+        return heat(recognizer.embedder, picture, said if "words" in recognizer.use else "")
+
     return Page(
         name=source.name,
         duration_s=found.duration_s,
@@ -172,7 +177,7 @@ def page(
             "Watched in": f"{seconds:.1f} s ({found.duration_s / seconds:.0f}x)",
             "Index": str(index.path),
         },
-        findings=findings(found, source, said, recognizer.settings),
+        findings=findings(found, source, said, recognizer.settings, look),
         titles={product.product_id: product.title for product in shelf.products},
         pictures=index.thumbnails(shop_id),
         times=found.times,

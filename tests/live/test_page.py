@@ -294,6 +294,21 @@ def test_a_key_frame_is_small_and_within_reach(tmp_path: Path) -> None:
     assert key_frame(tmp_path / "none.mp4", 2.0, 5.0) is None
 
 
+def test_findings_show_where_the_model_looks_while_what_is_said(stream: Path) -> None:
+    heard = []
+
+    def look(picture: Any, /, said: str) -> Any:
+        heard.append(said)
+        return np.ones(picture.shape[:2])
+
+    made = findings(recognition(), stream / "streams" / "s.mp4", SAID, SETTINGS, look)
+    assert heard[0] == "first words" and heard[1].startswith("later")
+    for one in made:
+        assert one.frame and one.frame.heat is not None
+        width, height = Image.open(io.BytesIO(one.frame.jpeg)).size
+        assert one.frame.heat.shape == (height, width)
+
+
 def test_the_page_of_findings_names_its_frames(stream: Path) -> None:
     found = recognition()
     made = findings(found, stream / "streams" / "s.mp4", SAID, SETTINGS)

@@ -12,7 +12,7 @@ import torch
 from sgmn.errors import SgmnError
 from sgmn.model.bundle import Model
 from sgmn.model.embedder import Embedder
-from sgmn.model.explanation import NOTHING, Comparison, Explanation, cut, explain, words
+from sgmn.model.explanation import NOTHING, Comparison, Explanation, cut, explain, heat, words
 from sgmn.model.inputs import Placement, Preparation, placement
 from sgmn.records import ClipContent, ProductContent
 from tests.conftest import noise
@@ -311,3 +311,14 @@ def test_words_follow_the_models_own_tokens(opened: Embedder, rng: np.random.Gen
     expected = weights / weights.sum()
     np.testing.assert_allclose([word.share for word in found.words], expected, atol=1e-6)
     assert len(set(expected.tolist())) > 1
+
+
+def test_the_heat_of_one_frame_follows_what_is_said(
+    opened: Embedder, tiny: Callable[[], Model], rng: np.random.Generator
+) -> None:
+    picture = noise(rng, 40, 30)
+    found = [heat(opened, picture, said) for said in ("red milk", "blue apple")]
+    assert found[0] is not None and found[1] is not None
+    assert found[0].shape == (40, 30) and found[0].sum() <= 1 + 1e-6
+    assert np.abs(found[0] - found[1]).max() > 0
+    assert heat(Embedder(tiny(), "cpu"), picture, "red milk") is None

@@ -58,10 +58,6 @@ def scores(f: Fusion, bag: Bag, shop: Tokens) -> Tensor:
     return f(f.clips(*bag), f.products(shop))
 
 
-def unit(rows: Tensor) -> Tensor:
-    return rows / rows.norm(dim=-1, keepdim=True)
-
-
 def level(rows: Tensor) -> Tensor:
     rows = rows - rows.mean(-1, keepdim=True)
     return rows / rows.square().mean(-1, keepdim=True).sqrt()
@@ -73,8 +69,8 @@ def by_pair(f: Fusion, bag: Bag, shop: Tokens, i: int, j: int) -> Tensor:
     patches, words = shop.patches[j][shop.patch_mask[j]], shop.words[j][shop.word_mask[j]]
     if not len(seen) or not len(patches) + len(words):
         return torch.tensor(0.0)
-    has = torch.cat([unit(patches) + f.kinds[0], unit(words) + f.kinds[1]])
-    latents = torch.stack([torch.softmax(has @ slot, 0) @ has for slot in f.slots])
+    has = torch.cat([level(patches) + f.kinds[0], level(words) + f.kinds[1]])
+    latents = torch.stack([torch.softmax(has @ slot / D**0.5, 0) @ has for slot in f.slots])
     inner = f.heads * HEAD
     found = []
     for latent in latents:

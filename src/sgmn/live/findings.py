@@ -7,8 +7,10 @@ memory than a short one.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,17 @@ from sgmn.live.page import Finding, KeyFrame
 from sgmn.live.recognizer import RATE_HZ, Recognition
 from sgmn.media import video
 from sgmn.media.transcript import between
-from sgmn.records import Segment, Utterance
+from sgmn.records import Picture, Segment, Utterance
+
+Heat = NDArray[np.floating]
+
+
+class Look(Protocol):
+    """Where a model looks at a picture while something is said; None if everywhere alike."""
+
+    def __call__(self, picture: Picture, /, said: str) -> Heat | None:
+        """The heat-map (h, w)."""
+
 
 FRAME_SIDE = 480  # pixels, the longer side of a key frame
 RIVALS = 3  # next best states of a segment
@@ -32,17 +44,26 @@ def findings(
     source: Path | str,
     said: Sequence[Utterance] = (),
     settings: TimelineSettings | None = None,
+    look: Look | None = None,
 ) -> tuple[Finding, ...]:
     """The segments of a recognition of `source`, each with frame, rivals and words.
 
-    `settings` are those of the recognizer. A segment whose frame cannot be read has none.
+    `settings` are those of the recognizer, and `look` tells where its model looks. A segment
+    whose frame cannot be read has none.
     """
     chosen = settings or TimelineSettings()
     logs = evidence(found.scores, chosen)
+    reach_s = chosen.window_s / 2
+
+    def frame(segment: Segment) -> KeyFrame | None:
+        time_s = _surest_s(found, logs, segment)
+        heard = between(said, time_s - reach_s, time_s + reach_s)
+        return key_frame(source, time_s, reach_s, partial(look, said=heard) if look else None)
+
     return tuple(
         Finding(
             segment,
-            key_frame(source, _surest_s(found, logs, segment), chosen.window_s / 2),
+            frame(segment),
             _rivals(found, logs, segment),
             between(said, segment.start, segment.end),
         )
@@ -61,7 +82,12 @@ def confidence(found: Recognition, settings: TimelineSettings | None = None) -> 
     return shares
 
 
-def key_frame(source: Path | str, time_s: float, reach_s: float) -> KeyFrame | None:
+def key_frame(
+    source: Path | str,
+    time_s: float,
+    reach_s: float,
+    look: Callable[[Picture], Heat | None] | None = None,
+) -> KeyFrame | None:
     """The frame at `time_s` or soon after, else the last one before; None beyond `reach_s`."""
     shown = None
     around = video.frames(
@@ -78,7 +104,9 @@ def key_frame(source: Path | str, time_s: float, reach_s: float) -> KeyFrame | N
                 break
     except MediaError:  # whatever is wrong with the video was told while it was watched
         return None
-    return None if shown is None else KeyFrame(shown.time_s, _jpeg(shown))
+    if shown is None:
+        return None
+    return KeyFrame(shown.time_s, _jpeg(shown), look(shown.rgb) if look else None)
 
 
 def _jpeg(frame: video.Frame) -> bytes:

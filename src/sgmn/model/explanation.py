@@ -127,6 +127,13 @@ def explain(
     return Explanation(frames, said, compared, _is_guided(embedder))
 
 
+@torch.inference_mode()
+def heat(embedder: Embedder, picture: Picture, said: str) -> Heat | None:
+    """Where a frame (H, W, 3) is looked at while `said` is said, as `Gaze.heat` has it."""
+    gazes, _ = _looked(embedder, "clips", [picture], embedder.pictures([picture]), said)
+    return gazes[0].heat
+
+
 def _is_guided(embedder: Embedder) -> bool:
     return bool(embedder.network.parts.guidance)
 

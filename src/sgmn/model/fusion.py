@@ -74,16 +74,16 @@ class Fusion(nn.Module):
         A product with neither picture nor title gives zeros.
         """
         found, mask = self._tokens(tokens)
-        logits = torch.einsum("rd,sld->srl", self.slots, found)
+        logits = torch.einsum("rd,sld->srl", self.slots * found.shape[-1] ** -0.5, found)
         logits = logits.masked_fill(~mask.unsqueeze(1), -torch.inf)
         # Nothing there: any logits will do, as nothing of it is weighed or learnt from.
         logits = logits.masked_fill(~mask.any(1)[:, None, None], 0.0)
         return (logits.softmax(-1) * mask.unsqueeze(1)) @ found
 
     def _tokens(self, tokens: Tokens) -> tuple[Tensor, Tensor]:
-        """Patches of all views and words of the title, of like size: (S, L, D), mask (S, L)."""
-        patches = functional.normalize(tokens.patches.flatten(1, 2), dim=-1) + self.kinds[PATCH]
-        words = functional.normalize(tokens.words, dim=-1) + self.kinds[WORD]
+        """Patches of all views and words of the title, levelled: (S, L, D), mask (S, L)."""
+        patches = _levelled(tokens.patches.flatten(1, 2)) + self.kinds[PATCH]
+        words = _levelled(tokens.words) + self.kinds[WORD]
         shown = (tokens.patch_mask & tokens.present.unsqueeze(-1)).flatten(1, 2)
         return torch.cat([patches, words], 1), torch.cat([shown, tokens.word_mask], 1)
 
@@ -143,7 +143,7 @@ def _read(clips: ClipSide, queries: Tensor) -> Tensor:
 
 
 def _levelled(rows: Tensor) -> Tensor:
-    """Mean 0 and variance 1 along d: a dot product of two is d times their correlation."""
+    """Mean 0 and variance 1 along the last axis; a dot product is then a correlation, times d."""
     return functional.layer_norm(rows, rows.shape[-1:], eps=1e-8)
 
 
