@@ -2,15 +2,13 @@
 
     nodes    frames; differences of neighbouring frames (motion parts a handled product from a
              still background); instances, the most salient patches of each frame
-    edges    a frame with every other frame, and with the differences that start or end there;
+    edges    a frame with every frame, and with the differences that start or end there;
              a frame with every instance, the more the liker it is to one of its own, so that a
              thing is followed through time; an instance with its frame and, by likeness, with
              every other instance
 
-The kinds of nodes do not compete to be heard: attention is shared out within each kind, and each
-kind has a gate of its own, of either sign, as what all frames share can be subtracted. (In one
-softmax over all nodes, a frame and its own instances are so alike that they drown the others.)
-Out come the frames.
+Messages are gated by the kind of node that sends them, and a gate may be of either sign: what
+all frames share can be subtracted. Out come the frames.
 
 Axes: B clips, T frames, N patches, M instances a frame, V nodes, H heads, D width.
 """
@@ -48,15 +46,15 @@ class Nodes(NamedTuple):
 
     values: (B, V, D). mask: (B, V) bool. salience: (B, V) α of an instance, else 0.
     likeness: (B, V, V) cosine of an instance (column) with the most alike of the row's own
-    instances, else 0. sizes: how many nodes of each kind. linked: (V, V) bool, whom a node (row)
-    hears. place: (V, V) which bias an edge has, by the kinds and how far apart in time.
+    instances, else 0. kind: (V,) below KINDS. linked: (V, V) bool, whom a node (row) hears.
+    place: (V, V) which bias an edge has, by the kinds and how far apart in time.
     """
 
     values: Tensor
     mask: Tensor
     salience: Tensor
     likeness: Tensor
-    sizes: tuple[int, int, int]
+    kind: Tensor
     linked: Tensor
     place: Tensor
 
@@ -85,7 +83,7 @@ class ClipGraph(nn.Module):
         mask = patch_mask & present.unsqueeze(-1)
         found = nodes(frames, present, patches, patch_weights, mask, self.count)
         for layer in self.inner:
-            found = found._replace(values=layer(found, sum(found.sizes)))
+            found = found._replace(values=layer(found, len(found.kind)))
         heard = functional.normalize(self.last(found, frames.shape[1]), dim=-1)
         return heard.masked_fill(~present.unsqueeze(-1), 0.0)
 
@@ -96,7 +94,7 @@ class Messages(nn.Module):
     def __init__(self, dim: int, heads: int, kinds: int) -> None:
         super().__init__()
         self.heads = heads
-        self.compare = Comparison(dim, heads, temperature=0.3)
+        self.compare = Comparison(dim, heads)
         self.value, self.out = identity(dim), identity(dim)
         self.bias = nn.Parameter(torch.zeros(heads, kinds * KINDS * BUCKETS))
         self.following = nn.Parameter(torch.ones(heads))
@@ -107,9 +105,8 @@ class Messages(nn.Module):
         """The first `rows` nodes (B, rows, D) with what they heard added."""
         logits = self.compare(nodes.values[:, :rows], nodes.values) + self.biases(nodes, rows)
         edges = (nodes.linked[:rows] & nodes.mask.unsqueeze(1)).unsqueeze(1)
-        parts = zip(logits.split(nodes.sizes, -1), edges.split(nodes.sizes, -1), strict=True)
-        shares = torch.cat([masked_softmax(*part) for part in parts], -1)
-        weights = shares * (PACE * self.gate).repeat_interleave(nodes.sizes, 1).unsqueeze(1)
+        weights = masked_softmax(logits, edges)
+        weights = weights * (PACE * self.gate)[:, nodes.kind].unsqueeze(1)
         heard = weights @ per_head(self.value(nodes.values), self.heads)
         message: Tensor = self.out(heard.transpose(1, 2).flatten(2))
         return nodes.values[:, :rows] + message
@@ -156,7 +153,6 @@ def nodes(
         torch.cat([present, steps, there.flatten(1)], 1),
         functional.pad(salience.flatten(1), (before, 0)),
         functional.pad(likeness(picked, there), (before, 0)),
-        (frames.shape[1], moved.shape[1], picked.shape[1] * picked.shape[2]),
         *laid_out(frames.shape[1], picked.shape[2], frames.device),
     )
 
@@ -170,8 +166,8 @@ def likeness(picked: Tensor, there: Tensor) -> Tensor:
     return torch.cat([nearest, torch.zeros_like(nearest[:, 1:]), alike], 1)
 
 
-def laid_out(frames: int, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """`linked` and `place` of `Nodes`, which are the same for all clips of a length."""
+def laid_out(frames: int, count: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """`kind`, `linked` and `place` of `Nodes`, which are the same for all clips of a length."""
     index = torch.arange(frames, device=device)
     times = (index, index[:-1], index.repeat_interleave(count))
     time = torch.cat(times)
@@ -179,9 +175,7 @@ def laid_out(frames: int, count: int, device: torch.device) -> tuple[Tensor, Ten
     apart = time - time[:, None]
     pairs = kind[:, None] * KINDS + kind
     since, until = (torch.tensor(table, device=device).flatten()[pairs] for table in (SINCE, UNTIL))
-    itself = (pairs == 0) & (apart == 0)  # a frame has nothing to tell itself
-    linked = (since <= apart) & (apart <= until) & ~itself
-    return linked, pairs * BUCKETS + bucket(apart)
+    return kind, (since <= apart) & (apart <= until), pairs * BUCKETS + bucket(apart)
 
 
 def bucket(apart: Tensor) -> Tensor:
