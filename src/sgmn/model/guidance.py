@@ -112,11 +112,11 @@ class Guidance(nn.Module):
 class Comparison(nn.Module):
     """Cosines of rows in H spaces, over a learned temperature; the spaces start as slices of D."""
 
-    def __init__(self, dim: int, heads: int, temperature: float = 0.1) -> None:
+    def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
         self.query, self.key = identity(dim), identity(dim)
-        self.log_temperature = nn.Parameter(torch.full((heads,), log(temperature)))
+        self.log_temperature = nn.Parameter(torch.full((heads,), log(0.1)))
 
     def forward(self, asking: Tensor, asked: Tensor) -> Tensor:
         """Logits (B, H, V, U) of rows (B, V, D) and (B, U, D)."""

@@ -31,10 +31,10 @@ class Interaction(nn.Module):
     def __init__(self, dim: int, heads: int = 4, neighbours: int = 8) -> None:
         super().__init__()
         self.heads, self.neighbours = heads, neighbours
-        self.compare = Comparison(dim, heads, temperature=0.3)
+        self.compare = Comparison(dim, heads)
         self.value, self.out = identity(dim), identity(dim)
-        self.log_nearness = nn.Parameter(torch.full((heads,), log(3)))
-        self.relevance = nn.Parameter(torch.full((heads,), 0.3))
+        self.log_nearness = nn.Parameter(torch.full((heads,), log(10)))
+        self.relevance = nn.Parameter(torch.ones(heads))
         self.offset = nn.Parameter(torch.zeros(heads, KINDS, KINDS))
         self.gate = nn.Parameter(torch.zeros(heads, KINDS, KINDS))
 
