@@ -69,8 +69,10 @@ def by_pair(f: Fusion, bag: Bag, shop: Tokens, i: int, j: int) -> Tensor:
     patches, words = shop.patches[j][shop.patch_mask[j]], shop.words[j][shop.word_mask[j]]
     if not len(seen) or not len(patches) + len(words):
         return torch.tensor(0.0)
-    has = torch.cat([level(patches) + f.kinds[0], level(words) + f.kinds[1]])
-    latents = torch.stack([torch.softmax(has @ slot / D**0.5, 0) @ has for slot in f.slots])
+    has = level(torch.cat([patches, words]))
+    kind = [0] * len(patches) + [1] * len(words)
+    logits = f.slots @ has.T / D**0.5 + f.leaning[:, kind]
+    latents = torch.softmax(logits, -1) @ has
     inner = f.heads * HEAD
     found = []
     for latent in latents:
@@ -86,7 +88,7 @@ def by_pair(f: Fusion, bag: Bag, shop: Tokens, i: int, j: int) -> Tensor:
             read.append(level(torch.softmax(f.log_sharpness[h].exp() * likeness, 0) @ values))
             own.append(level(f.ask.weight[second] @ latent))
         got, wanted = torch.cat(read), torch.cat(own)
-        found.append(functional.gelu(f.shared(got * wanted) + f.seen(got) + f.expected(wanted)))
+        found.append(functional.gelu(f.hidden(got * wanted)))
     return f.last(torch.stack(found).mean(0)).squeeze()
 
 

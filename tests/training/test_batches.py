@@ -18,7 +18,7 @@ from sgmn.training import speech
 from sgmn.training.batches import Batches, shuffled
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.examples import Examples, keys
-from sgmn.training.scene import FRAME, Scene, blurred, lit, some_light
+from sgmn.training.scene import Scene, blurred, lit, some_light
 from tests.conftest import noise
 
 TRAIN = TrainConfig(steps=20, batch=6, workers=0)
@@ -128,9 +128,9 @@ def test_a_scene_shows_what_is_held_and_leaves_the_ground() -> None:
     rng = np.random.default_rng(2)
     grey, red = np.full((60, 60, 3), 128, np.uint8), np.zeros((60, 60, 3), np.uint8)
     red[..., 0] = 255
-    scene = Scene.of(grey, [grey], rng)
+    scene = Scene.of(grey, [grey], 160, rng)
     frame = scene.holding(red, 0.5, rng)
-    assert frame.shape == (*FRAME, 3)
+    assert frame.shape == (160, 90, 3)
     is_red = (frame[..., 0] == 255) & (frame[..., 1] == 0)
     assert 0.05 < is_red.mean() < 0.5
     assert (scene.ground == 128).all()

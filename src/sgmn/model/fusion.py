@@ -22,7 +22,6 @@ from sgmn.model.tokens import Tokens
 
 HEAD = 64  # d: the arithmetic of a pair grows with H·d, not with D
 HIDDEN = 64
-PATCH, WORD = 0, 1
 
 
 class ClipSide(NamedTuple):
@@ -34,14 +33,10 @@ class ClipSide(NamedTuple):
 
 
 class ProductSide(NamedTuple):
-    """Products as they ask and compare, and where there is one at all.
-
-    queries: (S, H, R, d). own: (S, R, H·d). expected: (S, R, HIDDEN). there: (S,) bool.
-    """
+    """Products as they ask and compare: queries (S, H, R, d), own (S, R, H·d), there (S,) bool."""
 
     queries: Tensor
     own: Tensor
-    expected: Tensor
     there: Tensor
 
 
@@ -56,13 +51,11 @@ class Fusion(nn.Module):
         super().__init__()
         self.heads, inner = heads, heads * HEAD
         self.slots = nn.Parameter(3.0 * torch.randn(latents, dim))  # 3: each picks few tokens
-        self.kinds = nn.Parameter(torch.zeros(2, dim))
+        self.leaning = nn.Parameter(torch.zeros(latents, 2))  # to patches, to words
         self.show = nn.Linear(dim, 2 * inner, bias=False)  # a clip's token to key and value
         self.ask = nn.Linear(dim, 2 * inner, bias=False)  # a latent to query and own value
         self.log_sharpness = nn.Parameter(torch.full((heads,), log(10.0)))
-        self.shared = nn.Linear(inner, HIDDEN, bias=False)
-        self.seen = nn.Linear(inner, HIDDEN, bias=False)
-        self.expected = nn.Linear(inner, HIDDEN)
+        self.hidden = nn.Linear(inner, HIDDEN)
         self.last = nn.Linear(HIDDEN, 1, bias=False)
         nn.init.orthogonal_(self.show.weight)
         self.ask.load_state_dict(self.show.state_dict())
@@ -73,27 +66,27 @@ class Fusion(nn.Module):
 
         A product with neither picture nor title gives zeros.
         """
-        found, mask = self._tokens(tokens)
-        logits = torch.einsum("rd,sld->srl", self.slots * found.shape[-1] ** -0.5, found)
-        logits = logits.masked_fill(~mask.unsqueeze(1), -torch.inf)
-        # Nothing there: any logits will do, as nothing of it is weighed or learnt from.
-        logits = logits.masked_fill(~mask.any(1)[:, None, None], 0.0)
-        return (logits.softmax(-1) * mask.unsqueeze(1)) @ found
-
-    def _tokens(self, tokens: Tokens) -> tuple[Tensor, Tensor]:
-        """Patches of all views and words of the title, levelled: (S, L, D), mask (S, L)."""
-        patches = _levelled(tokens.patches.flatten(1, 2)) + self.kinds[PATCH]
-        words = _levelled(tokens.words) + self.kinds[WORD]
+        patches, words = _levelled(tokens.patches.flatten(1, 2)), _levelled(tokens.words)
         shown = (tokens.patch_mask & tokens.present.unsqueeze(-1)).flatten(1, 2)
-        return torch.cat([patches, words], 1), torch.cat([shown, tokens.word_mask], 1)
+        mask = torch.cat([shown, tokens.word_mask], 1).unsqueeze(1)
+        logits = self._logits(patches, words).masked_fill(~mask, -torch.inf)
+        # Nothing there: any logits will do, as nothing of it is weighed or learnt from.
+        logits = logits.masked_fill(~mask.any(-1, keepdim=True), 0.0)
+        shares, first = logits.softmax(-1) * mask, patches.shape[1]
+        return shares[..., :first] @ patches + shares[..., first:] @ words
+
+    def _logits(self, patches: Tensor, words: Tensor) -> Tensor:
+        """How much each slot looks for each token: (S, R, L), the patches before the words."""
+        slots = self.slots * self.slots.shape[-1] ** -0.5
+        to_patches, to_words = self.leaning[:, :1], self.leaning[:, 1:]
+        return torch.cat([slots @ patches.mT + to_patches, slots @ words.mT + to_words], -1)
 
     def shelf(self, latents: Tensor) -> ProductSide:
         """Latents (S, R, D) to what their pairs need, once for all clips."""
         queries, own = self._split(self.ask(latents))
-        own = own.transpose(-2, -3).flatten(-2)
         sharpness = self.log_sharpness.exp().clamp(max=100.0)[:, None, None]
         there = (latents != 0).flatten(1).any(1)
-        return ProductSide(queries * sharpness, own, self.expected(own), there)
+        return ProductSide(queries * sharpness, own.transpose(1, 2).flatten(2), there)
 
     def clips(self, tokens: Tensor, mask: Tensor) -> ClipSide:
         """Clips' tokens (B, L, D), a set in any order, and mask (B, L) to what their pairs need."""
@@ -127,8 +120,7 @@ class Fusion(nn.Module):
     def _compared(self, clips: ClipSide, asked: ProductSide, queries: Tensor) -> Tensor:
         """The scores (B, S) of products (…, S, R, H·d) with their queries (B, H, S·R, d)."""
         read = _read(clips, queries).view(len(queries), *asked.own.shape[-3:])
-        hidden = self.shared(read * asked.own) + self.seen(read) + asked.expected
-        found: Tensor = self.last(functional.gelu(hidden).mean(-2))
+        found: Tensor = self.last(functional.gelu(self.hidden(read * asked.own)).mean(-2))
         return found.squeeze(-1) * (clips.mask.any(1, keepdim=True) & asked.there)
 
 

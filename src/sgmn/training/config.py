@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 
+from sgmn.model.inputs import Canvas
 from sgmn.model.parts import PARTS
 from sgmn.model.scoring import LEARNT_TERMS
 from sgmn.settings import from_tables, read_toml, require
@@ -15,19 +16,26 @@ from sgmn.settings import from_tables, read_toml, require
 class ModelConfig:
     """[model] — where to start from.
 
-    source: "small", "builtin", a checkpoint folder, or a backbone's folder or hub name.
+    source: "small", "lite", "builtin", a checkpoint folder, or a backbone's folder or hub name.
     freeze: "text" holds the text tower still and learns its projection only; "towers" holds both
     still, so that each clip and product goes through them once, into a cache; "" holds nothing.
     parts: what there is above the towers, see `model.parts`. terms: of the score besides the
     picture's. Parts that the source has not begin fresh; those not named here are left out.
+    still: so many first blocks of the lite picture tower learn nothing, which saves their time.
+    canvases: [height, width] in pixels that the picture tower sees; those of the source if none.
     """
 
     source: str = "small"
     freeze: str = "text"
     parts: tuple[str, ...] = PARTS
     terms: tuple[str, ...] = LEARNT_TERMS
+    still: int = 0
+    canvases: tuple[Canvas, ...] = ()
 
     def __post_init__(self) -> None:
+        require(self.still >= 0, "still", self.still, "give 0 or more")
+        fits = all(len(canvas) == 2 and min(canvas) > 0 for canvas in self.canvases)
+        require(fits, "canvases", self.canvases, "give pairs of a height and a width")
         known = ("", "text", "towers")
         require(self.freeze in known, "freeze", self.freeze, 'give "text", "towers" or ""')
         for name, values in (("parts", PARTS), ("terms", LEARNT_TERMS)):

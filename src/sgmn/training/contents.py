@@ -91,7 +91,7 @@ class Contents:
     ) -> list[Picture]:
         """A stream that holds the product up, and part of the time one of the others."""
         others = [self._photo_of(key, rng) for key in beside]
-        scene = Scene.of(others[0], others[1:], rng)
+        scene = Scene.of(others[0], others[1:], self.max_side, rng)
         scale = rng.uniform(*HELD_WIDTH)
         absent = int(rng.uniform(0, self.data.other_frames) * len(shown))
         first = int(rng.integers(len(shown) + 1))

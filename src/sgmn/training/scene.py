@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from sgmn.records import Picture
 
-FRAME = (160, 90)  # height, width: the portrait of most livestreams
+ASPECT = 9 / 16  # width to height: the portrait of most livestreams
 HELD_WIDTH = (0.35, 0.95)  # share of the frame's width
 BESIDE_WIDTH = (0.2, 0.4)
 
@@ -46,13 +46,14 @@ class Scene:
     ground: Picture
 
     @classmethod
-    def of(cls, back: Picture, beside: Sequence[Picture], rng: np.random.Generator) -> Scene:
-        """A store behind, and distractors around."""
-        height, width = FRAME
-        side = max(height, width)
-        ground = resized(cropped(back, 0.5, rng), side, side)
-        left = int(rng.integers(side - width + 1))
-        ground = np.ascontiguousarray(ground[:height, left : left + width])
+    def of(
+        cls, back: Picture, beside: Sequence[Picture], height: int, rng: np.random.Generator
+    ) -> Scene:
+        """A store behind, and distractors around, `height` pixels high."""
+        width = round(height * ASPECT)
+        ground = resized(cropped(back, 0.5, rng), height, height)
+        left = int(rng.integers(height - width + 1))
+        ground = np.ascontiguousarray(ground[:, left : left + width])
         for picture in beside:
             _paste(ground, picture, rng.uniform(*BESIDE_WIDTH), rng.random(2), rng)
         return cls(ground)

@@ -25,10 +25,14 @@ def starting_model(config: ModelConfig, seed: int = 0) -> Model:
     What of the parts is random at first follows from `seed`.
     """
     model = checkpoint.load(config.source)
+    if config.canvases:
+        model.network.config = replace(model.network.config, canvases=config.canvases)
     parts = replace(model.network.config.parts, kept=config.parts)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = model.network.with_parts(parts, config.terms)
+    if config.still:
+        network.towers.hold(config.still)
     if config.freeze == "text":
         network.freeze_text()
     elif config.freeze == "towers":
