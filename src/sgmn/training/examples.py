@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+import torch
+from torch import Tensor
+
 from sgmn.data.dataset import Dataset, Photo
 from sgmn.errors import RecordError
 from sgmn.records import Clip, Product
@@ -56,6 +59,12 @@ class Examples:
     def sold(self, item: Clip | Photo) -> list[Key]:
         """The listed products that a clip or photo is labelled with."""
         return [key for key in keys(item) if key in self.products]
+
+    def ever_sold(self) -> Tensor:
+        """(P,) bool: the products that some example is of, in the order of their numbers."""
+        found = torch.zeros(len(self.products), dtype=torch.bool)
+        found[[self.numbers[key] for item in self.items for key in self.sold(item)]] = True
+        return found
 
     def summary(self) -> str:
         """What there is to learn from, in a line."""

@@ -18,8 +18,9 @@ from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights, score
 from sgmn.training.batches import sells
 from sgmn.training.config import LossConfig
 from sgmn.training.gathering import gathered
-from sgmn.training.losses import info_nce, pair_loss
-from sgmn.training.mining import admissible, hardest, hardness, of_own_class, skipped
+from sgmn.training.losses import info_nce
+from sgmn.training.mining import of_own_class
+from sgmn.training.pairs import Pairs
 from sgmn.training.triplets import Triplets, Vectors
 
 
@@ -34,13 +35,21 @@ class Outcome(NamedTuple):
 
 
 class Objective(nn.Module):
-    """The losses of a config. `classes` (P,) are the duplicate classes of all products."""
+    """The losses of a config.
+
+    classes: (P,) the duplicate classes of all products. sold: (P,) bool, which of them some
+    example sells; None for all.
+    """
 
     classes: Tensor
 
-    def __init__(self, width: int, config: LossConfig, classes: Tensor) -> None:
+    def __init__(
+        self, width: int, config: LossConfig, classes: Tensor, sold: Tensor | None = None
+    ) -> None:
         super().__init__()
         self.config = config
+        sold = torch.ones_like(classes, dtype=torch.bool) if sold is None else sold
+        self.pairs = Pairs(config.hard, config.mining, sold)
         self.register_buffer("classes", classes, persistent=False)
         wanted = config.mining and config.triplet > 0
         self.triplets = Triplets(width, config.margin, memory=config.memory) if wanted else None
@@ -72,7 +81,7 @@ class Objective(nn.Module):
             loss, missing = self._triplets(network, clips, products, positive, classes)
             parts["triplet"] = self.config.triplet * loss
         if self.config.pair > 0 and (self.config.mining or network.parts.has_second):
-            loss, lonely = self._pairs(network, clips, products, positive, classes)
+            loss, lonely = self.pairs(network, clips, products, positive, classes, listed)
             parts["pair"], missing = self.config.pair * loss, missing + lonely
         shown = {name: float(loss.detach()) for name, loss in parts.items()}
         total = torch.stack(list(parts.values())).sum()
@@ -118,27 +127,6 @@ class Objective(nn.Module):
         mined = [self.triplets(v, i, positive, classes) for v in of_clips for i in of_products]
         self.triplets.remember(of_products[0], classes)
         return torch.stack([one.loss for one in mined]).mean(), mined[0].skipped
-
-    def _pairs(
-        self,
-        network: SGMN,
-        clips: ClipVectors,
-        products: ProductVectors,
-        positive: Tensor,
-        classes: Tensor,
-    ) -> tuple[Tensor, int]:
-        """Each clip's product against `hard` others, as the second pass would score them."""
-        allowed = admissible(positive, classes) & positive.any(1, keepdim=True)
-        if self.config.mining:
-            how_hard = hardness(clips, products)
-        else:
-            how_hard = torch.rand(positive.shape, device=positive.device)
-        places, valid = hardest(how_hard, allowed, self.config.hard)
-        places = torch.cat([positive.float().argmax(1, keepdim=True), places], 1)
-        there = torch.cat([positive.any(1, keepdim=True), valid], 1)
-        weights = network.head()
-        found = network.parts.second(clips, products, weights, places, there)
-        return pair_loss(found * weights.logit_scale, valid), skipped(valid)
 
 
 def _once(products: ProductVectors, listed: Tensor) -> tuple[ProductVectors, Tensor]:

@@ -76,7 +76,8 @@ class Trainer:
             torch.set_num_threads(config.threads)
         self.network = model.network.to(self.device)
         self.duplicates = duplicates(self.network, batches, loss)
-        self.objective = Objective(self.network.towers.dim, loss, self.duplicates.classes)
+        sold = batches.examples.ever_sold()
+        self.objective = Objective(self.network.towers.dim, loss, self.duplicates.classes, sold)
         self.objective.to(self.device)
         self.order = HardOrders(self.network, batches, self.duplicates) if loss.mining else None
         self.signature = f"{batches.signature()} {loss}"
