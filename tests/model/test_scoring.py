@@ -9,9 +9,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreHead, ScoreWeights, match, score
+from sgmn.model.scoring import (
+    ClipVectors,
+    ProductVectors,
+    ScoreHead,
+    ScoreWeights,
+    instances,
+    match,
+    score,
+)
 
-B, T, S, D = 5, 4, 6, 8
+B, T, N, S, D = 5, 4, 3, 6, 8
 
 
 def clips(seed: int = 0) -> ClipVectors:
@@ -22,8 +30,17 @@ def clips(seed: int = 0) -> ClipVectors:
     frames = normalize(torch.randn(B, T, D), dim=-1) * (weights > 0).unsqueeze(-1)
     vectors = normalize(torch.randn(2, B, D), dim=-1)
     spoken = torch.tensor([True, True, False, True, False])
+    patches, places = normalize(torch.randn(B, T * N, D), dim=-1), torch.rand(B, T, N)
+    places = (places / places.sum(-1, keepdim=True) * weights.unsqueeze(-1)).flatten(1)
     return ClipVectors(
-        frames, weights, vectors[0], torch.ones(B, dtype=torch.bool), vectors[1], spoken
+        frames,
+        weights,
+        vectors[0],
+        torch.ones(B, dtype=torch.bool),
+        vectors[1],
+        spoken,
+        instances=patches * (places > 0).unsqueeze(-1),
+        instance_weights=places,
     )
 
 
@@ -36,21 +53,25 @@ def products(seed: int = 1) -> ProductVectors:
 
 
 def weights(match: float = 0.7, text: float = 0.5, cross: float = 0.3) -> ScoreWeights:
-    return ScoreWeights(*map(torch.tensor, (match, text, cross, 0.2, 20.0)))
+    return ScoreWeights(*map(torch.tensor, (match, text, cross, 0.2, 20.0, 0.4, 0.15)))
 
 
 def by_loop(c: ClipVectors, p: ProductVectors, w: ScoreWeights) -> Tensor:
     """The formula of the module's docstring, a pair and a term at a time."""
-    total = 1 + w.match + w.text + w.cross
+    total = 1 + w.match + w.instances + w.text + w.cross
     out = torch.zeros(len(c), len(p))
     for i, j in pairs(range(len(c)), range(len(p))):
         found: list[tuple[Tensor, Tensor]] = []
         if c.has_picture[i] and p.has_picture[j]:
             found.append((torch.tensor(1.0), c.picture[i] @ p.picture[j]))
-            frames = [t for t in range(T) if c.frame_weights[i, t] > 0]
-            m = torch.stack([c.frames[i, t] @ p.picture[j] for t in frames])
-            shares = torch.softmax(m / w.match_temperature + c.frame_weights[i, frames].log(), 0)
-            found.append((w.match, (shares * m).sum()))
+            for weight, rows, shares, temperature in (
+                (w.match, c.frames, c.frame_weights, w.match_temperature),
+                (w.instances, c.instances, c.instance_weights, w.instance_temperature),
+            ):
+                there = [u for u in range(rows.shape[1]) if shares[i, u] > 0]
+                m = torch.stack([rows[i, u] @ p.picture[j] for u in there])
+                soft = torch.softmax(m / temperature + shares[i, there].log(), 0)
+                found.append((weight, (soft * m).sum()))
         if c.has_words[i] and p.has_words[j]:
             found.append((w.text, c.words[i] @ p.words[j]))
         if c.has_words[i] and p.has_picture[j]:
@@ -90,13 +111,14 @@ def test_only_drops_the_other_modality() -> None:
     torch.testing.assert_close(silent, no_titles)
     blind = score(c.only(["words"]), p.only(["words"]), weights())
     both = c.has_words[:, None] & p.has_words[None]
-    expected = (1 + 0.7 + 0.5 + 0.3) * (c.words @ p.words.T)
+    expected = (1 + 0.7 + 0.4 + 0.5 + 0.3) * (c.words @ p.words.T)
     torch.testing.assert_close(blind[both], expected[both], atol=1e-5, rtol=0)
 
 
 def test_nothing_to_compare_is_the_lowest_score() -> None:
     scores = score(clips().only(["words"]), products().only(["picture"]), weights(cross=0.0))
-    assert torch.equal(scores, torch.full((B, S), -(1 + 0.7 + 0.5)))
+    lowest = torch.full((B, S), -(1 + 0.7 + 0.4 + 0.5))
+    torch.testing.assert_close(scores, lowest, atol=1e-6, rtol=0)
 
 
 def test_scores_follow_a_permuted_shelf() -> None:
@@ -124,12 +146,32 @@ def test_a_product_in_some_of_ten_frames_is_found(shown: int) -> None:
     assert ranks.float().mean() <= 2
 
 
+@pytest.mark.parametrize("patches", [1, 3])
+def test_a_product_in_some_of_many_patches_is_found(patches: int) -> None:
+    """The frames' own vectors drown it in a common background; the patches still show it."""
+    torch.manual_seed(patches)
+    shelf, background = (normalize(torch.randn(n, 32), dim=-1) for n in (64, 1))
+    rows = background.expand(64, 10 * 16, 32) + 0.1 * torch.randn(64, 10 * 16, 32)
+    rows[:, 37 : 37 + patches] = shelf[:, None]
+    rows, there = normalize(rows, dim=-1), torch.ones(64, dtype=torch.bool)
+    frames = normalize(rows.view(64, 10, 16, 32).mean(2), dim=-1)
+    shares = torch.full((64, 160), 1 / 160)
+    c = ClipVectors(frames, torch.full((64, 10), 0.1), frames[:, 0], there, frames[:, 0], ~there,
+                    instances=rows, instance_weights=shares)  # fmt: skip
+    p = ProductVectors(shelf, there, shelf, ~there)
+    found = instances(c, p, torch.tensor(0.05))
+    assert ((found > found.diagonal()[:, None]).sum(1) + 1).float().mean() <= 1.5
+    drowned = match(c, p, torch.tensor(0.05))
+    assert ((drowned > drowned.diagonal()[:, None]).sum(1) + 1).float().mean() > 5
+
+
 def test_weights_at_zero_still_learn_and_never_turn_negative() -> None:
     head = ScoreHead()
     c, p = clips(), products()
     score(c, p, head()).square().sum().backward()
     assert head.match.grad is not None and head.match.grad != 0
     assert head.cross.grad is not None and head.cross.grad != 0
+    assert head.instances.grad is not None and head.instances.grad != 0
     with torch.no_grad():
         head.match.fill_(-3.0)
     assert head().match == 0

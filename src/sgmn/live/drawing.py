@@ -50,6 +50,7 @@ TINTS: tuple[Colour, ...] = ((146, 176, 218), (230, 187, 146))
 NAMES = {
     "text": "words",
     "match": "frame by frame",
+    "instances": "patch by patch",
     "said-shown": "said and shown",
     "seen-titled": "seen and titled",
 }

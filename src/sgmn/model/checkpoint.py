@@ -29,6 +29,8 @@ from sgmn.model.parts import PartsConfig
 
 TEXT_TOWER = "towers.text."
 BUILTIN = Path(__file__).parent.parent / "weights" / "builtin"
+# Weights that older saves lack: fresh, they change no score.
+ADDED = ("head.instances", "head.log_instance_temperature")
 
 
 def save(model: Model, folder: Path, *, half: bool = False) -> None:
@@ -161,6 +163,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 def _fill(network: SGMN, weights: dict[str, Tensor], folder: Path) -> None:
     wanted = network.state_dict()
+    weights = {name: wanted[name] for name in ADDED} | weights
     wrong = sorted(
         name
         for name in wanted.keys() | weights.keys()

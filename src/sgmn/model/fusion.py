@@ -105,7 +105,7 @@ class Fusion(nn.Module):
         """
         asked = self._asked(latents)
         queries = asked.queries.transpose(0, 1).flatten(1, 2)  # (H, S·R, d)
-        return self._compared(clips, asked, queries.expand(len(clips.mask), -1, -1, -1))
+        return self._compared(clips, asked, queries.expand(clips.mask.shape[0], -1, -1, -1))
 
     def chosen(self, clips: ClipSide, latents: Tensor | ProductSide, places: Tensor) -> Tensor:
         """The scores (B, K) of each clip's candidates alone, at `places` (B, K) long of S."""
@@ -119,7 +119,7 @@ class Fusion(nn.Module):
 
     def _compared(self, clips: ClipSide, asked: ProductSide, queries: Tensor) -> Tensor:
         """The scores (B, S) of products (…, S, R, H·d) with their queries (B, H, S·R, d)."""
-        read = _read(clips, queries).view(len(queries), *asked.own.shape[-3:])
+        read = _read(clips, queries).view(queries.shape[0], *asked.own.shape[-3:])
         found: Tensor = self.last(functional.gelu(self.hidden(read * asked.own)).mean(-2))
         return found.squeeze(-1) * (clips.mask.any(1, keepdim=True) & asked.there)
 

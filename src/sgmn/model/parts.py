@@ -1,6 +1,7 @@
 """The parts between the towers and the score, each of which may be left out.
 
-    clips:    tokens -> guidance -> clip graph -> frames, their weights, one vector a clip
+    clips:    tokens -> guidance -> clip graph -> frames, their weights, one vector a clip;
+              and the patches with theirs, for the instances of the score
     products: tokens -> guidance -> one vector a product, and the latents of the re-ranker
     second:   the best of the first pass -> interaction, fusion -> their score again
 
@@ -19,12 +20,12 @@ from torch.nn import functional
 
 from sgmn.model.fusion import Fusion
 from sgmn.model.graph import ClipGraph, instances
-from sgmn.model.guidance import Guidance, Guided
+from sgmn.model.guidance import Guidance, Guided, direction
 from sgmn.model.interaction import Interaction
 from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights, score
 from sgmn.model.tokens import Tokens
 
-PARTS = ("guidance", "graph", "interaction", "fusion")
+PARTS = ("guidance", "graph", "instances", "interaction", "fusion")
 Side = Literal["clips", "products"]
 
 
@@ -66,7 +67,7 @@ class Parts(nn.Module):
     @property
     def reads_tokens(self) -> bool:
         """Whether any part looks at patches and single words."""
-        return bool(self.guidance) or self.graph is not None or self.fusion is not None
+        return not {"guidance", "graph", "instances", "fusion"}.isdisjoint(self.config.kept)
 
     @property
     def has_second(self) -> bool:
@@ -79,6 +80,10 @@ class Parts(nn.Module):
 
     def clips(self, tokens: Tokens) -> ClipVectors:
         """Clips to vectors; a clip without frames or without words says so."""
+        return self.guided_clips(tokens)[0]
+
+    def guided_clips(self, tokens: Tokens) -> tuple[ClipVectors, Guided]:
+        """The vectors of `clips`, and where was looked for them."""
         guided = self.look(tokens, "clips")
         frames = guided.frames
         if self.graph is not None:
@@ -86,7 +91,11 @@ class Parts(nn.Module):
                 frames, tokens.present, tokens.patches, guided.patch_weights, tokens.patch_mask
             )
         found = pool(frames, guided.frame_weights, tokens.said, tokens.has_words)
-        return found if self.fusion is None else self._with_tokens(found, tokens, guided)
+        if "instances" in self.config.kept:
+            found = with_instances(found, tokens, guided)
+        if self.fusion is not None:
+            found = self._with_tokens(found, tokens, guided)
+        return found, guided
 
     def _with_tokens(self, found: ClipVectors, tokens: Tokens, guided: Guided) -> ClipVectors:
         """What the re-ranker reads: the frames, their salient patches, the words."""
@@ -141,6 +150,13 @@ class Parts(nn.Module):
             score(clips, products, weights),
         )
         return replace(clips, picture=seen), replace(products, picture=shown)
+
+
+def with_instances(found: ClipVectors, tokens: Tokens, guided: Guided) -> ClipVectors:
+    """Clips with the patches of their frames, and what counts of each by time and place."""
+    weights = guided.patch_weights * guided.frame_weights.unsqueeze(-1)
+    patches = direction(tokens.patches).flatten(1, 2)
+    return replace(found, instances=patches, instance_weights=weights.flatten(1, 2))
 
 
 def alike(tokens: Tokens) -> Guided:

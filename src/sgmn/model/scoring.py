@@ -1,14 +1,15 @@
 """Two embeddings to a score. Loss, evaluation, shelf and live all come here, and only here.
 
-    S(i, j) = v·I + λ_m·match + λ_t·(a·h) + λ_x·(a·I + v·h)/2
+    S(i, j) = v·I + λ_m·match + λ_n·instances + λ_t·(a·h) + λ_x·(a·I + v·h)/2
 
+match is the best of the frames, instances the best of their patches, each a soft maximum.
 v, a: the clip's picture and words; I, h: the product's picture and title; all of length 1.
 A term whose modality is missing on either side drops out and the rest is renormalised, so a
 silent clip or a product without a picture never meets a zero vector pretending to be content.
 
-Axes: B clips, T frames a clip, S products, D width; R tokens a product and L a clip for the
-re-ranker, 0 where the model has none. Further axes may lead: (G, B, …) with (G, S, …) are G
-groups of clips, each with products of its own.
+Axes: B clips, T frames a clip, N patches a frame, S products, D width; R tokens a product and L a
+clip for the re-ranker, 0 where the model has none. Further axes may lead: (G, B, …) with
+(G, S, …) are G groups of clips, each with products of its own.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from sgmn.model.tokens import Rows
 Modality = Literal["picture", "words"]
 MODALITIES: tuple[Modality, ...] = ("picture", "words")
 NONE = torch.empty(0)
-LEARNT_TERMS = ("match", "text", "cross")
+LEARNT_TERMS = ("match", "instances", "text", "cross")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class ClipVectors(Rows):
     frame_weights: (B, T) >= 0, sums to 1 over the frames of a clip, exactly 0 at padding.
     picture, words: (B, D); has_picture, has_words: (B,) bool, False where there is none.
     tokens: (B, L, D) what the re-ranker reads; token_mask: (B, L) bool.
+    instances: (B, T·N, D) the patches of the frames, of length 1, and their weights (B, T·N),
+    which sum to 1 over the patches of a clip, exactly 0 at padding; none where they do not count.
     """
 
     frames: Tensor
@@ -47,11 +50,17 @@ class ClipVectors(Rows):
     has_words: Tensor
     tokens: Tensor = NONE
     token_mask: Tensor = NONE
+    instances: Tensor = NONE
+    instance_weights: Tensor = NONE
 
     def __post_init__(self) -> None:
-        if self.tokens is NONE:  # none at all: an axis of length 0
-            object.__setattr__(self, "tokens", self.frames[..., :0, :])
-            object.__setattr__(self, "token_mask", self.frame_weights[..., :0] > 0)
+        none, no = self.frames[..., :0, :], self.frame_weights[..., :0]  # axes of length 0
+        if self.tokens is NONE:
+            object.__setattr__(self, "tokens", none)
+            object.__setattr__(self, "token_mask", no > 0)
+        if self.instances is NONE:
+            object.__setattr__(self, "instances", none)
+            object.__setattr__(self, "instance_weights", no)
 
     def only(self, kept: Iterable[Modality]) -> ClipVectors:
         """The same clips with the other modalities taken for missing, and nothing to re-rank by.
@@ -91,7 +100,7 @@ def _absent(kept: set[Modality], like: Tensor) -> dict[str, Tensor]:
 
 
 class ScoreWeights(NamedTuple):
-    """The weights λ >= 0 of the terms, the match temperature τ > 0 and the logit scale.
+    """The weights λ >= 0 of the terms, the temperatures τ > 0 of their maxima, the logit scale.
 
     Each is a scalar tensor of shape (); `picture` is 1 by definition of the score.
     """
@@ -101,6 +110,8 @@ class ScoreWeights(NamedTuple):
     cross: Tensor
     match_temperature: Tensor
     logit_scale: Tensor
+    instances: Tensor = torch.tensor(0.0)
+    instance_temperature: Tensor = torch.tensor(0.1)
 
 
 class Term(NamedTuple):
@@ -117,12 +128,26 @@ def match(clips: ClipVectors, products: ProductVectors, temperature: Tensor) -> 
     match = Σ_t softmax_t(m[t]/τ + log ω[t])·m[t] with m[t] = frame t · product, in one GEMM;
     a product shown in two of ten frames is not averaged away.
     """
-    similarity = torch.einsum("...btd,...sd->...bts", clips.frames, products.picture)
-    padding = (clips.frame_weights == 0).unsqueeze(-1)
-    log_weights = clips.frame_weights.unsqueeze(-1).masked_fill(padding, 1.0).log()
+    return soft_maximum(clips.frames, clips.frame_weights, products.picture, temperature)
+
+
+def instances(clips: ClipVectors, products: ProductVectors, temperature: Tensor) -> Tensor:
+    """The same over the patches of all frames, with ω[t]·α[t, n] for ω[t].
+
+    A product in a corner of a cluttered frame is not averaged away either, and where the words
+    point counts for more.
+    """
+    return soft_maximum(clips.instances, clips.instance_weights, products.picture, temperature)
+
+
+def soft_maximum(rows: Tensor, weights: Tensor, pictures: Tensor, temperature: Tensor) -> Tensor:
+    """Of the cosines of rows (…, B, U, D) with pictures (…, S, D): (…, B, S); see `match`."""
+    similarity = torch.einsum("...bud,...sd->...bus", rows, pictures)
+    padding = (weights == 0).unsqueeze(-1)
+    log_weights = weights.unsqueeze(-1).masked_fill(padding, 1.0).log()
     logits = (similarity / temperature + log_weights).masked_fill(padding, -torch.inf)
-    # A clip without frames: any logits will do, as nothing of it is weighed or learnt from.
-    logits = logits.masked_fill(~clips.has_picture[..., None, None], 0.0)
+    # A clip with nothing: any logits will do, as nothing of it is weighed or learnt from.
+    logits = logits.masked_fill(padding.all(-2, keepdim=True), 0.0)
     shares = torch.softmax(logits, dim=-2).masked_fill(padding, 0.0)
     return (shares * similarity).sum(-2)
 
@@ -138,6 +163,9 @@ def terms(clips: ClipVectors, products: ProductVectors, weights: ScoreWeights) -
     if _counts(weights.match):
         value = match(clips, products, weights.match_temperature)
         found["match"] = Term(weights.match, value, seen & shown)
+    if _counts(weights.instances) and clips.instances.shape[-2]:
+        value = instances(clips, products, weights.instance_temperature)
+        found["instances"] = Term(weights.instances, value, seen & shown)
     if _counts(weights.cross):
         half = weights.cross / 2
         found["said-shown"] = Term(half, clips.words @ products.picture.mT, spoken & shown)
@@ -176,14 +204,16 @@ class ScoreHead(nn.Module):
         kept: Iterable[str] = LEARNT_TERMS,
     ) -> None:
         super().__init__()
-        starts = {"match": 0.0, "text": float(text), "cross": 0.0}
+        starts = {"match": 0.0, "instances": 0.0, "text": float(text), "cross": 0.0}
         for name in LEARNT_TERMS:
             start = torch.tensor(starts[name] if name in kept else 0.0)
             setattr(self, name, nn.Parameter(start, requires_grad=name in kept))
         self.log_match_temperature = nn.Parameter(torch.tensor(log(match_temperature)))
+        self.log_instance_temperature = nn.Parameter(torch.tensor(log(match_temperature)))
         self.log_scale = nn.Parameter(torch.tensor(log(logit_scale)))
 
     match: Tensor
+    instances: Tensor
     text: Tensor
     cross: Tensor
 
@@ -195,9 +225,11 @@ class ScoreHead(nn.Module):
             cross=_non_negative(self.cross),
             match_temperature=self.log_match_temperature.exp().clamp(0.01, 10.0),
             logit_scale=self.log_scale.exp().clamp(max=100.0),
+            instances=_non_negative(self.instances),
+            instance_temperature=self.log_instance_temperature.exp().clamp(0.01, 10.0),
         )
 
 
 def _non_negative(weight: Tensor) -> Tensor:
-    """max(weight, 0) whose gradient does not die at 0, where λ_m and λ_x begin."""
+    """max(weight, 0) whose gradient does not die at 0, where λ_m, λ_n and λ_x begin."""
     return weight + (weight.clamp(min=0.0) - weight).detach()

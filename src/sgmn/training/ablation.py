@@ -85,6 +85,7 @@ STEPS = (
     Step("guided attention", parts=("guidance",)),
     Step("clip graph", parts=("graph",)),
     Step("frame-level matching", terms=("match",)),
+    Step("instance matching", parts=("instances",), terms=("instances",)),
     Step("instance interaction", parts=("interaction",)),
     Step("hard mining", mining=True),
     Step("fusion", parts=("fusion",)),
