@@ -156,6 +156,10 @@ def refusals(world: Path, model: Path, indexed: Path, tmp: Path) -> dict[str, tu
     (tmp / "device.toml").write_text(good + 'device = "foo"\n')
     (tmp / "empty").mkdir(exist_ok=True)
     (tmp / "empty" / "products.jsonl").write_text("")
+    (tmp / "bare").mkdir(exist_ok=True)
+    bare = {"clip_id": "c", "video": str(tmp / "bad.mp4"), "product_ids": ["p"]}
+    (tmp / "bare" / "clips.jsonl").write_text(json.dumps(bare) + "\n")
+    ablate = ("ablate", tmp / "good.toml", "-o", tmp / "a", "--dataset")
     video = tmp / "video.mp4"
     return {
         "no such video": ("watch", tmp / "none.mp4", "-i", indexed),
@@ -175,6 +179,8 @@ def refusals(world: Path, model: Path, indexed: Path, tmp: Path) -> dict[str, tu
         "a file in the way": ("watch", video, "-i", indexed, "-o", tmp / "bad.mp4" / "t.json"),
         "a run in a file": ("train", tmp / "good.toml", "-o", tmp / "bad.mp4" / "run"),
         "no such device": ("train", tmp / "device.toml", "-o", tmp / "run"),
+        "clips of no catalogue": (*ablate, tmp / "bare"),
+        "no such row": (*ablate, world, "--only", "+ magic"),
         "nothing to evaluate": ("evaluate", tmp / "empty", "-i", indexed),
         "nothing to take": ("index", tmp / "empty", "-o", tmp / "i", "-m", model),
         "a very long path": ("check", "x" * 300),

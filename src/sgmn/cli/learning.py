@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sgmn.cli.options import IndexOption, ModelOption, SkipOption, UseOption
+from sgmn.errors import SgmnError
 
 if TYPE_CHECKING:
     from sgmn.data.dataset import Dataset
     from sgmn.evaluation.report import Report
     from sgmn.evaluation.stream_report import StreamReport
+    from sgmn.records import Product
 
 
 def check(
@@ -84,6 +86,10 @@ def ablate(
     dataset: Annotated[
         list[Path], typer.Option(help="To evaluate on: DATASET or DATASET:SPLIT; may be repeated.")
     ],
+    catalogue: Annotated[
+        list[Path] | None,
+        typer.Option(help="Products for datasets that list none. May be repeated."),
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each row.")] = 3,
     only: Annotated[
         list[str] | None, typer.Option(help="Rows by name; all by default. May be repeated.")
@@ -96,7 +102,8 @@ def ablate(
     from sgmn.training.setup import prepared
 
     wanted = ablation.chosen(only or [])
-    read = [_read_split(given, skip_bad) for given in dataset]
+    listed = [p for folder in catalogue or [] for p in _read(folder, skip_bad).products]
+    read = [_read_split(given, listed, skip_bad) for given in dataset]
     with screen.bar() as bar:
         task = bar.add_task("encoding", total=None)
 
@@ -204,9 +211,19 @@ def _show(report: Report | StreamReport, markdown: bool, json_out: Path | None) 
         screen.out.print(report.table())
 
 
-def _read_split(given: Path, skip_bad: bool) -> tuple[str, Dataset]:
-    """A dataset of "FOLDER" or "FOLDER:SPLIT", with a name for tables."""
+def _read_split(given: Path, listed: list[Product], skip_bad: bool) -> tuple[str, Dataset]:
+    """A dataset of "FOLDER" or "FOLDER:SPLIT", with a name for tables.
+
+    One without products takes those `listed`; each clip's shop must have some.
+    """
     folder, _, split = str(given).partition(":")
     data = _read(Path(folder), skip_bad)
+    products = data.products or tuple(listed)
     clips = tuple(clip for clip in data.clips if not split or clip.split == split)
-    return str(given), replace(data, clips=clips)
+    shops = {product.shop_id for product in products}
+    for clip in clips:
+        if clip.shop_id not in shops:
+            where = f"{folder}: clip {clip.clip_id!r}"
+            shop = f"the shop {clip.shop_id!r}" if clip.shop_id else "its shop"
+            raise SgmnError(f"{shop} lists no product", where, "name it with --catalogue")
+    return str(given), replace(data, products=products, clips=clips)
