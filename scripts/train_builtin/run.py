@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+WORLDS = ("world", "world-more")
 STAGES = ("builtin-pictures", "builtin")
 
 
@@ -40,7 +41,9 @@ BUDGETS = {
 def main() -> None:
     options = parsed()
     budget = BUDGETS[options.budget]
-    sgmn("synth", "build/world", "--config", "configs/world.toml", "--processes", "2")
+    for world in WORLDS:
+        config = f"configs/{world}.toml"
+        sgmn("synth", f"build/{world}", "--config", config, "--processes", "2")
     for stage in STAGES:
         train(stage, budget)
     if options.ship:
