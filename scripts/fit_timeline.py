@@ -4,7 +4,7 @@
 
 WORLD is a dataset with products and streams, such as a split of a generated world that is not used
 for measuring; it counts as much as the composed ones. Each composed stream sells eight products for
-10 to 40 s each, with pauses in which nothing is on sale, in the manner of the training clips: a held
+10 to 40 s each, with pauses in which nothing is on sale, in the manner of training clips: a held
 photo over clutter, another product held part of the time, words made from titles. Prints the
 time-weighted accuracy of every pair of settings. The model has seen these photos: what is fitted is
 the manner of streams, not the confidence on new ones.
