@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +30,7 @@ class Network(nn.Module):
         self.see, self.say, self.head = nn.Linear(D, D), nn.Linear(D, D), ScoreHead()
         nn.init.constant_(self.head.cross, 0.2)
         nn.init.constant_(self.head.match, 0.3)
+        nn.init.constant_(self.head.instances, 0.1)
 
     def forward(self, frames: Tensor, words: Tensor, spoken: Tensor) -> tuple[Tensor, Tensor]:
         said = self.say(words) if spoken.any() else words  # no graph without any words
@@ -71,7 +73,8 @@ def encoded(network: nn.Module, half: Half) -> ClipVectors:
     shares = torch.full((count, length), 1 / length)
     pooled = normalize(frames.mean(1), dim=-1)
     there = torch.ones(count, dtype=torch.bool)
-    return ClipVectors(frames, shares, pooled, there, words, half.spoken)
+    found = ClipVectors(frames, shares, pooled, there, words, half.spoken)
+    return replace(found, instances=frames, instance_weights=shares)  # a patch a frame
 
 
 def listed(network: nn.Module, half: Half) -> ProductVectors:
@@ -100,10 +103,14 @@ def whole_batch() -> tuple[Tensor, dict[str, Tensor]]:
     network = Network()
     parts = [encoded(network, half) for half in (first, second)]
     short = parts[0]
-    padded = ClipVectors(
-        nn.functional.pad(short.frames, (0, 0, 0, T - 2)),
-        nn.functional.pad(short.frame_weights, (0, T - 2)),
-        *(short.picture, short.has_picture, short.words, short.has_words),
+    frames = nn.functional.pad(short.frames, (0, 0, 0, T - 2))
+    shares = nn.functional.pad(short.frame_weights, (0, T - 2))
+    padded = replace(
+        short,
+        frames=frames,
+        instances=frames,
+        frame_weights=shares,
+        instance_weights=shares,
     )
     clips = ClipVectors.cat([padded, parts[1]])
     products = ProductVectors.cat([listed(network, half) for half in (first, second)])

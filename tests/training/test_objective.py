@@ -20,10 +20,12 @@ from sgmn.model.scoring import LEARNT_TERMS
 from sgmn.model.tokens import Tokens
 from sgmn.training import processes
 from sgmn.training.config import LossConfig
-from sgmn.training.objective import Objective, Outcome
+from sgmn.training.objective import Looked, Objective, Outcome
 
 B, T, N, L, S = 6, 3, 4, 5, 7
-STILL = LossConfig(triplet=0.0, hard=3)  # triplets are drawn at random, in the order of the rows
+STILL = LossConfig(
+    triplet=0.0, box=0.3, hard=3
+)  # triplets are drawn at random, in the order of the rows
 
 
 def full(model: Any) -> SGMN:
@@ -56,6 +58,8 @@ def tokens(count: int, width: int, seed: int) -> Tokens:
 
 SOLD = torch.tensor([[0, -1], [1, 2], [3, -1], [3, -1], [4, 0], [5, -1]])
 LISTED = torch.arange(S)
+INSIDE = torch.rand(B, T, N, generator=torch.Generator().manual_seed(4)) > 0.6
+INSIDE[2:4] = False  # these have no boxes
 
 
 def learnt(network: SGMN, config: LossConfig, rows: Any = slice(None)) -> Outcome:
@@ -63,9 +67,10 @@ def learnt(network: SGMN, config: LossConfig, rows: Any = slice(None)) -> Outcom
     objective = Objective(network.towers.dim, config, torch.arange(S))
     sold = SOLD[rows]
     own = sorted({int(n) for n in sold.flatten() if n >= 0} | {6})
-    clips = network.parts.clips(tokens(B, network.towers.dim, 1)[rows])
+    clips, guided = network.parts.guided_clips(tokens(B, network.towers.dim, 1)[rows])
     products = network.parts.products(tokens(S, network.towers.dim, 2)[own])
-    found: Outcome = objective(network, clips, products, sold, LISTED[own])
+    looked = Looked(guided.patch_weights, INSIDE[rows])
+    found: Outcome = objective(network, clips, products, sold, LISTED[own], looked)
     torch.autograd.backward(found.loss)
     return found
 
@@ -84,6 +89,38 @@ def test_a_weight_of_zero_leaves_a_loss_out(tiny: Callable[[], Any]) -> None:
     assert set(learnt(full(tiny()), none).parts) == {"score"}
     plain = learnt(full(tiny()), LossConfig(mining=False, hard=3))
     assert set(plain.parts) == {"score", "text", "pair"}  # the second pass still learns
+
+
+def test_the_box_loss_is_over_the_frames_that_have_boxes_and_no_padding(
+    tiny: Callable[[], Any],
+) -> None:
+    """By loops; what the mask says of padded frames and patches changes neither loss nor α."""
+    from sgmn.training.cached import without_frames
+
+    network, stays = (
+        full(tiny()),
+        torch.rand(B, T, generator=torch.Generator().manual_seed(6)) > 0.3,
+    )
+    given = without_frames(tokens(B, network.towers.dim, 1), stays)
+    given.patch_mask[:, :, -1] = False
+    clips, guided = network.parts.guided_clips(given)
+    products = network.parts.products(tokens(S, network.towers.dim, 2))
+    objective = Objective(network.towers.dim, replace(STILL, box=0.3), torch.arange(S))
+    logs = [
+        -guided.patch_weights[b, t, INSIDE[b, t]].sum().log()
+        for b in range(B)
+        for t in range(T)
+        if stays[b, t] and INSIDE[b, t, :-1].any()
+    ]
+    assert 3 < len(logs) < B * T
+    found = []
+    for fill in (False, True):
+        inside = INSIDE.clone()
+        inside[~stays] = fill
+        inside[..., -1] = inside[..., -1] & inside[..., :-1].any(-1) if fill else False
+        looked = Looked(guided.patch_weights, inside)
+        found.append(objective(network, clips, products, SOLD, LISTED, looked).parts["box"])
+    assert found[0] == found[1] == pytest.approx(0.3 * float(torch.stack(logs).mean()), rel=1e-5)
 
 
 def test_clips_of_one_product_and_duplicates_teach_nothing_against_each_other(

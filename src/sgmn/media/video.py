@@ -21,7 +21,7 @@ from sgmn.media.orientation import upright
 from sgmn.media.sampling import TIE_S, Due, pick
 from sgmn.records import Clip, Picture
 
-__all__ = ["Frame", "clip_frames", "duration", "frames", "pick"]
+__all__ = ["Frame", "clip_frames", "duration", "frames", "pick", "timed_clip_frames"]
 
 _LOG = logging.getLogger("sgmn.media")
 
@@ -86,23 +86,36 @@ def clip_frames(
     of frames on disk only the picked ones are read. Damage is reported as by `frames`.
     Raises MediaError, naming the clip, if there is none or one cannot be read.
     """
+    found = timed_clip_frames(clip, wanted, rate_hz, max_side, damage)
+    return tuple(frame.rgb for frame in found)
+
+
+def timed_clip_frames(
+    clip: Clip,
+    wanted: int,
+    rate_hz: float,
+    max_side: int | None = None,
+    damage: list[str] | None = None,
+) -> tuple[Frame, ...]:
+    """The frames of `clip_frames` with their times; those on disk lie 1 / `rate_hz` s apart."""
     try:
         if clip.video is None:
-            paths = [clip.frames[i] for i in pick(len(clip.frames), wanted)]
-            return tuple(picture.read(path, max_side) for path in paths)
-        found = frames(
-            clip.video,
-            rate_hz=rate_hz,
-            start_s=clip.start,
-            end_s=clip.end,
-            max_side=max_side,
-            damage=damage,
+            places = pick(len(clip.frames), wanted)
+            return tuple(Frame(i / rate_hz, picture.read(clip.frames[i], max_side)) for i in places)
+        found = list(
+            frames(
+                clip.video,
+                rate_hz=rate_hz,
+                start_s=clip.start,
+                end_s=clip.end,
+                max_side=max_side,
+                damage=damage,
+            )
         )
-        pictures = [frame.rgb for frame in found]
     except MediaError as error:
         where = f"clip {clip.clip_id!r}: {error.where}"
         raise MediaError(error.what, where, error.remedy) from error
-    return tuple(pictures[i] for i in pick(len(pictures), wanted))
+    return tuple(found[i] for i in pick(len(found), wanted))
 
 
 def _require_span(

@@ -83,7 +83,7 @@ class ClipGraph(nn.Module):
         mask = patch_mask & present.unsqueeze(-1)
         found = nodes(frames, present, patches, patch_weights, mask, self.count)
         for layer in self.inner:
-            found = found._replace(values=layer(found, len(found.kind)))
+            found = found._replace(values=layer(found, found.kind.shape[0]))
         heard = functional.normalize(self.last(found, frames.shape[1]), dim=-1)
         return heard.masked_fill(~present.unsqueeze(-1), 0.0)
 

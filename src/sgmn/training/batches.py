@@ -22,8 +22,9 @@ from sgmn.errors import MediaError
 from sgmn.model.inputs import Inputs, Preparation
 from sgmn.model.tokens import Tokens
 from sgmn.records import Clip, Product, ProductContent
+from sgmn.training import boxes
 from sgmn.training.config import DataConfig, TrainConfig
-from sgmn.training.contents import Contents
+from sgmn.training.contents import Boxed, Contents
 from sgmn.training.examples import Examples, Key
 
 # The number of a batch, its places in `Examples.items`, and the numbers of confusable products
@@ -40,7 +41,8 @@ class Batch:
 
     sold: (B, P) the numbers of the products that each clip sells, -1 where there are fewer.
     listed: (S,) the number of each product. `damage` names what could not be read and was left
-    out, a line each.
+    out, a line each. inside: (B, T, N) bool, which patches of each frame lie inside a box of the
+    product meant; None where nobody asked.
     """
 
     clips: Read
@@ -48,6 +50,7 @@ class Batch:
     sold: Tensor
     listed: Tensor
     damage: tuple[str, ...] = ()
+    inside: Tensor | None = None
 
     @property
     def positive(self) -> Tensor:
@@ -61,9 +64,13 @@ def sells(sold: Tensor, listed: Tensor) -> Tensor:
 
 
 class Batches(TorchDataset[Batch]):
-    """Batch number k of a run, for k in 0..steps·accumulate - 1."""
+    """Batch number k of a run, for k in 0..steps·accumulate - 1.
+
+    grids: the picture tower's patches on each canvas, for batches that tell what is inside boxes.
+    """
 
     from_files = True  # and so worth a process of its own
+    grids: boxes.Grids | None = None
 
     def __init__(
         self, examples: Examples, prepare: Preparation, data: DataConfig, train: TrainConfig
@@ -83,7 +90,7 @@ class Batches(TorchDataset[Batch]):
         rng = np.random.default_rng((self.train.seed, 1, index))
         damage: list[str] = []
         drawn = [self.examples.items[place] for place in places]
-        items, clips = self._clips(drawn, index, rng, damage)
+        items, clips, inside = self._clips(drawn, index, rng, damage)
         listed, products = self._products(self._listed(items, near, rng), rng, damage)
         if not items or not listed:
             raise MediaError("nothing of a batch can be read", damage[0], "mend the dataset")
@@ -94,6 +101,7 @@ class Batches(TorchDataset[Batch]):
             _padded([[numbers[k] for k in self.examples.sold(item)] for item in items]),
             torch.tensor([numbers[key] for key in listed]),
             tuple(damage),
+            inside,
         )
 
     def plain_products(self, together: int) -> Iterator[Read]:
@@ -124,11 +132,22 @@ class Batches(TorchDataset[Batch]):
         index: int,
         rng: np.random.Generator,
         damage: list[str],
-    ) -> tuple[list[Clip | Photo], Read]:
-        """The items that can be read, and what they show and say."""
+    ) -> tuple[list[Clip | Photo], Read, Tensor | None]:
+        """The items that can be read, what they show and say, and `Batch.inside`."""
         clutter = self.data.clutter * self._risen(index)
-        found = readable(items, lambda item: self.contents.clip(item, clutter, rng), damage)
-        return [item for item, _ in found], self.prepare.clips([content for _, content in found])
+        found = readable(items, lambda item: self._shown(item, clutter, rng), damage)
+        kept, shown = [item for item, _ in found], [one for _, one in found]
+        read = self.prepare.clips([one.content for one in shown])
+        return kept, read, None if self.grids is None else self._inside(shown, self.grids)
+
+    def _shown(self, item: Clip | Photo, clutter: float, rng: np.random.Generator) -> Boxed:
+        if self.grids is None:
+            return Boxed(self.contents.clip(item, clutter, rng))
+        return self.contents.boxed(item, clutter, rng)
+
+    def _inside(self, shown: Sequence[Boxed], grids: boxes.Grids) -> Tensor:
+        frames, found = [one.content.frames for one in shown], [one.boxes for one in shown]
+        return boxes.inside(frames, found, self.prepare.canvases, grids)
 
     def _products(
         self, listed: Sequence[Key], rng: np.random.Generator, damage: list[str]

@@ -100,13 +100,13 @@ class CachedBatches(Batches):
 
     def _clips(
         self, items: Sequence[Item], index: int, rng: np.random.Generator, damage: list[str]
-    ) -> tuple[list[Item], Read]:
-        """See `Batches._clips`."""
+    ) -> tuple[list[Item], Read, None]:
+        """See `Batches._clips`; the cache knows no boxes."""
         names = [self._clip_name(i, int(rng.integers(self.data.variants))) for i in items]
         kept, tokens = self._read(items, names, damage)
         silent = rng.random(len(kept)) < self.train.drop_transcript
         stays = _span_kept(tokens.present, self.train.drop_frames, rng)
-        return kept, silenced(without_frames(tokens, stays), torch.from_numpy(silent))
+        return kept, silenced(without_frames(tokens, stays), torch.from_numpy(silent)), None
 
     def _products(
         self, listed: Sequence[Key], rng: np.random.Generator, damage: list[str]

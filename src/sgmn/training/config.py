@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 
+from sgmn.errors import SettingsError
 from sgmn.model.inputs import Canvas
 from sgmn.model.parts import PARTS
 from sgmn.model.scoring import LEARNT_TERMS
@@ -142,6 +143,7 @@ class LossConfig:
     text: weight of InfoNCE on transcript and title alone. triplet: of distance-weighted
     triplets, with `margin` of the cosines and `memory` products of past batches.
     pair: of a clip's product against its `hard` hardest others, as the second pass scores them.
+    box: of guidance that looks elsewhere than into the boxes of labelled clips; not from a cache.
     mining: hard negatives, hard batches and triplets; without it negatives are drawn at random.
     duplicate_picture, duplicate_title: listings as close as this in both, by the model that the
     run starts from, are one product listed twice, and no negatives of each other.
@@ -150,6 +152,7 @@ class LossConfig:
     text: float = 0.2
     triplet: float = 0.2
     pair: float = 0.5
+    box: float = 0.0
     hard: int = 8
     mining: bool = True
     margin: float = 0.2
@@ -158,13 +161,22 @@ class LossConfig:
     duplicate_title: float = 0.995
 
     def __post_init__(self) -> None:
-        for name in ("text", "triplet", "pair"):
+        for name in ("text", "triplet", "pair", "box"):
             require(0 <= getattr(self, name) < inf, name, getattr(self, name), "give 0 or more")
         require(self.hard > 0, "hard", self.hard, "give 1 or more")
         require(self.memory >= 0, "memory", self.memory, "give 0 or more")
         require(0 < self.margin < 2, "margin", self.margin, "give a margin of cosines in 0..2")
         for name in ("duplicate_picture", "duplicate_title"):
             require(getattr(self, name) >= -1, name, getattr(self, name), "give a cosine")
+
+    def require_uncached(self, where: object) -> None:
+        """Refuse what a run on cached tokens cannot learn by."""
+        if self.box > 0:
+            raise SettingsError(
+                f"'box' is {self.box}, but a cache of tokens holds no boxes",
+                where,
+                'set box = 0, or let the towers learn: freeze = "text" or ""',
+            )
 
 
 @dataclass(frozen=True)
@@ -182,5 +194,7 @@ def read(path: Path) -> RunConfig:
     tables = read_toml(path)
     kinds = {"model": ModelConfig, "data": DataConfig, "train": TrainConfig, "loss": LossConfig}
     model, data, train, loss = from_tables(kinds, tables, path)
+    if model.freeze == "towers":
+        loss.require_uncached(f"{path} [loss]")
     folders = tuple(path.parent / folder for folder in data.folders)
     return RunConfig(model, replace(data, folders=folders), train, loss)

@@ -9,19 +9,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sgmn.data.dataset import Photo
-from sgmn.media import content, picture
+from sgmn.media import picture, video
+from sgmn.media.video import Frame
 from sgmn.records import Clip, ClipContent, Picture, Product, ProductContent
-from sgmn.training import speech
+from sgmn.training import boxes, speech
+from sgmn.training.boxes import Boxes
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.examples import Examples, Key
 from sgmn.training.scene import HELD_WIDTH, Scene, blurred, cropped, lit, some_light
 
 MOST_FRAMES = 64  # of a clip that a run chooses from
+
+
+class Boxed(NamedTuple):
+    """A clip with the boxes of each of its frames; none at all where it has no labels."""
+
+    content: ClipContent
+    boxes: tuple[Boxes, ...] = ()
 
 
 class Contents:
@@ -50,20 +60,37 @@ class Contents:
 
     def clip(self, item: Clip | Photo, clutter: float, rng: np.random.Generator) -> ClipContent:
         """A clip as it is, or composed of photos; `clutter` is the share that is composed."""
+        return self._clip(item, clutter, rng)[0]
+
+    def boxed(self, item: Clip | Photo, clutter: float, rng: np.random.Generator) -> Boxed:
+        """The clip that `clip` would make, with its boxes; what is made of photos has none."""
+        found, times = self._clip(item, clutter, rng)
+        if isinstance(item, Photo):
+            return Boxed(found)
+        return Boxed(found, boxes.at_times(item, times, self.data.rate_hz))
+
+    def _clip(
+        self, item: Clip | Photo, clutter: float, rng: np.random.Generator
+    ) -> tuple[ClipContent, tuple[float, ...]]:
+        """A clip, and when each of its frames was, in seconds; photos have no time."""
+        times: tuple[float, ...] = ()
         if isinstance(item, Photo):
             found = self._of_photos(item, clutter, rng)
         else:
-            found = self._of_video(item, rng)
+            found, times = self._of_video(item, rng)
         silent = rng.random() < self.train.drop_transcript
-        return ClipContent(found.frames, "" if silent else found.words)
+        return ClipContent(found.frames, "" if silent else found.words), times
 
-    def _of_video(self, clip: Clip, rng: np.random.Generator) -> ClipContent:
+    def _of_video(
+        self, clip: Clip, rng: np.random.Generator
+    ) -> tuple[ClipContent, tuple[float, ...]]:
         every = _film(clip, self.data.rate_hz, self.max_side)
         light = some_light(self.train.jitter, rng)
         places = segments(len(every), self.data.frames, rng)
-        frames = [lit(every[place], light) for place in places]
+        frames = [Frame(every[place].time_s, lit(every[place].rgb, light)) for place in places]
         words = speech.worn(clip.words, self.train.drop_word, rng)
-        return ClipContent(tuple(_span_dropped(frames, self.train.drop_frames, rng)), words)
+        kept = _span_dropped(frames, self.train.drop_frames, rng)
+        return ClipContent(tuple(f.rgb for f in kept), words), tuple(f.time_s for f in kept)
 
     def _of_photos(self, photo: Photo, clutter: float, rng: np.random.Generator) -> ClipContent:
         key = (photo.shop_id, photo.product_id)
@@ -123,9 +150,8 @@ def _read(path: Path, max_side: int) -> Picture:
 
 
 @lru_cache(maxsize=1024)  # 64 frames of 160 x 90 take 2.8 MB, the usual ten of them 0.4
-def _film(clip: Clip, rate_hz: float, max_side: int) -> tuple[Picture, ...]:
-    wanted = MOST_FRAMES
-    return content.clip_content(clip, wanted=wanted, rate_hz=rate_hz, max_side=max_side).frames
+def _film(clip: Clip, rate_hz: float, max_side: int) -> tuple[Frame, ...]:
+    return video.timed_clip_frames(clip, MOST_FRAMES, rate_hz, max_side)
 
 
 def segments(count: int, wanted: int, rng: np.random.Generator) -> list[int]:
@@ -136,7 +162,7 @@ def segments(count: int, wanted: int, rng: np.random.Generator) -> list[int]:
     return [int(place) for place in rng.uniform(edges[:-1], edges[1:])]
 
 
-def _span_dropped(frames: list[Picture], share: float, rng: np.random.Generator) -> list[Picture]:
+def _span_dropped(frames: list[Frame], share: float, rng: np.random.Generator) -> list[Frame]:
     """The frames without a random span of them, wherever it lies; at least one stays."""
     length = int(rng.uniform(0, share) * len(frames))
     start = int(rng.integers(len(frames) - length + 1))

@@ -4,6 +4,7 @@ score    InfoNCE on the one score
 text     the same on transcript and title alone
 triplet  distance-weighted triplets of clips and products, before and after interaction
 pair     each clip's product against its hardest others, as the second pass scores them
+box      the guidance of labelled clips looks into the boxes of the product meant
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from sgmn.model.guidance import box_loss
 from sgmn.model.network import SGMN
 from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights, score
 from sgmn.training.batches import sells
@@ -32,6 +34,13 @@ class Outcome(NamedTuple):
     parts: dict[str, float]
     right: float
     skipped: int
+
+
+class Looked(NamedTuple):
+    """How clips were looked at, α (B, T, N); which patches are inside a box (B, T, N) bool."""
+
+    patch_weights: Tensor
+    inside: Tensor
 
 
 class Objective(nn.Module):
@@ -61,10 +70,12 @@ class Objective(nn.Module):
         products: ProductVectors,
         sold: Tensor,
         listed: Tensor,
+        looked: Looked | None = None,
     ) -> Outcome:
         """The losses of a batch; `sold` and `listed` are those of `batches.Batch`.
 
-        With several processes the batch is that of all of them.
+        looked: of clips whose guidance is to learn from boxes. With several processes the batch
+        is that of all of them.
         """
         clips, sold = gathered(clips), gathered(sold + 1) - 1  # gathering pads with 0
         products, listed = _once(gathered(products), gathered(listed))
@@ -83,6 +94,8 @@ class Objective(nn.Module):
         if self.config.pair > 0 and (self.config.mining or network.parts.has_second):
             loss, lonely = self.pairs(network, clips, products, positive, classes, listed)
             parts["pair"], missing = self.config.pair * loss, missing + lonely
+        if looked is not None and self.config.box > 0:
+            parts["box"] = self.config.box * box_loss(*map(gathered, looked))
         shown = {name: float(loss.detach()) for name, loss in parts.items()}
         total = torch.stack(list(parts.values())).sum()
         return Outcome(total, shown, _right(scores.detach(), positive), missing)

@@ -32,9 +32,10 @@ from sgmn.model.bundle import Model
 from sgmn.model.network import SGMN, chosen_device
 from sgmn.training import processes
 from sgmn.training.batches import Batch, Batches, Draw, shuffled
+from sgmn.training.boxes import Grids
 from sgmn.training.config import LossConfig, TrainConfig
 from sgmn.training.journal import Journal
-from sgmn.training.objective import Objective, Outcome
+from sgmn.training.objective import Looked, Objective, Outcome
 from sgmn.training.orders import HardOrders, duplicates
 from sgmn.training.schedule import warmup_cosine
 from sgmn.training.state import restore, store
@@ -75,6 +76,7 @@ class Trainer:
         if config.threads:
             torch.set_num_threads(config.threads)
         self.network = model.network.to(self.device)
+        batches.grids = self._grids(loss)
         self.duplicates = duplicates(self.network, batches, loss)
         sold = batches.examples.ever_sold()
         self.objective = Objective(self.network.towers.dim, loss, self.duplicates.classes, sold)
@@ -86,6 +88,15 @@ class Trainer:
         self.step = 0
         self.stopping = False
         self.damaged: set[str] = set()  # what could not be read, a line each
+
+    def _grids(self, loss: LossConfig) -> Grids | None:
+        """The patches on each canvas, where guidance is to learn from boxes."""
+        if not self.batches.from_files:
+            loss.require_uncached("[loss]")
+        if loss.box == 0 or not self.network.parts.guidance:
+            return None
+        network = self.network.eval()  # looking at a canvas must leave no trace in its norms
+        return {canvas: network.grid(canvas) for canvas in network.config.canvases}
 
     def resume(self) -> bool:
         """Go on from the last checkpoint in the folder; False when there is none."""
@@ -196,9 +207,14 @@ class Trainer:
             self.damaged.add(line)
             _LOG.warning("left out of a batch: %s", line)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            clips, products = self.network.clips(batch.clips), self.network.products(batch.products)
+            tokens = self.network.tokens(batch.clips)
+            clips, guided = self.network.parts.guided_clips(tokens)
+            products = self.network.products(batch.products)
         sold, listed = batch.sold.to(self.device), batch.listed.to(self.device)
-        outcome: Outcome = self.objective(self.network, clips, products, sold, listed)
+        looked = None
+        if batch.inside is not None:
+            looked = Looked(guided.patch_weights, batch.inside.to(self.device))
+        outcome: Outcome = self.objective(self.network, clips, products, sold, listed, looked)
         torch.autograd.backward(outcome.loss / parts)
         return outcome._replace(loss=outcome.loss.detach())
 
