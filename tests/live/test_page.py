@@ -8,13 +8,16 @@ from base64 import b64decode
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from sgmn.live import figures
 from sgmn.live import page as pages
+from sgmn.live.drawing import heat_levels, tinted
 from sgmn.live.evidence import TimelineSettings
 from sgmn.live.findings import confidence, findings, key_frame
 from sgmn.live.page import Finding, KeyFrame, Page, differences, heat_uri, html, verdict
@@ -206,20 +209,39 @@ def test_differences_count_what_was_not_found_as_nothing() -> None:
     assert differences([Segment(0, 9, "a")], [Segment(2, 4, "a")]) == []
 
 
-def test_the_examples_hold() -> None:
-    assert doctest.testmod(pages).failed == 0 < doctest.testmod(pages).attempted
+@pytest.mark.parametrize("module", [pages, figures])
+def test_the_examples_hold(module: ModuleType) -> None:
+    assert doctest.testmod(module).failed == 0 < doctest.testmod(module).attempted
 
 
-def test_a_heat_map_is_clear_where_it_is_cold() -> None:
-    heat = np.array([[0.0, 2.0, 4.0], [0.0, 0.0, 0.0]])
+def under_heat(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """A picture with its map laid over it, as a browser does it."""
     laid = Image.open(io.BytesIO(b64decode(heat_uri(heat).split(",")[1])))
-    alpha = np.asarray(laid)[..., 3].astype(float)
-    assert laid.mode == "RGBA" and alpha.shape == (2, 3)
-    assert (alpha[heat == 0] == 0).all()
-    assert alpha[0, 2] > alpha[0, 1] == pytest.approx(alpha[0, 2] / 2, abs=1)
-    assert alpha[0, 2] < 255  # the frame stays to be seen
-    nowhere = Image.open(io.BytesIO(b64decode(heat_uri(np.zeros((2, 2))).split(",")[1])))
-    assert not np.asarray(nowhere)[..., 3].any()
+    assert laid.mode == "RGBA" and laid.size == heat.shape[::-1]
+    found = Image.alpha_composite(Image.fromarray(picture).convert("RGBA"), laid)
+    return np.asarray(found.convert("RGB")).astype(int)
+
+
+def test_a_heat_map_looks_as_it_is_drawn_elsewhere(rng: np.random.Generator) -> None:
+    picture = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    heat = rng.dirichlet(np.full(48, 0.3)).reshape(6, 8)
+    drawn = tinted(picture.astype(float), heat_levels(heat)).astype(int)
+    assert np.abs(under_heat(picture, heat) - drawn).max() <= 3  # of 255: a PNG holds whole ones
+
+
+def test_heat_maps_are_on_one_scale() -> None:
+    """An even look glows nowhere, a faint look less than a sharp one."""
+    grey = np.full((4, 4, 3), 128, np.uint8)
+    sharp = np.zeros((4, 4))
+    sharp[0, 0] = 1.0
+    hot, warm, even, nowhere = (
+        under_heat(grey, heat)
+        for heat in (sharp, 0.2 * sharp + 0.05, np.full((4, 4), 1 / 16), np.zeros((4, 4)))
+    )
+    assert hot[0, 0].sum() > warm[0, 0].sum() > warm[1, 1].sum()
+    assert np.ptp(even) == 0 and np.array_equal(even, nowhere)
+    assert hot[1, 1].max() < 128  # what is cold is dimmed, and still to be seen
+    assert hot[1, 1].min() > 64
 
 
 # Findings: a recognition of the stream that shows p0 and, from 20 s on, p3.
@@ -260,7 +282,7 @@ def test_rivals_share_what_the_segment_is_not_sure_of(stream: Path) -> None:
 
 
 def test_time_with_nothing_on_sale_has_findings_too(stream: Path) -> None:
-    often = TimelineSettings(nothing_threshold=0.5)
+    often = TimelineSettings(switch_cost=1.0, nothing_threshold=0.5)
     shown = recognition()
     scores = np.vstack([shown.scores[:10] * 3, np.zeros((10, 3))])
     found = segments(shown.times, scores, IDS, often, (0.0, 40.0))

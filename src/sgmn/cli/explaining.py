@@ -42,7 +42,7 @@ def explain(
 ) -> None:
     """Show why a clip gets its product: where the model looks, what it hears, how it scores."""
     from sgmn import jobs, screen
-    from sgmn.live import drawing
+    from sgmn.live import film, sheet
     from sgmn.model import explanation
 
     _require_kind(output)
@@ -67,7 +67,8 @@ def explain(
     shown = [_content(product, small.get(product.product_id), damage) for product in best]
     contents = dict(zip(ranking, shown, strict=False))
     found = explanation.explain(used, content, shelf.vectors, contents)
-    drawing.write(_scene(meant, frames, found, best, shown), output)
+    drawn = film if output.suffix.lower() == ".mp4" else sheet
+    drawn.write(_scene(meant, frames, found, best, shown), output)
     screen.out.print(_table(found, best))
     for true in meant.product_ids:
         typer.echo(_placed(true, [match.product_id for match in matches]))
@@ -187,7 +188,7 @@ def _table(found: Explanation, best: Sequence[Product]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from sgmn.live.drawing import added
+    from sgmn.live.sheet import added
 
     rows = [added(compared) for compared in found.comparisons]
     names = list(dict.fromkeys(name for row in rows for name in row))

@@ -19,11 +19,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from numpy.typing import NDArray
 from PIL import Image
 
+from sgmn.live.drawing import heat_levels, veil
+from sgmn.live.figures import clock, percent
 from sgmn.records import Segment
 
 TEMPLATE = "page.html.j2"
-HEAT = (255, 72, 0)  # the colour of the heat-map, laid over the frame the more the hotter
-HEAT_OPACITY = 0.65
 GOLDEN_ANGLE = 137.508  # degrees between one product's hue and the next one's
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 TICKS = 8  # on the axis, at most
@@ -37,7 +37,7 @@ SLIVER_S = 1.0  # what the truth has for less than this is the rounding of an ed
 class KeyFrame:
     """What the stream shows at `time_s`, a JPEG.
 
-    `heat` (h, w), of any size, at least 0, is where the model looked; its maximum counts as 1.
+    `heat` (h, w), of any size, is where the model looked, as `explanation.Gaze.heat` has it.
     """
 
     time_s: float
@@ -224,38 +224,14 @@ def _at(timeline: Sequence[Segment], time_s: float) -> Segment | None:
 
 
 def heat_uri(heat: NDArray[np.floating]) -> str:
-    """A heat-map (h, w) as a data URI: a PNG to be laid over the frame, clear where it is 0."""
-    peak = float(heat.max())
-    alpha = np.clip(heat / (peak or 1.0), 0, 1) * HEAT_OPACITY * 255
-    colour = np.broadcast_to(np.array(HEAT, np.uint8), (*heat.shape, 3))
-    pixels = np.dstack([colour, alpha.round().astype(np.uint8)])
+    """A heat-map (h, w) as a data URI: a PNG to be laid over the frame, see `drawing.veil`."""
+    light, glow = veil(heat_levels(heat))
+    pixels = np.concatenate([glow / (1 - light), 255 * (1 - light)], -1)
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
+    Image.fromarray(pixels.round().astype(np.uint8)).save(file, "PNG")
     return data_uri(file.getvalue(), "png")
 
 
 def data_uri(picture: bytes, kind: str = "jpeg") -> str:
     """A picture's bytes as an address that holds them."""
     return f"data:image/{kind};base64,{b64encode(picture).decode()}"
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds, or hours too.
-
-    >>> clock(75.4), clock(3675)
-    ('1:15', '1:01:15')
-    """
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def percent(share: float) -> str:
-    """A share in whole percent; what is more than nothing does not read as nothing.
-
-    >>> percent(0.987), percent(0.001), percent(0.999)
-    ('99%', '<1%', '>99%')
-    """
-    if 0 < share < 0.01:
-        return "<1%"
-    return ">99%" if 0.99 < share < 1 else f"{share:.0%}"
