@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console, Group
@@ -22,8 +23,13 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from sgmn.live.figures import clock
+
 if TYPE_CHECKING:
+    from sgmn.live.events import Event
+    from sgmn.live.session import Moment
     from sgmn.live.timeline import Belief
+    from sgmn.media.live import LiveSource
     from sgmn.records import Segment
     from sgmn.training import trainer
 
@@ -32,17 +38,7 @@ T = TypeVar("T")
 out = Console(width=None if sys.stdout.isatty() else 140)
 err = Console(stderr=True)
 ROWS = 12  # of the live table
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds, or hours too.
-
-    >>> clock(75.4), clock(3675)
-    ('1:15', '1:01:15')
-    """
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+EVENTS = 5  # that a running stream shows
 
 
 def bar(*extra: str) -> Progress:
@@ -144,6 +140,75 @@ def watching(titles: Mapping[str, str], duration_s: float) -> Iterator[WatchScre
     screen = WatchScreen(titles, duration_s)
     with Live(screen, console=err, refresh_per_second=4, transient=True):
         yield screen
+
+
+def event_line(event: Event, titles: Mapping[str, str]) -> str:
+    """An event to read: from when on, its number, what happened, to what, how sure."""
+    what: str = event.kind
+    if event.corrects is not None:
+        what = f"{'takes back' if event.retracts else 'corrects'} {event.corrects}"
+    is_over = event.kind == "ended" or event.retracts
+    product_id = event.before if is_over else event.product_id
+    name = "nothing on sale" if product_id is None else titles.get(product_id) or product_id
+    share = "" if is_over else f"  {event.confidence:.0%}"
+    return f"{clock(event.time_s):>7}  {event.id:>4}  {what:<13}  {' '.join(name.split())}{share}"
+
+
+class LiveScreen:
+    """A stream that is running: its state, how far behind we are, what is on sale, last events."""
+
+    def __init__(self, titles: Mapping[str, str], source: LiveSource) -> None:
+        self.titles, self.source = titles, source
+        self.events: deque[Event] = deque(maxlen=EVENTS)
+        self.newest: Moment | None = None
+        self.pace: deque[tuple[float, int]] = deque([(monotonic(), 0)], maxlen=16)
+
+    def __call__(self, moment: Moment) -> None:
+        """Show a moment."""
+        self.newest = moment
+        self.pace.append((monotonic(), moment.frames))
+
+    def tell(self, event: Event) -> None:
+        """Show an event."""
+        self.events.append(event)
+
+    def __rich__(self) -> Group:
+        lines = [escape(event_line(event, self.titles)) for event in self.events]
+        return Group(self._state(), self._now(), *lines)
+
+    def _state(self) -> str:
+        source, newest = self.source, self.newest
+        from_s, frames = self.pace[0]
+        rate = (self.pace[-1][1] - frames) / max(monotonic() - from_s, 1e-9)
+        state = "finishing" if source.state == "ended" else source.state  # frames still wait
+        late = "" if newest is None else f"{max(0.0, time() - newest.wall_s):.1f} s behind  "
+        return (
+            f"[bold]{escape(source.name)}[/bold]  {state}  {late}{rate:.1f} frames/s  "
+            f"{source.dropped} dropped  {source.reconnects} reconnects"
+        )
+
+    def _now(self) -> str:
+        if self.newest is None:
+            return "[dim]no window yet[/dim]"
+        belief = self.newest.belief
+        name = WatchScreen(self.titles, 0.0).name(belief.product_id)
+        return f"{clock(belief.time_s):>7}  {name}  {belief.confidence:.0%}"
+
+
+@contextmanager
+def running(titles: Mapping[str, str], source: LiveSource) -> Iterator[LiveScreen]:
+    """A live screen on standard error while a running stream is watched; logs go above it."""
+    screen = LiveScreen(titles, source)
+    logs = [h for h in logging.root.handlers if isinstance(h, logging.StreamHandler)]
+    before = [handler.stream for handler in logs]
+    with Live(screen, console=err, refresh_per_second=4, transient=True):
+        for handler in logs:
+            handler.setStream(sys.stderr)  # which Rich has made its own
+        try:
+            yield screen
+        finally:
+            for handler, stream in zip(logs, before, strict=True):
+                handler.setStream(stream)
 
 
 def timeline(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,8 @@ from sgmn.errors import SgmnError
 
 if TYPE_CHECKING:
     from sgmn.catalogue.feed import Feed
+
+STANDARD = "-"  # output, for events
 
 
 def index(
@@ -62,8 +64,53 @@ def index(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What `watch` is asked for; `attempts` of 0 means without end."""
+
+    source: str
+    index: Path
+    transcript: Path | None
+    model: str | None
+    shop: str | None
+    use: str
+    output: Path | None
+    vtt: Path | None
+    page: Path | None
+    truth: Path | None
+    events: str | None
+    webhook: str | None
+    webhook_secret_env: str | None
+    lag: float
+    live: bool
+    pace: bool
+    attempts: int
+
+    @property
+    def events_path(self) -> Path | None:
+        """The file of events, None for none or standard output."""
+        return None if not self.events or self.is_spoken_for else Path(self.events)
+
+    @property
+    def tells(self) -> bool:
+        """Whether anyone wants events."""
+        return bool(self.events or self.webhook)
+
+    @property
+    def is_spoken_for(self) -> bool:
+        """Whether standard output belongs to the events, so that all else goes elsewhere."""
+        return self.events == STANDARD
+
+
 def watch(
-    source: Annotated[Path, typer.Argument(metavar="VIDEO", help="A recording.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A recording; or a running stream: rtmp://, https://….m3u8, rtsp://, udp://, "
+            'tcp://, tcp-listen://, webcam:0, or "-" for MPEG-TS on standard input.',
+        ),
+    ],
     index: IndexOption,
     transcript: Annotated[
         Path | None, typer.Option("--transcript", "-t", help=".srt, .vtt, .json or .txt.")
@@ -74,47 +121,58 @@ def watch(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Timeline, JSON.")] = None,
     vtt: Annotated[Path | None, typer.Option(help="Chapters, WebVTT.")] = None,
     page: Annotated[
-        Path | None, typer.Option("--html", help="A report with pictures, one HTML file.")
+        Path | None,
+        typer.Option("--html", help="A report with pictures of a recording, one HTML file."),
     ] = None,
     truth: Annotated[Path | None, typer.Option(help="A JSON file with the true timeline.")] = None,
+    events: Annotated[
+        str | None, typer.Option(help="Events as they happen, JSON lines; - is standard output.")
+    ] = None,
+    webhook: Annotated[
+        str | None, typer.Option(help="An http(s) address that each event is posted to.")
+    ] = None,
+    webhook_secret_env: Annotated[
+        str | None, typer.Option(help="The environment variable that holds the signing secret.")
+    ] = None,
+    lag: Annotated[
+        float, typer.Option(help="Seconds for which an event may still be corrected.")
+    ] = 6.0,
+    live: Annotated[
+        bool, typer.Option("--live", help="Watch a file as if it were a running stream.")
+    ] = False,
+    pace: Annotated[
+        bool, typer.Option("--pace", help="With --live: in its own time, not at full speed.")
+    ] = False,
+    attempts: Annotated[
+        int, typer.Option(min=0, help="Vain connections in a row that end a stream; 0 for never.")
+    ] = 10,
 ) -> None:
-    """Watch a recording: which product is on sale, from when to when."""
-    from sgmn import jobs, screen
-    from sgmn.live.chapters import chapters, timeline_json
-    from sgmn.live.page import html
-    from sgmn.live.recognizer import Recognizer
-    from sgmn.media import transcript as transcripts
-    from sgmn.media import video
+    """Watch a recording or a running stream: which product is on sale, from when to when.
 
-    modalities = jobs.modalities(use)
-    jobs.require_writable(output, vtt, page)
-    used = jobs.embedder(jobs.model_of(index, model))
-    opened = jobs.opened(index, used)
-    shelf = jobs.Shelves(opened, modalities)[jobs.only_shop(opened, shop)]
-    duration_s = video.duration(source)
-    said = transcripts.read(transcript, duration_s or transcripts.WHOLE_S) if transcript else ()
-    true = jobs.read_truth(truth) if truth else ()
-    titles = {product.product_id: product.title for product in shelf.products}
-    with screen.watching(titles, duration_s) as live:
-        recognizer = Recognizer(used, shelf, use=modalities)
-        found = recognizer.watch(source, said, live)
-        seconds = live.elapsed_s
-    if output is not None:
-        jobs.write_text(output, json.dumps(timeline_json(found.segments, titles), indent=1) + "\n")
-    if vtt is not None:
-        jobs.write_text(vtt, chapters(found.segments, titles))
-    if page is not None:
-        shown = jobs.page(source, found, recognizer, opened, said, true, seconds=seconds)
-        jobs.write_text(page, html(shown))
-    for line in found.damage:
-        typer.echo(f"damaged: {line}", err=True)
-    late = sum(cue.start >= found.duration_s for cue in said)
-    if late:
-        typer.echo(f"{late} of {len(said)} cues lie after the video's end", err=True)
-    screen.out.print(screen.timeline(found.segments, titles, true))
-    typer.echo(f"{found.duration_s:.0f} s in {seconds:.1f} s: {found.duration_s / seconds:.1f}x")
-    if true:
-        typer.echo(jobs.agreement_line(true, found.segments))
+    A running stream ends when its sender does, or with Ctrl-C.
+    """
+    from sgmn.cli import watching
+
+    asked = Asked(
+        source=source,
+        index=index,
+        transcript=transcript,
+        model=model,
+        shop=shop,
+        use=use,
+        output=output,
+        vtt=vtt,
+        page=page,
+        truth=truth,
+        events=events,
+        webhook=webhook,
+        webhook_secret_env=webhook_secret_env,
+        lag=lag,
+        live=live,
+        pace=pace,
+        attempts=attempts,
+    )
+    watching.watch(asked)
 
 
 def _fed(catalogue: Path, shop: str, replace_all: bool) -> Feed:

@@ -33,8 +33,8 @@ class TimelineSettings:
     suits a model depends on how sure its softmax is: tune both on a labelled stream.
     """
 
-    switch_cost: float = 1.0
-    nothing_threshold: float = 0.05
+    switch_cost: float = 3.0
+    nothing_threshold: float = 0.1
     window_s: float = 10.0
     hop_s: float = 2.0
     min_segment_s: float = 0.0

@@ -21,11 +21,13 @@ from sgmn.live.evidence import TimelineSettings
 from sgmn.live.timeline import Belief, OnlineDecoder, segments
 from sgmn.live.windows import Window, is_believed, windows
 from sgmn.media import video
+from sgmn.media.live import LiveFrame
 from sgmn.model.embedder import Embedder
 from sgmn.model.scoring import MODALITIES, Modality
 from sgmn.model.tokens import Looks
 from sgmn.records import Picture, Segment, Utterance
 
+Shown = video.Frame | LiveFrame
 RATE_HZ = 1.0  # frames a second that are looked at
 TOGETHER = 8  # windows that are encoded at once
 
@@ -68,7 +70,7 @@ class Recognizer:
         decoder = OnlineDecoder(self.shelf.product_ids, self.settings)
         damage: list[str] = []
         times, rows, end_s = [], [], 0.0
-        for window, logits in self._scored(source, utterances, damage):
+        for window, logits in self._of_recording(source, utterances, damage):
             on_moment(decoder.push(window.center_s, logits))
             times.append(window.center_s)
             rows.append(logits)
@@ -78,19 +80,25 @@ class Recognizer:
         ids = tuple(self.shelf.product_ids)
         return Recognition(found, end_s, moments, scores, ids, tuple(damage))
 
-    def _scored(
+    def scored(
+        self, cut: Iterable[Window], reel: Reel, together: int
+    ) -> Iterator[tuple[Window, NDArray[np.float64]]]:
+        """Each window of `reel` with its logits (S,); `together` of them are awaited and scored."""
+        for some in batched(cut, together):
+            yield from zip(some, self._logits(some, reel), strict=True)
+
+    def _of_recording(
         self, source: Path | str, utterances: Sequence[Utterance], damage: list[str]
     ) -> Iterator[tuple[Window, NDArray[np.float64]]]:
         """Each window with its logits (S,)."""
         side = self.embedder.max_side
         shown = video.frames(source, rate_hz=RATE_HZ, max_side=side, damage=damage)
-        reel = _Reel(self.embedder, shown)
+        reel = Reel(self.embedder, shown)
         length_s = video.duration(source, RATE_HZ) or None
         cut = windows(
             reel.times(), utterances, self.settings.window_s, self.settings.hop_s, 0.0, length_s
         )
-        for some in batched(cut, TOGETHER):
-            yield from zip(some, self._logits(some, reel), strict=True)
+        yield from self.scored(cut, reel, TOGETHER)
         if not reel.count:
             raise MediaError("shows no frame", source, "give a video that plays")
         # A header that promises more than there is may have been reported while reading.
@@ -99,7 +107,7 @@ class Recognizer:
             found = f"its pictures end soon after {reel.last_s:.0f} s"
             damage.append(f"{source}: {found}, not at {length_s:.0f} s as stated")
 
-    def _logits(self, some: Sequence[Window], reel: _Reel) -> NDArray[np.float64]:
+    def _logits(self, some: Sequence[Window], reel: Reel) -> NDArray[np.float64]:
         """(W, S) of scores times the logit scale."""
         frames = [reel[w.frames if "picture" in self.use else range(0)] for w in some]
         words = [w.words if "words" in self.use else "" for w in some]
@@ -109,13 +117,14 @@ class Recognizer:
         return (scores * ranker.weights.logit_scale).double().numpy()
 
 
-class _Reel:
+class Reel:
     """The frames of a stream after their tower, as long as windows may still want them.
 
-    Frames count from the stream's first; pixels are kept only until they are encoded.
+    Frames count from the stream's first; pixels are kept only until they are encoded, or
+    until no window wants them any more.
     """
 
-    def __init__(self, embedder: Embedder, shown: Iterable[video.Frame]) -> None:
+    def __init__(self, embedder: Embedder, shown: Iterable[Shown]) -> None:
         self.embedder, self.shown = embedder, shown
         self.waiting: list[Picture] = []
         self.looks = embedder.pictures([])
@@ -124,6 +133,7 @@ class _Reel:
 
     @property
     def count(self) -> int:
+        """How many frames were read."""
         return self.forgotten + len(self.looks) + len(self.waiting)
 
     def times(self) -> Iterator[float]:
@@ -143,6 +153,8 @@ class _Reel:
 
     def forget(self, before: int) -> None:
         """Let go of the frames before a number; windows never go back."""
-        gone = min(max(0, before - self.forgotten), len(self.looks))
-        self.looks = self.looks[gone:].mapped(Tensor.clone)
+        gone = min(max(0, before - self.forgotten), self.count - self.forgotten)
+        unseen = max(0, gone - len(self.looks))  # nobody looks, where words alone count
+        del self.waiting[:unseen]
+        self.looks = self.looks[gone - unseen :].mapped(Tensor.clone)
         self.forgotten += gone
