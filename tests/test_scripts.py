@@ -1,0 +1,277 @@
+"""The measuring scripts beside the package: what they count, and that their figures are sound."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+
+from sgmn import jobs
+from sgmn.catalogue.index import Index
+from sgmn.data import dataset
+from sgmn.errors import SgmnError
+from sgmn.evaluation.ranking import Ranked
+from sgmn.evaluation.report import Report
+from sgmn.model.embedder import Embedder
+from sgmn.records import Clip, ClipContent, Product, Segment, Utterance
+
+FOLDER = Path(__file__).parents[1] / "scripts"
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+    if not FOLDER.is_dir():
+        pytest.skip("scripts/ is not part of a source distribution")
+    monkeypatch.syspath_prepend(FOLDER)
+    yield import_module
+
+
+@pytest.fixture
+def used(tiny: Callable[[], Any]) -> Embedder:
+    """A model that compares everything with everything, what is said with what is shown too."""
+    model = tiny()
+    with torch.no_grad():
+        model.network.head.cross.fill_(0.5)
+    return Embedder(model, "cpu")
+
+
+@pytest.fixture
+def index(world: Path, used: Embedder, tmp_path: Path) -> Index:
+    return indexed(dataset.read(world).products, used, tmp_path / "index")
+
+
+def indexed(products: Iterable[Product], used: Embedder, path: Path) -> Index:
+    made = Index.create_or_open(path, jobs.stamp(used))
+    made.update(products, used.products, max_side=used.max_side)
+    return made
+
+
+def talking(world: Path) -> list[Clip]:
+    words = ("red milk today", "green milk", "blue milk for you", "hello juice")
+    clips = zip(dataset.read(world).clips, words, strict=True)
+    return [replace(clip, transcript=(Utterance(0, 1, said),)) for clip, said in clips]
+
+
+def query(name: str, place: int | None, shelf: int = 40, **attributes: Any) -> Ranked:
+    return Ranked(name, "s", place, ("x",), (0.5,), ("t",), shelf, attributes)
+
+
+def test_as_they_are_is_what_evaluate_says(
+    script: Callable[[str], ModuleType], world: Path, index: Index, used: Embedder
+) -> None:
+    clips = talking(world)
+    answers = list(script("robustness").Trial(clips, index, used, 0).ranked())
+    plain = list(jobs.ranked(clips, index, used))
+    for answer, expected in zip(answers, plain, strict=True):
+        assert answer["as they are"].best == expected.best
+        assert answer["as they are"].scores == pytest.approx(expected.scores, abs=1e-6)
+
+
+def test_each_condition_changes_what_its_name_says(
+    script: Callable[[str], ModuleType], world: Path, index: Index, used: Embedder, tmp_path: Path
+) -> None:
+    clips = talking(world)
+    trial = script("robustness").Trial(clips, index, used, 0)
+    answers = list(trial.ranked())
+    bare = [replace(product, title="") for product in dataset.read(world).products]
+    untitled = indexed(bare, used, tmp_path / "untitled")
+
+    def expected(changed: list[Clip], shop: Index = index) -> list[Any]:
+        return [answer.scores for answer in jobs.ranked(changed, shop, used)]
+
+    def found(name: str) -> list[Any]:
+        return [pytest.approx(answer[name].scores, abs=1e-6) for answer in answers]
+
+    silent = [replace(clip, transcript=()) for clip in clips]
+    swapped = [
+        replace(clip, transcript=(Utterance(0, 1, words),))
+        for clip, words in zip(clips, trial.swapped, strict=True)
+    ]
+    assert expected(silent) == found("transcript removed")
+    assert expected(swapped) == found("transcript of another clip")
+    assert expected(clips, untitled) == found("titles removed")
+    assert expected(silent, untitled) == found("picture only (no transcript, no titles)")
+    assert [words_alone(clip, index, used) for clip in clips] == found("picture removed")
+    assert expected(clips) == found("pictures of 64 px")  # these are of 32
+    for name in ("half of the frames", "low light", "JPEG quality 15"):
+        assert expected(clips) != found(name)
+
+
+def words_alone(clip: Clip, index: Index, used: Embedder) -> tuple[float, ...]:
+    """The scores of a clip without frames against its whole shelf, best first."""
+    vectors = used.clips([ClipContent((), clip.words)])
+    return tuple(
+        index.shelf().scores(vectors, used.ranker)[0].sort(descending=True).values.tolist()
+    )
+
+
+def test_an_unreadable_clip_is_a_miss_under_every_condition(
+    script: Callable[[str], ModuleType], world: Path, index: Index, used: Embedder
+) -> None:
+    clips = [replace(talking(world)[0], frames=(world / "gone.png",)), *talking(world)[1:]]
+    trial = script("robustness").Trial(clips, index, used, 0)
+    answers = list(trial.ranked())
+    assert [rank.rank for rank in answers[0].values()] == [None] * 10
+    assert len(answers) == 4 and answers[1]["picture removed"].rank is not None
+    assert len(trial.damage) == 1 and "gone.png" in trial.damage[0]
+
+
+def test_differences_are_paired_and_signed(script: Callable[[str], ModuleType]) -> None:
+    robustness = script("robustness")
+    ranks = {
+        robustness.PLAIN: [1, 1, 1, 2],
+        "worse": [1, 3, 2, 9],
+        robustness.PICTURE: [2, 2, 2, 2],
+    }
+    answers = [{name: query(f"c{i}", own[i]) for name, own in ranks.items()} for i in range(4)]
+    found = robustness.figures(answers, 0)
+    assert found["worse"]["against_plain"]["recall_1"].difference == pytest.approx(-0.5)
+    assert found["worse"]["against_picture"]["recall_1"].difference == pytest.approx(0.25)
+    assert found["worse"]["estimates"]["recall_5"].value == 0.75
+    assert found["worse"]["ranks"] == [1, 3, 2, 9]
+    row = next(line for line in robustness.table(found).splitlines() if "worse" in line)
+    assert "| 25.0 (" in row and "| -50.0 (" in row and "| +25.0 (" in row
+
+
+def test_moments_are_those_of_the_stream(
+    script: Callable[[str], ModuleType], stream: Path, index: Index, used: Embedder
+) -> None:
+    calibration = script("calibration")
+    heard: list[Any] = []
+    [given] = dataset.read(stream).streams
+    recognizer = calibration.Recognizer(used, index.shelf())
+    recognizer.watch(given.video, given.transcript, on_moment=heard.append)
+    [watched] = calibration.watched([given], index, used, [])
+    found = calibration.moments([watched], 1.0)
+    assert found.sure == pytest.approx([belief.confidence for belief in heard])
+    sold = ["p0" if belief.time_s < 20 else "p3" for belief in heard]
+    assert found.right == [b.product_id == s for b, s in zip(heard, sold, strict=True)]
+    assert len(watched.queries) == len(heard) == 20
+    assert calibration.moments([watched], 50.0).sure[3] < found.sure[3]
+
+
+def test_only_what_the_truth_covers_is_judged(
+    script: Callable[[str], ModuleType], stream: Path, index: Index, used: Embedder
+) -> None:
+    calibration = script("calibration")
+    [given] = dataset.read(stream).streams
+    holed = replace(given, timeline=(Segment(0, 10, "p0"), Segment(20, 30, None)))
+    [watched] = calibration.watched([holed], index, used, [])
+    assert [*watched.truths.values()] == ["p0"] * 5 + [None] * 5
+    assert len(watched.queries) == 5 and len(calibration.moments([watched], 1.0).sure) == 10
+
+
+def test_a_clip_speaks_for_its_best_truth_and_a_lost_truth_is_wrong(
+    script: Callable[[str], ModuleType],
+) -> None:
+    calibration = script("calibration")
+    queries = [
+        calibration.Query.of(np.array([0.0, 2.0, 1.0]), ["a", "b", "c"], ("a", "c")),
+        calibration.Query.of(np.array([3.0, 0.0]), ["d", "e"], ("d",)),
+        calibration.Query.of(np.array([3.0, 0.0]), ["d", "e"], ("gone",)),
+    ]
+    logits, truth = calibration.padded(queries)
+    assert truth.tolist() == [2, 0] and logits[1].tolist() == [3, 0, -np.inf]
+    found = calibration.alone(queries, 1.0)
+    assert found.right == [False, True, False]
+    assert found.sure[1] == pytest.approx(1 / (1 + np.exp(-3)))
+    assert calibration.alone(queries, 100.0).sure[1] == pytest.approx(0.5, abs=0.01)
+
+
+def test_every_clip_is_in_one_bucket(script: Callable[[str], ModuleType]) -> None:
+    curves = script("curves")
+    values = [0, 2.9, 3, 8, 9, 400, None, -1]
+    attributes = [{} if value is None else {"distractors": value} for value in values]
+    queries = [query(f"c{i}", 1 + i % 2, **a) for i, a in enumerate(attributes)]
+    reports = {"r": Report(tuple(queries))}
+    found = curves.by_attribute(reports, curves.attribute(reports, "distractors"))["r"]
+    assert {name: len(hits) for name, hits in found.items()} == {
+        "0 to 3": 3,
+        "3 to 6": 1,
+        "6 to 9": 1,
+        "from 9": 2,
+        "(none)": 1,
+    }
+    assert list(found) == ["0 to 3", "3 to 6", "6 to 9", "from 9", "(none)"]
+    assert found["0 to 3"].mean() == pytest.approx(1 / 3)
+
+
+def test_named_buckets_ascend_and_what_is_not_said_is_an_error(
+    script: Callable[[str], ModuleType],
+) -> None:
+    curves = script("curves")
+    named = ["long", "short", "medium", "short"]
+    report = Report(tuple(query(f"c{i}", 1, visible=v) for i, v in enumerate(named)))
+    assert curves.attribute({"r": report}, "visibility") == "visible"
+    assert list(curves.by_attribute({"r": report}, "visible")["r"]) == ["short", "medium", "long"]
+    with pytest.raises(SgmnError, match="scale"):
+        curves.attribute({"r": report}, "scale")
+    fine, coarse = (
+        Report((query("c", 1, area=0.1, scale="small"),)),
+        Report((query("c", 1, scale="large"),)),
+    )
+    assert curves.attribute({"a": fine}, "scale") == "area"
+    assert curves.attribute({"a": fine, "b": coarse}, "scale") == "scale"
+
+
+def test_shelves_are_cut_to_what_all_have(script: Callable[[str], ModuleType]) -> None:
+    curves = script("curves")
+    reports = {"a": Report((query("c", 3, 30),)), "b": Report((query("c", None, 100),))}
+    found = curves.by_shelf(reports)
+    assert list(found["a"]) == ["2", "5", "10", "20", "30"] == list(found["b"])
+    assert found["a"]["30"].tolist() == [0] and found["b"]["2"].tolist() == [0]
+    assert found["a"]["2"].tolist() == pytest.approx([1 - 2 / 29])
+
+
+def coordinates(root: ElementTree.Element) -> Iterator[tuple[float, float]]:
+    """Every point that is drawn."""
+    for part in root:
+        name = part.tag.removeprefix(SVG)
+        numbers = {key: float(value) for key, value in part.attrib.items() if is_number(value)}
+        if name == "path":
+            steps = re.findall(r"[-\d.]+", part.attrib["d"])
+            yield from zip(map(float, steps[::2]), map(float, steps[1::2]), strict=True)
+        elif name == "line":
+            yield numbers["x1"], numbers["y1"]
+            yield numbers["x2"], numbers["y2"]
+        elif name == "circle":
+            yield numbers["cx"], numbers["cy"]
+        else:
+            yield numbers["x"], numbers["y"]
+
+
+def is_number(text: str) -> bool:
+    return re.fullmatch(r"-?\d+(\.\d+)?", text) is not None
+
+
+def test_a_figure_is_sound_and_in_its_frame(script: Callable[[str], ModuleType]) -> None:
+    plotting = script("plotting")
+    lines = [
+        plotting.Line("a < b & c", [0, 1, 2], [0.0, 0.5, 1.0], [0.0, 0.4, 0.9], [0.1, 0.6, 1.0]),
+        plotting.Line("long " * 30, [1], [0.25], [0.2], [0.3]),
+    ]
+    axis = plotting.Axis("size", -0.5, 2.5, [(0, "2"), (1, "5"), (2, "10")])
+    root = ElementTree.fromstring(plotting.figure("T", axis, "R@1", lines, diagonal=True))
+    assert root.tag == f"{SVG}svg"
+    _, _, wide, high = map(float, root.attrib["viewBox"].split())
+    points = list(coordinates(root))
+    assert len(points) > 30
+    assert all(0 <= x <= wide and 0 <= y <= high for x, y in points)
+    texts = [part.text for part in root.iter(f"{SVG}text")]
+    assert {"T", "size", "R@1", "2", "5", "10", "a < b & c"} <= set(texts)
+    circles = [part.attrib for part in root.iter(f"{SVG}circle")]
+    xs, ys = ([float(c[key]) for c in circles] for key in ("cx", "cy"))
+    assert xs[0] < xs[1] == xs[3] < xs[2] and ys[0] > ys[3] > ys[1] > ys[2]
+    assert ys[1] == pytest.approx((ys[0] + ys[2]) / 2, abs=0.1)
+    assert xs[1] == pytest.approx((plotting.LEFT + wide - plotting.RIGHT) / 2, abs=0.1)
+    assert max(len(text or "") for text in texts) == plotting.LETTERS  # the long name is cut
