@@ -431,15 +431,34 @@ def test_closing_leaves_no_thread_and_no_file_open(three):
         wait_until(lambda: len([*handles.iterdir()]) <= before)
 
 
-def test_a_reader_in_another_thread_is_let_go_by_closing():
-    with sender(falls_silent()) as address, LiveSource(address, settings=QUICK) as source:
-        found = []
-        reader = threading.Thread(target=lambda: found.append(list(source)))
-        reader.start()
-        time.sleep(0.1)
-        source.close()
-        reader.join(10)
-    assert found == [[]]
+def test_a_reader_in_another_thread_is_let_go_though_libav_is_not():
+    patience = replace(QUICK, open_timeout_s=60)
+    with sender(falls_silent()) as address:
+        with LiveSource(address.replace("tcp", "http"), settings=patience) as source:
+            found = []
+            reader = threading.Thread(target=lambda: found.append(list(source)))
+            reader.start()
+            time.sleep(0.2)
+            source.close()
+            reader.join(10)
+        assert found == [[]] and source._reader.is_alive()
+    source._reader.join(10)
+    assert not source._reader.is_alive()
+
+
+def test_a_listener_may_close_the_source(three):
+    heard = Heard()
+
+    def listener(state, wall_s):
+        heard(state, wall_s)
+        if state == "running":
+            source.close()
+
+    with sender(falls_silent(three)) as address:
+        source = LiveSource(address, settings=QUICK, on_state=listener)
+        with source:
+            assert list(source) == []
+    assert heard.states == ["connecting", "running", "ended"]
 
 
 def test_a_listener_that_fails_is_heard_and_leaves_no_connection_open(three):
