@@ -112,8 +112,9 @@ def falls_silent(data=b""):
 
     def script(line, gone):
         line.sendall(data)
-        while not gone.is_set() and not select.select([line], [], [], 0.05)[0]:
-            pass
+        while not gone.is_set():
+            if select.select([line], [], [], 0.05)[0] and not line.recv(4096):
+                return
 
     return script
 
