@@ -16,6 +16,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from tests.command import run as run  # a fixture
 from tests.world import make_stream, make_world
 
 # A slow machine is no failure, and a run is the same run everywhere.

@@ -4,47 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import av
 import pytest
 import torch
 from PIL import Image
 
-from sgmn import cli, jobs
+from sgmn import jobs
 from sgmn.catalogue.index import Index
 from sgmn.data import dataset
 from sgmn.model import checkpoint
 from sgmn.model.bundle import Model
 from sgmn.model.scoring import LEARNT_TERMS
-
-
-class Ended(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run `sgmn` with some arguments."""
-
-    def command(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["sgmn", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), said.out, said.err)
-
-    return command
+from tests.command import Run
 
 
 def guided(model: Model) -> Model:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -16,7 +17,7 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any, NamedTuple
+from typing import Any
 
 import av
 import pytest
@@ -25,29 +26,7 @@ from sgmn import cli
 from sgmn.live.events import from_json, segments_of
 from sgmn.media.live import LiveSource
 from sgmn.model import checkpoint
-
-
-class Ended(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run `sgmn` with some arguments."""
-
-    def command(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["sgmn", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), said.out, said.err)
-
-    return command
+from tests.command import Run
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +108,8 @@ def test_a_stream_is_watched_to_its_end(
     assert chapters.read_text().startswith("WEBVTT")
     lines = [line for line in ended.out.splitlines() if " started " in line or " ended " in line]
     assert len(lines) == sum(event.kind in ("started", "ended") for event in told)
-    assert "0 frames dropped, 0 reconnects" in ended.out
+    # The sender is faster than any stream: a busy machine may drop frames, and says how many.
+    assert re.search(r"\b\d+ frames dropped, 0 reconnects", ended.out)
 
 
 def test_ctrl_c_ends_a_running_stream_cleanly(

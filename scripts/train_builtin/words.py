@@ -1,13 +1,13 @@
 """How much words should weigh beside pictures, on photographs that the towers have not learnt.
 
     python scripts/train_builtin/words.py PROBE CATALOGUE HELD [--clips 300]
-    python scripts/train_builtin/words.py PROBE CATALOGUE HELD --apply MODEL --ratio 0.8 -o OUT
+    python scripts/train_builtin/words.py MODEL --apply 0.5 -o OUT
 
 On its own training photographs a model knows pictures too well, so the weight of words that it
 learns there is too small. PROBE is a model trained like the first stage on some of the photos;
 HELD is a folder whose photos.jsonl has the rest. The table says how the ratio of the words' weight
 to all weights of pictures does on cluttered clips composed of HELD. `--apply` writes MODEL with the
-chosen ratio.
+ratio that was chosen.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def table(given: argparse.Namespace) -> None:
 def measured(given: argparse.Namespace) -> tuple[Tensor, Tensor, Tensor, float]:
     """The pictures' and the words' part of each pair (B, S), the truth (B,), the logit scale."""
     examples = Examples([dataset.read(given.catalogue), dataset.read(given.held)])
-    used = jobs.embedder(str(given.probe))
+    used = jobs.embedder(str(given.model))
     train = TrainConfig(drop_transcript=0.0)
     data = DataConfig((given.held,), frames=FRAMES, clutter=1.0)
     contents = Contents(examples, data, train, used.max_side)
@@ -85,12 +85,12 @@ def pictures(weights: ScoreWeights) -> float:
 
 def applied(given: argparse.Namespace) -> None:
     """Write a model whose words weigh `ratio` times its pictures."""
-    model = checkpoint.load(given.apply)
+    model = checkpoint.load(given.model)
     head = model.network.head
     with torch.no_grad():
         before = head()
-        head.text.fill_(given.ratio * pictures(before))
-        more = (1 + given.ratio) * pictures(before) / float(before.text + pictures(before))
+        head.text.fill_(given.apply * pictures(before))
+        more = (1 + given.apply) * pictures(before) / float(before.text + pictures(before))
         print(f"words weigh {float(head.text):.3f} beside {pictures(before):.3f} of pictures")
         print(f"the score's range grows by {more:.2f} (log {log(more):.2f})")
     checkpoint.save(model, given.output)
@@ -100,15 +100,19 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("probe", type=Path)
-    parser.add_argument("catalogue", type=Path)
-    parser.add_argument("held", type=Path)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("catalogue", type=Path, nargs="?")
+    parser.add_argument("held", type=Path, nargs="?")
     parser.add_argument("--clips", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--apply", type=Path)
-    parser.add_argument("--ratio", type=float)
+    parser.add_argument("--apply", type=float, metavar="RATIO")
     parser.add_argument("--output", "-o", type=Path)
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.apply is None and given.held is None:
+        parser.error("give CATALOGUE and HELD, or --apply")
+    if given.apply is not None and given.output is None:
+        parser.error("--apply needs --output")
+    return given
 
 
 if __name__ == "__main__":

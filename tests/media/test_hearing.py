@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from sgmn.errors import MediaError
 from sgmn.live.windows import windows
-from sgmn.media.hearing import Hearing, follow_jsonl, follow_webvtt
+from sgmn.media.following import follow_jsonl
+from sgmn.media.hearing import Hearing
+from sgmn.media.subtitles import follow_webvtt
 from sgmn.media.transcript import between
 from sgmn.records import Utterance
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from sgmn.errors import CheckpointError, MediaError, SettingsError, SgmnError
 from sgmn.media.hearing import Hearing
-from sgmn.media.speech import SAMPLE_RATE_HZ, Recogniser, Word, audio
+from sgmn.media.sound import SAMPLE_RATE_HZ, audio
+from sgmn.media.speech import Recogniser, Word
 from tests.media.footage import film, steady
 
 

@@ -1,4 +1,4 @@
-"""Sound to words: the audio track of a recording, or of a stream that is running.
+"""Sound to words, of a recording or of a stream that is running.
 
 Speech recognition hears one stretch of sound at a time, and mishears words that its edges
 cut. So stretches overlap, and each gives the words of its own part alone, which ends in the
@@ -7,40 +7,25 @@ middle of the overlap.
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from fractions import Fraction
 from importlib import import_module
-from itertools import chain
 from math import inf
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol
 
-import av
 import numpy as np
-from av import AudioFrame, AudioResampler
-from av.audio.stream import AudioStream
-from av.container import InputContainer
-from numpy.typing import NDArray
 
 from sgmn.errors import CheckpointError, SettingsError, SgmnError
-from sgmn.media.container import LIBAV_ERRORS, is_folder, opened, said
+from sgmn.media.container import said
 from sgmn.media.hearing import Hearing
+from sgmn.media.sound import SAMPLE_RATE_HZ, Samples, audio
 from sgmn.records import Utterance
 
-__all__ = ["SAMPLE_RATE_HZ", "Engine", "Recogniser", "Word", "audio", "whisper"]
-
-_LOG = logging.getLogger("sgmn.media")
-
-SAMPLE_RATE_HZ = 16_000
-Samples: TypeAlias = NDArray[np.float32]  # (N,), mono, 16 kHz, -1..1
+__all__ = ["Engine", "Recogniser", "Word", "whisper"]
 
 _RECORDING_S = (30.0, 24.0)  # Whisper looks at 30 s, however few it is given
-_FULL = np.float32(32_768)  # of 16 bits
 _PAUSE_S = 0.6  # of silence parts two utterances
 _GAP_S = 0.3  # of missing sound begins a new stretch; less is the time stamps' jitter
-_SILENT = "has no sound that can be decoded; it goes on with pictures alone"
 _SEAM_S = 0.5  # by which two stretches may disagree when a word was said
 
 
@@ -225,94 +210,6 @@ def _utterance(words: list[Word]) -> Utterance:
     start = max(0.0, words[0].start)
     end = max(start, words[-1].end)
     return Utterance(start, end, "".join(word.text for word in words).strip())
-
-
-def audio(
-    source: Path | str, start_s: float = 0.0, damage: list[str] | None = None
-) -> Iterator[tuple[float, Samples]]:
-    """Yield the sound of a recording from `start_s` on: seconds, and float32 (N,) at 16 kHz.
-
-    Its first audio track, all channels mixed into one. Time 0 is where the source's earliest
-    stream starts, as it is for pictures. What comes before `start_s` is decoded and left
-    out. A source without sound gives nothing, and one line says so, in `damage` or the log;
-    so does one line for what could not be decoded. Raises MediaError if the source cannot
-    be opened.
-    """
-    faults: Counter[str] = Counter()
-    if is_folder(source):
-        return _report(f"{source}: {_SILENT}", damage)
-    with opened(source) as container:
-        tracks = [s for s in container.streams.audio if s.codec_context is not None]
-        if not tracks:
-            return _report(f"{source}: {_SILENT}", damage)
-        stream = tracks[0]
-        zero_s = _zero_s(container, stream)
-        for time_s, samples in _resampled(_decoded(container, stream, faults), faults):
-            early = max(0, round((start_s - (time_s - zero_s)) * SAMPLE_RATE_HZ))
-            if early < len(samples):
-                yield time_s - zero_s + early / SAMPLE_RATE_HZ, samples[early:]
-    if faults:
-        listed = ", ".join(f"{what} ({n} times)" for what, n in faults.items())
-        _report(f"{source}: its sound is damaged: {listed}; what can be heard is used", damage)
-
-
-def _report(line: str, damage: list[str] | None) -> None:
-    if damage is None:
-        _LOG.warning(line)
-    else:
-        damage.append(line)
-
-
-def _zero_s(container: InputContainer, stream: AudioStream) -> float:
-    if container.start_time is not None:
-        return container.start_time / av.time_base
-    return float((stream.start_time or 0) * (stream.time_base or Fraction(1)))
-
-
-def _decoded(
-    container: InputContainer, stream: AudioStream, faults: Counter[str]
-) -> Iterator[AudioFrame]:
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except LIBAV_ERRORS as error:
-            faults[f"reading stops early ({said(error)})"] += 1
-            return
-        if packet is None:
-            return
-        try:
-            yield from stream.decode(packet)
-        except LIBAV_ERRORS as error:  # one bad packet does not end a track
-            faults[f"a packet cannot be decoded ({said(error)})"] += 1
-
-
-def _resampled(
-    frames: Iterable[AudioFrame], faults: Counter[str]
-) -> Iterator[tuple[float, Samples]]:
-    """Seconds by the track's own clock; a frame without a time stamp follows the last one."""
-    resampler, setup, end_s = _new_resampler(), None, 0.0
-    for frame in chain(frames, [None]):
-        found = None if frame is None else (frame.format.name, frame.layout.name, frame.sample_rate)
-        if frame is not None and setup not in (None, found):
-            resampler = _new_resampler()
-        setup = found
-        try:
-            pieces = resampler.resample(frame)
-        except LIBAV_ERRORS as error:
-            faults[f"sound cannot be converted ({said(error)})"] += 1
-            continue
-        for piece in pieces:
-            if piece.pts is not None and piece.time_base:
-                end_s = float(piece.pts * piece.time_base)
-            samples = np.asarray(piece.to_ndarray(), np.float32).reshape(-1) / _FULL
-            yield end_s, samples
-            end_s += len(samples) / SAMPLE_RATE_HZ
-
-
-def _new_resampler() -> AudioResampler:
-    # Not float: there libav mixes channels to above 1, for whole numbers it does not.
-    return AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
 
 
 def whisper(model: str | Path, language: str, vad: bool, device: str) -> Engine:

@@ -122,7 +122,8 @@ def _from_json(text: str, path: Path) -> list[Utterance]:
         return _from_json_lines(text, path)
     except (ValueError, RecursionError) as error:  # a number or a nesting beyond all measure
         raise MediaError(f"cannot be read as JSON ({error})", path, _SHAPE) from error
-    return [_said(entry, f"entry {i}", path) for i, entry in enumerate(_entries(found, path), 1)]
+    entries = enumerate(_entries(found, path), 1)
+    return [utterance(entry, f"entry {number}", path) for number, entry in entries]
 
 
 def _is_lines(text: str) -> bool:
@@ -140,7 +141,7 @@ def _from_json_lines(text: str, path: Path) -> list[Utterance]:
             entry = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise MediaError(f"line {number} is no JSON ({error})", path, _SHAPE) from error
-        said.append(_said(entry, f"line {number}", path))
+        said.append(utterance(entry, f"line {number}", path))
     return said
 
 
@@ -154,7 +155,8 @@ def _entries(found: Any, path: Path) -> list[Any]:
     return found
 
 
-def _said(entry: Any, where: str, path: Path) -> Utterance:
+def utterance(entry: Any, where: str, path: Path) -> Utterance:
+    """Of {"start", "end", "text"} in seconds. Raises MediaError naming `where` in `path`."""
     if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
         raise MediaError(f"{where} has no text", path, _SHAPE)
     start, end = entry.get("start", math.nan), entry.get("end", math.nan)
