@@ -69,7 +69,11 @@ def test_a_term_adds_what_it_is_worth(opened: Embedder, rng: np.random.Generator
     assert set(terms) == {"picture", "text", "match", "said-shown", "seen-titled"}
     value = float(clips.words[0] @ shelf.words[0])
     assert terms["text"].value == pytest.approx(value, abs=1e-6)
-    assert terms["text"].adds == pytest.approx(float(weights.text) * value, abs=1e-6)
+    weight = float(weights.text * clips.telling)
+    assert terms["text"].weight == pytest.approx(weight, abs=1e-6)
+    total = sum(float(w) for w in (1 + weights.match + weights.text + weights.cross,))
+    scale = total / sum(term.weight for term in terms.values())
+    assert terms["text"].adds == pytest.approx(scale * weight * value, abs=1e-5)
 
 
 def test_what_is_missing_drops_out(embedder: Embedder, rng: np.random.Generator) -> None:

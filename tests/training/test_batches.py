@@ -18,7 +18,16 @@ from sgmn.training import speech
 from sgmn.training.batches import Batches, shuffled
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.examples import Examples, keys
-from sgmn.training.scene import Scene, blurred, lit, some_light
+from sgmn.training.scene import (
+    Scene,
+    blurred,
+    compressed,
+    dimmed,
+    gripped,
+    lit,
+    rounded,
+    some_light,
+)
 from tests.conftest import noise
 
 TRAIN = TrainConfig(steps=20, batch=6, workers=0)
@@ -106,12 +115,13 @@ def test_transcripts_mostly_leave_the_name_unsaid() -> None:
     rng = np.random.default_rng(0)
     milk = Product("p0", "Arla Ecological Milk", category="Milk")
     other = Product("p1", "Granny Smith", category="Apple")
-    said = [speech.transcript(milk, [other], rng) for _ in range(400)]
+    said = [speech.transcript(milk, [other], [], rng) for _ in range(400)]
     full = sum("arla ecological milk" in words for words in said) / 400
     category = sum("milk" in words for words in said) / 400
     assert full == pytest.approx(speech.FULL, abs=0.08)
     assert category == pytest.approx(speech.FULL + speech.CATEGORY, abs=0.08)
-    assert 0.2 < sum("granny smith" in words for words in said) / 400 < 0.4
+    named = [sum(name in words for words in said) / 400 for name in ("granny smith", "apple")]
+    assert all(0.08 < share < 0.25 for share in named)
     assert len(set(said)) > 300
 
 
@@ -133,7 +143,40 @@ def test_a_scene_shows_what_is_held_and_leaves_the_ground() -> None:
     assert frame.shape == (160, 90, 3)
     is_red = (frame[..., 0] == 255) & (frame[..., 1] == 0)
     assert 0.05 < is_red.mean() < 0.5
-    assert (scene.ground == 128).all()
+    assert np.abs(scene.ground.astype(int) - 128).max() <= 1
+
+
+def test_round_corners_cover_less_than_sharp_ones() -> None:
+    sharp, soft = rounded(40, 60, 0.0), rounded(40, 60, 0.3)
+    assert sharp.shape == (40, 60, 1) and sharp[1:-1, 1:-1].min() == 1
+    assert soft[0, 0] == soft[-1, -1] == 0 and soft[20, 30] == soft[20, 0] == 1
+    assert 0.9 < soft.mean() < sharp.mean()
+
+
+def test_fingers_cover_some_of_what_is_held() -> None:
+    blue = np.zeros((80, 60, 3), np.uint8)
+    blue[..., 2] = 255
+    shares = []
+    for seed in range(40):
+        held = gripped(blue, np.random.default_rng(seed))
+        assert held.shape == blue.shape and held.dtype == np.uint8
+        shares.append((held[..., 0] > 0).mean())
+    assert min(shares) > 0 and max(shares) < 0.35
+
+
+def test_the_product_is_away_as_often_as_is_asked(batches: Batches) -> None:
+    """Up to three quarters of four frames, so 0 to 3, and never all of them."""
+    contents, rng = batches.contents, np.random.default_rng(4)
+    key = next(iter(contents.examples.photos))
+    beside = [k for k in contents.examples.photos if k != key][:2]
+    white = [np.full((40, 40, 3), 255, np.uint8)] * 4
+    bright = []
+    for _ in range(300):
+        frames = contents._composed(white, beside, rng)
+        bright.append(sum(bool((frame.min(-1) > 240).mean() > 0.03) for frame in frames))
+    found = np.bincount(bright, minlength=5) / len(bright)
+    assert found[0] < 0.02 and (found[1:] > 0.08).all()
+    assert 4 - np.mean(bright) == pytest.approx(1.5, abs=0.25)
 
 
 def test_light_and_blur_keep_the_picture_a_picture(rng: np.random.Generator) -> None:
@@ -141,3 +184,24 @@ def test_light_and_blur_keep_the_picture_a_picture(rng: np.random.Generator) -> 
     assert np.array_equal(lit(picture, some_light(0.0, rng)), picture)
     soft = blurred(picture, 0.3)
     assert soft.shape == picture.shape and soft.std() < picture.std()
+    light = some_light(0.3, rng)
+    assert np.array_equal(dimmed(light, 0.5), light / 2)
+    kept = [np.abs(compressed(picture, q).astype(int) - picture).mean() for q in (20, 90)]
+    assert kept[0] > kept[1] > 0
+
+
+def test_sayings_are_told_of_their_product(tmp_path: Path) -> None:
+    path = tmp_path / "told.jsonl"
+    path.write_text(
+        '{"product_id": "p0", "told": ["it is white", "for coffee"]}\n'
+        '{"product_id": "p0", "shop_id": "s", "told": ["another"]}\n'
+    )
+    known = {("", "p0"), ("s", "p0")}
+    told = speech.sayings([path], known)
+    assert told == {("", "p0"): ("it is white", "for coffee"), ("s", "p0"): ("another",)}
+    rng = np.random.default_rng(0)
+    said = [speech.transcript(Product("p0", "Milk"), [], told["", "p0"], rng) for _ in range(300)]
+    shares = [sum(words in text for text in said) / 300 for words in told["", "p0"]]
+    assert sum(shares) == pytest.approx(speech.TOLD, abs=0.08) and min(shares) > 0.2
+    with pytest.raises(RecordError, match=r"told\.jsonl:1.*'p0' is not among those to learn from"):
+        speech.sayings([path], set())

@@ -259,16 +259,23 @@ def _compared(
 
 
 def _terms(ranker: Ranker, clips: ClipVectors, product: ProductVectors) -> tuple[Contribution, ...]:
-    """The terms of the first pass for one pair, rescaled as `scoring.score` does."""
+    """The terms of the first pass for one pair, rescaled as `scoring.score` does.
+
+    The weight of a term is with how much the words tell, where it is the words'.
+    """
     found = terms(clips, product, ranker.weights)
-    there = sum(float(term.weight) for term in found.values() if term.present)
+    there = sum(float(term.weight * term.present) for term in found.values())
     scale = sum(float(term.weight) for term in found.values()) / there if there else 0.0
     return tuple(
-        Contribution(name, weight, value, scale * weight * value if present else 0.0, present)
+        Contribution(
+            name,
+            float(term.weight) * (far or 1.0),
+            float(term.value),
+            scale * float(term.weight) * far * float(term.value),
+            far > 0,
+        )
         for name, term in found.items()
-        for weight, value, present in [
-            (float(term.weight), float(term.value), bool(term.present)),
-        ]
+        for far in [float(term.present)]
     )
 
 

@@ -1,7 +1,8 @@
 """The parts between the towers and the score, each of which may be left out.
 
     clips:    tokens -> guidance -> clip graph -> frames, their weights, one vector a clip;
-              and the patches with theirs, for the instances of the score
+              and the patches with theirs, for the instances of the score;
+              words -> emphasis -> what is said, and how much it tells
     products: tokens -> guidance -> one vector a product, and the latents of the re-ranker
     second:   the best of the first pass -> interaction, fusion -> their score again
 
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sgmn.model.emphasis import Emphasizer
 from sgmn.model.fusion import Fusion
 from sgmn.model.graph import ClipGraph, instances
 from sgmn.model.guidance import Guidance, Guided, direction
@@ -25,7 +27,7 @@ from sgmn.model.interaction import Interaction
 from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights, score
 from sgmn.model.tokens import Tokens
 
-PARTS = ("guidance", "graph", "instances", "interaction", "fusion")
+PARTS = ("emphasis", "guidance", "graph", "instances", "interaction", "fusion")
 Side = Literal["clips", "products"]
 
 
@@ -54,6 +56,7 @@ class Parts(nn.Module):
         super().__init__()
         self.config = config
         kept, heads = set(config.kept), config.heads
+        self.emphasis = Emphasizer(dim) if "emphasis" in kept else None
         sides = ("clips", "products") if "guidance" in kept else ()
         self.guidance = nn.ModuleDict({side: Guidance(dim, heads) for side in sides})
         self.graph = (
@@ -67,7 +70,7 @@ class Parts(nn.Module):
     @property
     def reads_tokens(self) -> bool:
         """Whether any part looks at patches and single words."""
-        return not {"guidance", "graph", "instances", "fusion"}.isdisjoint(self.config.kept)
+        return not {*PARTS}.difference({"interaction"}).isdisjoint(self.config.kept)
 
     @property
     def has_second(self) -> bool:
@@ -91,6 +94,9 @@ class Parts(nn.Module):
                 frames, tokens.present, tokens.patches, guided.patch_weights, tokens.patch_mask
             )
         found = pool(frames, guided.frame_weights, tokens.said, tokens.has_words)
+        if self.emphasis is not None:
+            said, telling = self.emphasis(tokens)
+            found = replace(found, words=said, telling=telling)
         if "instances" in self.config.kept:
             found = with_instances(found, tokens, guided)
         if self.fusion is not None:

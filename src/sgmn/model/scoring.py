@@ -6,6 +6,7 @@ match is the best of the frames, instances the best of their patches, each a sof
 v, a: the clip's picture and words; I, h: the product's picture and title; all of length 1.
 A term whose modality is missing on either side drops out and the rest is renormalised, so a
 silent clip or a product without a picture never meets a zero vector pretending to be content.
+In between, the terms of a clip's words count as much as the words tell.
 
 Axes: B clips, T frames a clip, N patches a frame, S products, D width; R tokens a product and L a
 clip for the re-ranker, 0 where the model has none. Further axes may lead: (G, B, …) with
@@ -40,6 +41,7 @@ class ClipVectors(Rows):
     tokens: (B, L, D) what the re-ranker reads; token_mask: (B, L) bool.
     instances: (B, T·N, D) the patches of the frames, of length 1, and their weights (B, T·N),
     which sum to 1 over the patches of a clip, exactly 0 at padding; none where they do not count.
+    telling: (B,) how much the words tell, >= 0; 1 unless something has judged them.
     """
 
     frames: Tensor
@@ -52,6 +54,7 @@ class ClipVectors(Rows):
     token_mask: Tensor = NONE
     instances: Tensor = NONE
     instance_weights: Tensor = NONE
+    telling: Tensor = NONE
 
     def __post_init__(self) -> None:
         none, no = self.frames[..., :0, :], self.frame_weights[..., :0]  # axes of length 0
@@ -61,6 +64,8 @@ class ClipVectors(Rows):
         if self.instances is NONE:
             object.__setattr__(self, "instances", none)
             object.__setattr__(self, "instance_weights", no)
+        if self.telling is NONE:
+            object.__setattr__(self, "telling", torch.ones_like(self.picture[..., 0]))
 
     def only(self, kept: Iterable[Modality]) -> ClipVectors:
         """The same clips with the other modalities taken for missing, and nothing to re-rank by.
@@ -115,7 +120,10 @@ class ScoreWeights(NamedTuple):
 
 
 class Term(NamedTuple):
-    """One term of the score: its weight (), values (B, S) and where it exists (B, S) bool."""
+    """One term of the score: its weight (), values (B, S) and how far it counts (B, S).
+
+    `present` is 0 where the term does not exist, 1 where it does, or how much the words tell.
+    """
 
     weight: Tensor
     value: Tensor
@@ -156,10 +164,10 @@ def terms(clips: ClipVectors, products: ProductVectors, weights: ScoreWeights) -
     """The terms of the score, by name; those of weight zero that nothing learns are left out."""
     seen, titled = clips.has_picture[..., None], products.has_words[..., None, :]
     spoken, shown = clips.has_words[..., None], products.has_picture[..., None, :]
-    one = torch.ones_like(weights.text)
+    one, told = torch.ones_like(weights.text), spoken * clips.telling.unsqueeze(-1)
     found = {"picture": Term(one, clips.picture @ products.picture.mT, seen & shown)}
     if _counts(weights.text):
-        found["text"] = Term(weights.text, clips.words @ products.words.mT, spoken & titled)
+        found["text"] = Term(weights.text, clips.words @ products.words.mT, told * titled)
     if _counts(weights.match):
         value = match(clips, products, weights.match_temperature)
         found["match"] = Term(weights.match, value, seen & shown)
@@ -168,7 +176,7 @@ def terms(clips: ClipVectors, products: ProductVectors, weights: ScoreWeights) -
         found["instances"] = Term(weights.instances, value, seen & shown)
     if _counts(weights.cross):
         half = weights.cross / 2
-        found["said-shown"] = Term(half, clips.words @ products.picture.mT, spoken & shown)
+        found["said-shown"] = Term(half, clips.words @ products.picture.mT, told * shown)
         found["seen-titled"] = Term(half, clips.picture @ products.words.mT, seen & titled)
     return found
 

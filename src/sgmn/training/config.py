@@ -60,6 +60,8 @@ class DataConfig:
     other_frames: share of frames at most that show another product instead (0..1).
     negatives: products of the same shops added to each batch; with mining the most confusable.
     variants: how many versions of each item the token cache holds, see `training.cached`.
+    sayings: files of what is told of products, for the transcripts of photo clips, see
+        `training.speech.sayings`.
     """
 
     folders: tuple[Path, ...]
@@ -74,6 +76,7 @@ class DataConfig:
     other_frames: float = 0.75
     negatives: int = 0
     variants: int = 2
+    sayings: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         require(bool(self.folders), "folders", self.folders, "name at least one dataset")
@@ -95,11 +98,13 @@ class TrainConfig:
     """[train] — how to learn.
 
     steps: optimizer steps. batch: clips a step; accumulate: batches a step.
-    lr, backbone_lr: peak rates of new and of pretrained parts. warmup: share of the steps.
+    lr, backbone_lr: peak rates of new and of pretrained parts. head_times: so many times lr for
+        the few scalars of the score. warmup: share of the steps.
     clip_norm: of the gradient. ema: decay of the averaged weights, 0 for none.
     drop_transcript, drop_title: how often a clip or product is taken for silent (0..1).
     drop_word, drop_frames: how often a word goes missing; the share of frames at most that does.
-    jitter: strength of colour and light changes. workers: processes that prepare batches.
+    jitter: strength of colour and light changes. dark: how often little light is left.
+    workers: processes that prepare batches.
     threads: that compute, 0 for all cores. checkpoint_minutes: between checkpoints.
     device: "auto", "cpu", "cuda".
     """
@@ -109,6 +114,7 @@ class TrainConfig:
     accumulate: int = 1
     lr: float = 1e-3
     backbone_lr: float = 1e-5
+    head_times: float = 1.0
     weight_decay: float = 0.05
     warmup: float = 0.05
     clip_norm: float = 1.0
@@ -118,6 +124,7 @@ class TrainConfig:
     drop_word: float = 0.15
     drop_frames: float = 0.3
     jitter: float = 0.3
+    dark: float = 0.0
     seed: int = 0
     workers: int = 1
     threads: int = 0
@@ -130,9 +137,10 @@ class TrainConfig:
             require(getattr(self, name) > 0, name, getattr(self, name), "give 1 or more")
         for name in ("seed", "workers", "threads", "weight_decay", "jitter", "backbone_lr"):
             require(0 <= getattr(self, name) < inf, name, getattr(self, name), "give 0 or more")
-        for name in ("lr", "clip_norm", "checkpoint_minutes"):
+        for name in ("lr", "head_times", "clip_norm", "checkpoint_minutes"):
             require(0 < getattr(self, name) < inf, name, getattr(self, name), "give more than 0")
-        for name in ("warmup", "drop_transcript", "drop_title", "drop_word", "drop_frames", "ema"):
+        shares = ("drop_transcript", "drop_title", "drop_word", "drop_frames", "dark")
+        for name in ("warmup", "ema", *shares):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "give 0..1")
 
 
@@ -196,5 +204,8 @@ def read(path: Path) -> RunConfig:
     model, data, train, loss = from_tables(kinds, tables, path)
     if model.freeze == "towers":
         loss.require_uncached(f"{path} [loss]")
-    folders = tuple(path.parent / folder for folder in data.folders)
-    return RunConfig(model, replace(data, folders=folders), train, loss)
+    near = {
+        name: tuple(path.parent / each for each in getattr(data, name))
+        for name in ("folders", "sayings")
+    }
+    return RunConfig(model, replace(data, **near), train, loss)

@@ -22,9 +22,20 @@ from sgmn.training import boxes, speech
 from sgmn.training.boxes import Boxes
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.examples import Examples, Key
-from sgmn.training.scene import HELD_WIDTH, Scene, blurred, cropped, lit, some_light
+from sgmn.training.scene import (
+    HELD_WIDTH,
+    Scene,
+    blurred,
+    compressed,
+    cropped,
+    dimmed,
+    lit,
+    some_light,
+)
 
 MOST_FRAMES = 64  # of a clip that a run chooses from
+DARK = (0.2, 0.7)  # the light that is left in a dark clip
+QUALITY = (25, 85)  # of JPEG
 
 
 class Boxed(NamedTuple):
@@ -41,6 +52,7 @@ class Contents:
         self, examples: Examples, data: DataConfig, train: TrainConfig, max_side: int
     ) -> None:
         self.examples, self.data, self.train, self.max_side = examples, data, train, max_side
+        self.sayings = speech.sayings(data.sayings, examples.products)
 
     def product(self, product: Product, rng: np.random.Generator) -> ProductContent:
         """One of the product's views, slightly cropped and lit, and its title most of the time."""
@@ -85,7 +97,7 @@ class Contents:
         self, clip: Clip, rng: np.random.Generator
     ) -> tuple[ClipContent, tuple[float, ...]]:
         every = _film(clip, self.data.rate_hz, self.max_side)
-        light = some_light(self.train.jitter, rng)
+        light = self._light(rng)
         places = segments(len(every), self.data.frames, rng)
         frames = [Frame(every[place].time_s, lit(every[place].rgb, light)) for place in places]
         words = speech.worn(clip.words, self.train.drop_word, rng)
@@ -102,32 +114,45 @@ class Contents:
             shown = self._composed(shown, beside, rng)
         else:
             shown = [cropped(view, 0.5, rng) for view in shown]
-        light = some_light(self.train.jitter, rng)
+        light = self._light(rng)
         frames = [self._worn(view, light, rng) for view in shown]
-        said = speech.transcript(
-            self.examples.products[key], [self.examples.products[k] for k in beside], rng
-        )
+        others = [self.examples.products[k] for k in beside]
+        told = self.sayings.get(key, ())
+        said = speech.transcript(self.examples.products[key], others, told, rng)
         return ClipContent(tuple(frames), speech.worn(said, self.train.drop_word, rng))
+
+    def _light(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        light = some_light(self.train.jitter, rng)
+        return dimmed(light, rng.uniform(*DARK)) if rng.random() < self.train.dark else light
 
     def _worn(self, view: Picture, light: NDArray[np.float64], rng: np.random.Generator) -> Picture:
         seen = lit(view, light)
-        return blurred(seen, rng.uniform(0.4, 1.0)) if rng.random() < 0.3 else seen
+        seen = blurred(seen, rng.uniform(0.4, 1.0)) if rng.random() < 0.3 else seen
+        return compressed(seen, int(rng.integers(*QUALITY))) if rng.random() < 0.5 else seen
 
     def _composed(
         self, shown: Sequence[Picture], beside: Sequence[Key], rng: np.random.Generator
     ) -> list[Picture]:
-        """A stream that holds the product up, and part of the time one of the others."""
+        """A stream that holds the product up, and part of the time one or more of the others."""
         others = [self._photo_of(key, rng) for key in beside]
         scene = Scene.of(others[0], others[1:], self.max_side, rng)
+        count = len(shown)
+        # At random up or down, so that few frames are as often without the product as many.
+        absent = min(count - 1, int(rng.uniform(0, self.data.other_frames) * count + rng.random()))
+        first = int(rng.integers(count + 1))
+        away = [(first + step) % count for step in range(absent)]
+        held = list(shown)
+        for place, other in zip(away, self._turns(others[1:] or others, absent, rng), strict=True):
+            held[place] = other
         scale = rng.uniform(*HELD_WIDTH)
-        absent = int(rng.uniform(0, self.data.other_frames) * len(shown))
-        first = int(rng.integers(len(shown) + 1))
-        away = {(first + step) % len(shown) for step in range(absent)}
-        instead = others[-1]
-        return [
-            scene.holding(instead if place in away else view, scale, rng)
-            for place, view in enumerate(shown)
-        ]
+        sizes = np.clip(scale * np.exp(rng.normal(0, 0.15, count)), *HELD_WIDTH)
+        return [scene.holding(one, size, rng) for one, size in zip(held, sizes, strict=True)]
+
+    @staticmethod
+    def _turns(others: list[Picture], count: int, rng: np.random.Generator) -> list[Picture]:
+        """Who is held up instead, one after the other, each for a while: `count` pictures."""
+        turns = np.sort(rng.integers(len(others), size=count))
+        return [others[turn] for turn in rng.permutation(len(others))[turns]]
 
     def _others(self, key: Key, rng: np.random.Generator) -> list[Key]:
         """Other products of the shop with photos: the first for the store behind."""
@@ -144,12 +169,12 @@ class Contents:
         return _read(path, self.max_side)
 
 
-@lru_cache(maxsize=8192)  # a picture of 160 x 160 takes 77 kB: 0.6 GB at most
+@lru_cache(maxsize=8192)  # a picture of 256 x 192 takes 147 kB: 1.2 GB at most
 def _read(path: Path, max_side: int) -> Picture:
     return picture.read(path, max_side)
 
 
-@lru_cache(maxsize=1024)  # 64 frames of 160 x 90 take 2.8 MB, the usual ten of them 0.4
+@lru_cache(maxsize=1024)  # 64 frames of 256 x 144 take 7 MB, the usual ten of them 1.1
 def _film(clip: Clip, rate_hz: float, max_side: int) -> tuple[Frame, ...]:
     return video.timed_clip_frames(clip, MOST_FRAMES, rate_hz, max_side)
 

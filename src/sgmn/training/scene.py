@@ -1,7 +1,7 @@
 """Photographs composed into the frames of a cluttered stream.
 
-A held product fills the middle of a portrait frame; behind it is the picture of some store,
-around it stand distractors, and part of the time another product is held up instead.
+A held product fills the middle of a portrait frame; behind it is the picture of some store, out
+of focus, around it stand distractors, and part of the time others are held up instead.
 Pictures are (H, W, 3) uint8.
 """
 
@@ -9,17 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch.nn import functional
 
 from sgmn.records import Picture
 
 ASPECT = 9 / 16  # width to height: the portrait of most livestreams
-HELD_WIDTH = (0.35, 0.95)  # share of the frame's width
-BESIDE_WIDTH = (0.2, 0.4)
+HELD_WIDTH = (0.3, 0.9)  # share of the frame's width
+BESIDE_WIDTH = (0.18, 0.36)
+SHARPNESS = (0.06, 1.0)  # of what stands behind
+ROUNDNESS = (0.0, 0.3)  # of the corners, as a share of the shorter side
+HAND = 0.3  # how often fingers cover an edge of what is held
+SKINS = np.array([[236, 188, 160], [198, 134, 98], [141, 85, 54], [92, 56, 38]])
 
 
 def resized(picture: Picture, height: int, width: int) -> Picture:
@@ -53,7 +59,7 @@ class Scene:
         width = round(height * ASPECT)
         ground = resized(cropped(back, 0.5, rng), height, height)
         left = int(rng.integers(height - width + 1))
-        ground = np.ascontiguousarray(ground[:, left : left + width])
+        ground = blurred(ground[:, left : left + width], rng.uniform(*SHARPNESS))
         for picture in beside:
             _paste(ground, picture, rng.uniform(*BESIDE_WIDTH), rng.random(2), rng)
         return cls(ground)
@@ -61,7 +67,8 @@ class Scene:
     def holding(self, picture: Picture, scale: float, rng: np.random.Generator) -> Picture:
         """A frame with a product in the hand; `scale` is its share of the frame's width."""
         frame = self.ground.copy()
-        _paste(frame, picture, scale, np.clip(rng.normal(0.5, 0.15, 2), 0, 1), rng)
+        held = gripped(picture, rng) if rng.random() < HAND else picture
+        _paste(frame, held, scale, np.clip(rng.normal(0.5, 0.15, 2), 0, 1), rng)
         return frame
 
 
@@ -78,7 +85,38 @@ def _paste(
     w = max(4, round(width * scale))
     h = min(height, max(4, round(w * part.shape[0] / part.shape[1] * rng.uniform(0.8, 1.25))))
     top, left = round((height - h) * at[0]), round((width - w) * at[1])
-    ground[top : top + h, left : left + w] = resized(part, h, w)
+    place = (slice(top, top + h), slice(left, left + w))
+    shown = rounded(h, w, rng.uniform(*ROUNDNESS))
+    mixed = shown * resized(part, h, w) + (1 - shown) * ground[place]
+    ground[place] = mixed.round().astype(np.uint8)
+
+
+def rounded(height: int, width: int, share: float) -> NDArray[np.float64]:
+    """How far a rectangle covers each of its pixels (H, W, 1); `share` rounds its corners."""
+    radius = max(1.0, share * min(height, width))
+    beyond = [
+        np.maximum(np.abs(np.arange(side) - (side - 1) / 2) - (side / 2 - radius), 0)
+        for side in (height, width)
+    ]
+    distance = np.hypot(beyond[0][:, None], beyond[1][None])
+    cover: NDArray[np.float64] = np.clip(radius - distance + 0.5, 0, 1)[..., None]
+    return cover
+
+
+def gripped(picture: Picture, rng: np.random.Generator) -> Picture:
+    """The picture with the fingers of some hand over its lower edge or a side."""
+    height, width = picture.shape[:2]
+    skin = SKINS[int(rng.integers(len(SKINS)))] * rng.uniform(0.8, 1.1)
+    rows, columns = np.mgrid[0:height, 0:width]
+    seen = picture.astype(np.float64)
+    side, start = int(rng.integers(3)), rng.uniform(0.1, 0.5)
+    for finger in range(int(rng.integers(1, 5))):
+        along, reach = start + 0.13 * finger, rng.uniform(0.12, 0.3)
+        x, y = [(0.0, along), (1.0, along), (along, 1.0)][side]
+        long, thick = (width * reach, height * 0.06) if side < 2 else (width * 0.06, height * reach)
+        inside = ((columns - x * width) / long) ** 2 + ((rows - y * height) / thick) ** 2 < 1
+        seen[inside] = skin * rng.uniform(0.9, 1.1)
+    return seen.clip(0, 255).astype(np.uint8)
 
 
 def lit(picture: Picture, light: NDArray[np.float64]) -> Picture:
@@ -94,8 +132,21 @@ def some_light(strength: float, rng: np.random.Generator) -> NDArray[np.float64]
     return np.stack([gain, offset], axis=1)
 
 
+def dimmed(light: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """The same light with only a share (0..1) of it left, as late in the evening."""
+    return light * share
+
+
 def blurred(picture: Picture, share: float) -> Picture:
     """The picture as if it had been taken at `share` (0..1) of its size."""
     height, width = picture.shape[:2]
     small = resized(picture, round(height * share), round(width * share))
     return resized(small, height, width)
+
+
+def compressed(picture: Picture, quality: int) -> Picture:
+    """The picture as JPEG of this quality (1..95) leaves it."""
+    file = BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=quality)
+    with Image.open(file) as found:
+        return np.array(found)

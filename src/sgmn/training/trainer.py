@@ -254,20 +254,23 @@ def require_fresh(folder: Path) -> None:
 
 
 def optimizer(network: SGMN, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW: a smaller rate for pretrained parts; norms, biases and gains without decay."""
+    """AdamW: rates of their own for pretrained parts and for the score's few scalars; norms,
+    biases and gains without decay."""
     pretrained = {id(p) for part in network.towers.backbone() for p in part.parameters()}
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    scalars = {id(p) for p in network.head.parameters()}
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for parameter in network.parameters():
         if parameter.requires_grad:
-            kind = (id(parameter) in pretrained, parameter.dim() > 1)
-            groups.setdefault(kind, []).append(parameter)
+            rate = config.backbone_lr if id(parameter) in pretrained else config.lr
+            rate *= config.head_times if id(parameter) in scalars else 1
+            groups.setdefault((rate, parameter.dim() > 1), []).append(parameter)
     rows: list[dict[str, Any]] = [
         {
             "params": parameters,
-            "peak_lr": config.backbone_lr if is_pretrained else config.lr,
+            "peak_lr": rate,
             "weight_decay": config.weight_decay if decays else 0.0,
         }
-        for (is_pretrained, decays), parameters in groups.items()
+        for (rate, decays), parameters in groups.items()
     ]
     return torch.optim.AdamW(rows, lr=config.lr, betas=(0.9, 0.98))
 
