@@ -21,6 +21,7 @@ from sgmn.live.recognizer import Recognizer
 from sgmn.live.session import Moment, Paced, Session, events_of, rolling
 from sgmn.live.windows import Window, windows
 from sgmn.media import video
+from sgmn.media.hearing import Hearing
 from sgmn.media.live import LiveFrame, LiveSource
 from sgmn.model.tokens import Looks
 from sgmn.records import Picture, Utterance
@@ -188,6 +189,38 @@ def test_words_that_come_meanwhile_are_heard(recognizer: Recognizer) -> None:
     assert max(chance[red] for chance in chances.values()) < 0.5
 
 
+def test_a_window_waits_for_words_that_take_time(recognizer: Recognizer) -> None:
+    """Words that come nine seconds late are heard by those who wait ten, and by nobody else."""
+    found = []
+    for wait_s in (0.0, 10.0):
+        said: list[Utterance] = []
+
+        def speak(number: int, said: list[Utterance] = said) -> None:
+            if number == 31:
+                said.append(Utterance(20.0, 22.0, "green green"))
+
+        chances: dict[float, Any] = {}
+
+        def note(moment: Moment, chances: dict[float, Any] = chances) -> None:
+            chances[moment.belief.time_s] = moment.belief.probabilities[COLOURS.index("green")]
+
+        Session(recognizer, wait_s=wait_s).run(Running([""] * 60, speak), said, on_moment=note)
+        found.append(chances)
+    assert set(found[0]) == set(found[1])
+    assert max(found[0].values()) < 0.5 and found[1][21.0] > 0.8
+
+
+def test_what_nobody_hears_any_more_is_forgotten(recognizer: Recognizer) -> None:
+    said, kept = Hearing(), list[int]()
+
+    def speak(number: int) -> None:
+        said.add(Utterance(number, number + 0.5, f"word{number}"))
+        kept.append(len(said))
+
+    Session(recognizer).run(Running([""] * 200, speak), said)
+    assert max(kept) < 20
+
+
 def test_closing_the_source_ends_the_stream_cleanly(recognizer: Recognizer) -> None:
     source = Running(THREE)
     events: list[Event] = []
@@ -275,15 +308,19 @@ def _is_pictures(things: list[Any]) -> bool:
     return bool(things) and all(isinstance(o, np.ndarray) and o.ndim == 3 for o in things)
 
 
+@pytest.mark.parametrize("wait_s", [0.0, 7.5])
 @pytest.mark.parametrize("hop_s", [2.0, 0.7, 6.0])
 @pytest.mark.parametrize("seed", range(4))
-def test_windows_are_those_of_a_recording_of_unknown_length(hop_s: float, seed: int) -> None:
+def test_windows_are_those_of_a_recording_of_unknown_length(
+    hop_s: float, seed: int, wait_s: float
+) -> None:
     rng = np.random.default_rng(seed)
     steps = rng.choice([0.0, 0.3, 1.0, 25.0], p=[0.1, 0.3, 0.57, 0.03], size=200)
     times = [float(time) for time in np.cumsum(steps)][: (1, 2, 50, 200)[seed]]
     said = [Utterance(t, t + 1, f"word{i}") for i, t in enumerate(times)]
     settings = TimelineSettings(window_s=6.0, hop_s=hop_s)
-    assert list(rolling(times, said, settings)) == list(windows(times, said, 6.0, hop_s))
+    found = list(rolling(times, said, settings, wait_s))
+    assert found == list(windows(times, said, 6.0, hop_s))
 
 
 def test_the_last_frame_lasts_a_hop_after_a_hole() -> None:

@@ -70,7 +70,10 @@ class Asked:
 
     source: str
     index: Path
-    transcript: Path | None
+    transcript: str | None
+    asr: str | None
+    language: str | None
+    wait: float | None
     model: str | None
     shop: str | None
     use: str
@@ -113,7 +116,24 @@ def watch(
     ],
     index: IndexOption,
     transcript: Annotated[
-        Path | None, typer.Option("--transcript", "-t", help=".srt, .vtt, .json or .txt.")
+        str | None,
+        typer.Option(
+            "--transcript",
+            "-t",
+            help=".srt, .vtt, .json or .txt; of a running stream also one that grows: .jsonl, "
+            'a named pipe, "-", or the http address of a playlist of WebVTT.',
+        ),
+    ] = None,
+    asr: Annotated[
+        str | None,
+        typer.Option(help="A Whisper model, by name or folder, that hears what is said."),
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(help="What is spoken, such as en; guessed without.")
+    ] = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(help="Seconds for which a window of a running stream waits for its words."),
     ] = None,
     model: ModelOption = None,
     shop: ShopOption = None,
@@ -157,6 +177,9 @@ def watch(
         source=source,
         index=index,
         transcript=transcript,
+        asr=asr,
+        language=language,
+        wait=wait,
         model=model,
         shop=shop,
         use=use,

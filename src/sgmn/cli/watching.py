@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -16,6 +17,7 @@ import typer
 
 from sgmn import jobs, screen
 from sgmn.catalogue.index import Index
+from sgmn.cli import listening
 from sgmn.errors import SgmnError
 from sgmn.live.chapters import chapters, timeline_json
 from sgmn.live.events import Event, to_json
@@ -23,7 +25,6 @@ from sgmn.live.page import html
 from sgmn.live.recognizer import RATE_HZ, Recognizer
 from sgmn.live.session import Moment, Outcome, Paced, Session, events_of
 from sgmn.live.webhook import Webhook
-from sgmn.media import transcript as transcripts
 from sgmn.media import video
 from sgmn.media.address import Address, parsed
 from sgmn.media.live import LiveSource, SourceSettings
@@ -48,17 +49,17 @@ def watch(asked: Asked) -> None:
         shelf = jobs.Shelves(opened, modalities)[jobs.only_shop(opened, asked.shop)]
         recognizer = Recognizer(used, shelf, use=modalities)
         length_s = 0.0 if address.is_live else video.duration(Path(asked.source))
-        said = _said(asked.transcript, length_s)
         true = jobs.read_truth(asked.truth) if asked.truth else ()
         if is_live:
-            found, line = _running(asked, recognizer, said, tell)
+            found, line = _running(asked, recognizer, listening.Ears.of(asked, length_s), tell)
         else:
-            found, line = _recorded(asked, recognizer, opened, said, true, length_s, tell)
-    _show(asked, found, line, said, true, _titles(recognizer))
+            found, line = _recorded(asked, recognizer, opened, true, length_s, tell)
+    _show(asked, found, line, true, _titles(recognizer))
 
 
 def _refuse(asked: Asked, address: Address, is_live: bool) -> None:
     """What does not go together."""
+    listening.require_fitting(asked, address, is_live)
     if asked.page is not None and is_live:
         remedy = "record the stream and watch the recording, or leave out --html"
         raise SgmnError("is watched live, and --html needs a recording", address.name, remedy)
@@ -68,12 +69,6 @@ def _refuse(asked: Asked, address: Address, is_live: bool) -> None:
         raise SgmnError("--webhook-secret-env has no --webhook", remedy="give --webhook URL")
     if not asked.lag >= 0:
         raise SgmnError(f"--lag is {asked.lag}", remedy="give seconds, 0 or more, such as 6")
-
-
-def _said(transcript: Path | None, length_s: float) -> Sequence[Utterance]:
-    if transcript is None:
-        return ()
-    return transcripts.read(transcript, length_s or transcripts.WHOLE_S)
 
 
 def _titles(recognizer: Recognizer) -> dict[str, str]:
@@ -129,13 +124,12 @@ def _recorded(
     asked: Asked,
     recognizer: Recognizer,
     index: Index,
-    said: Sequence[Utterance],
     true: Sequence[Segment],
     length_s: float,
     tell: Tell,
 ) -> tuple[Outcome, str]:
     """Watch a recording; the events follow from all its windows. And a line about the work."""
-    path = Path(asked.source)
+    path, said = Path(asked.source), listening.of_recording(asked, length_s)
     with screen.watching(_titles(recognizer), length_s) as shown:
         found = recognizer.watch(path, said, shown)
         seconds = shown.elapsed_s
@@ -147,27 +141,43 @@ def _recorded(
     for event in events:
         tell(event)
     line = f"{found.duration_s:.0f} s in {seconds:.1f} s: {found.duration_s / seconds:.1f}x"
+    _say_late(said, found.duration_s)
     return Outcome(events, found.segments, found.duration_s, found.damage), line
 
 
+def _say_late(said: Sequence[Utterance], end_s: float) -> None:
+    """Name words that nothing was shown with."""
+    late = sum(cue.start >= end_s for cue in said)
+    if late:
+        typer.echo(f"{late} of {len(said)} cues lie after the video's end", err=True)
+
+
 def _running(
-    asked: Asked, recognizer: Recognizer, said: Sequence[Utterance], tell: Tell
+    asked: Asked, recognizer: Recognizer, ears: listening.Ears, tell: Tell
 ) -> tuple[Outcome, str]:
     """Watch a stream until it ends or a signal comes. And a line about how it went."""
     settings = SourceSettings(attempts=asked.attempts or None)
+    side, hears = recognizer.embedder.max_side, ears.recogniser is not None
     source = LiveSource(
-        asked.source, rate_hz=RATE_HZ, max_side=recognizer.embedder.max_side, settings=settings
+        asked.source, rate_hz=RATE_HZ, max_side=side, settings=settings, hears=hears
     )
     titles = _titles(recognizer)
-    with source, _screen(asked, titles, source) as (on_event, on_moment):
-        paced = Paced(source) if asked.pace else source
+    with (
+        source,
+        ears.open(source) as heard,
+        _screen(asked, titles, source) as (on_event, on_moment),
+    ):
+        paced = listening.Finished(Paced(source) if asked.pace else source, heard.finish)
 
         def hear(event: Event) -> None:
             tell(event)
             on_event(event)
 
         with _ended_by_signals(paced.close):
-            found = Session(recognizer, asked.lag).run(paced, said, hear, on_moment)
+            session = Session(recognizer, asked.lag, listening.wait_s(asked))
+            found = session.run(paced, heard.said, hear, on_moment)
+    _say_late(heard.said, found.duration_s)
+    found = replace(found, damage=(*found.damage, *ears.damage))
     _write(asked, found.segments, titles)
     line = (
         f"{found.duration_s:.0f} s, {len(found.events)} events, {found.dropped} frames dropped, "
@@ -219,15 +229,11 @@ def _show(
     asked: Asked,
     found: Outcome,
     line: str,
-    said: Sequence[Utterance],
     true: Sequence[Segment],
     titles: dict[str, str],
 ) -> None:
     for damage in found.damage:
         typer.echo(f"damaged: {damage}", err=True)
-    late = sum(cue.start >= found.duration_s for cue in said)
-    if late:
-        typer.echo(f"{late} of {len(said)} cues lie after the video's end", err=True)
     console = screen.err if asked.is_spoken_for else screen.out
     console.print(screen.timeline(found.segments, titles, true))
     _say(asked, line)

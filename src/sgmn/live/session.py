@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from time import sleep, time
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from sgmn.live.evidence import TimelineSettings
 from sgmn.live.recognizer import Recognition, Recognizer, Reel
 from sgmn.live.timeline import Belief, OnlineDecoder
 from sgmn.live.windows import Window, _check, _check_time, _Cut, _end
+from sgmn.media.hearing import Hearing
 from sgmn.media.live import LiveFrame
 from sgmn.records import Segment, Utterance
 
@@ -72,10 +74,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Session:
-    """Watches running streams, each with a decoder of its own that corrects up to `lag_s` back."""
+    """Watches running streams, each with a decoder of its own that corrects up to `lag_s` back.
+
+    A window is weighed `wait_s` after its end, for words that take time to come.
+    """
 
     recognizer: Recognizer
     lag_s: float = LAG_S
+    wait_s: float = 0.0
 
     def run(
         self,
@@ -86,7 +92,8 @@ class Session:
     ) -> Outcome:
         """Watch `source` to its end, which closing it from elsewhere brings about.
 
-        `said` may grow meanwhile; a window hears what is there when its last frame has come.
+        `said` may grow meanwhile; a window hears what is there when it is weighed. A Hearing is
+        made to forget what no window hears any more.
         `on_event` and `on_moment` are called in this thread, and hold up the next window.
         A source that ends before its first frame gives no events. Errors of the source come
         out as they are, and then the events have no end.
@@ -102,7 +109,10 @@ class Session:
 
         frames, end_s = _Newest(source), 0.0
         reel = Reel(recognizer.embedder, frames)
-        for window, logits in recognizer.scored(rolling(reel.times(), said, settings), reel, 1):
+        cut = rolling(reel.times(), said, settings, self.wait_s)
+        for window, logits in recognizer.scored(cut, reel, 1):
+            if isinstance(said, Hearing):
+                said.forget(window.start_s)
             tell(events.push(window.center_s, logits, frames.wall_s))
             on_moment(Moment(online.push(window.center_s, logits), frames.wall_s, reel.count))
             end_s = window.end_s
@@ -125,8 +135,12 @@ def rolling(
     frame_times: Iterable[float],
     utterances: Sequence[Utterance] = (),
     settings: TimelineSettings | None = None,
+    wait_s: float = 0.0,
 ) -> Iterator[Window]:
-    """As `windows`, without a known length, keeping only the times that windows may still see."""
+    """As `windows`, without a known length, keeping only the times that windows may still see.
+
+    Each comes `wait_s` after its end, and hears what has been said by then.
+    """
     chosen = settings or TimelineSettings()
     _check(chosen.window_s, chosen.hop_s)
     cut = _Cut(utterances, chosen.window_s, chosen.hop_s, 0.0)
@@ -134,8 +148,8 @@ def rolling(
     count = gone = 0
     for now in frame_times:
         _check_time(now, times[-1] if times else 0.0, gone + len(times))
-        while cut.end_of(count) <= now:
-            yield _numbered(cut.window(count, times, cut.end_of(count)), gone)
+        while cut.end_of(count) + wait_s <= now:
+            yield _numbered(cut.window(count, times, inf), gone)
             count += 1
         times.append(now)
         # The last two tell how long the very last one lasts.

@@ -43,6 +43,13 @@ class Clock:
         """What a time stamp says, None where there is none or no frame has set time 0 yet."""
         return None if pts is None or self._zero is None else self._seconds(pts, self._zero)
 
+    @property
+    def zero_s(self) -> float | None:
+        """The time stamp (seconds) at time 0; None as long as no frame has set it."""
+        if self._zero is None:
+            return None
+        return self._zero * self._tick.numerator / self._tick.denominator - self._shift_s
+
     def _stamped(self, frame: VideoFrame) -> float:
         if frame.pts is None:
             self._unstamped += 1

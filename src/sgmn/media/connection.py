@@ -7,11 +7,11 @@ import select
 import socket
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event
 from time import monotonic
-from typing import cast
+from typing import Any
 
 import av
 from av import VideoFrame
@@ -23,8 +23,10 @@ from sgmn.media.address import Address
 from sgmn.media.container import LIBAV_ERRORS, opened, said
 from sgmn.media.decoding import Timed
 from sgmn.media.sampling import TIE_S, Due
+from sgmn.media.sound import Ear, Samples
 from sgmn.media.stream_time import StreamTime
 
+Listener = Callable[[float, Samples], None]
 _GLANCE_S = 0.1  # how often who waits looks whether it still should
 
 
@@ -107,17 +109,25 @@ def decoded(
     due: Due,
     faults: Counter[str],
     watch: Watch,
+    on_sound: Listener | None = None,
 ) -> Iterator[Timed]:
     """Yield frames in order of time; every frame that is due is among them.
 
     Ends with the stream, where it breaks, or when `watch` is over, which then knows why.
-    What cannot be decoded is counted in `faults`.
+    What cannot be decoded is counted in `faults`. `on_sound` hears the first audio track from
+    the first frame on: seconds of the stream, and samples as `sound.audio` gives them.
     """
     stream.thread_type = "SLICE"  # frame threads hold back as many frames as there are cores
     time.connect(stream, faults)
     watch.hear()
     is_begun = False
+    ear = None if on_sound is None else _ear(container, faults)
     for packet in _packets(container, stream, watch):
+        if ear is not None and on_sound is not None and packet.stream.index == ear.index:
+            for time_s, samples in ear.hear(packet, time.zero_s):
+                on_sound(time_s, samples)
+        if packet.stream.index != stream.index:
+            continue
         at_s = time.seconds(packet.pts)
         early = at_s is not None and at_s < due.next_s - TIE_S
         stream.codec_context.skip_frame = "NONREF" if early else "DEFAULT"
@@ -129,9 +139,14 @@ def decoded(
             watch.hear()
 
 
-def _packets(
-    container: InputContainer, stream: VideoStream, watch: Watch
-) -> Iterator[Packet[VideoStream]]:
+def _ear(container: InputContainer, faults: Counter[str]) -> Ear | None:
+    tracks = [s for s in container.streams.audio if s.codec_context is not None]
+    if not tracks:
+        faults["it has no sound that can be decoded, pictures go on alone"] += 1
+    return Ear(tracks[0], faults) if tracks else None
+
+
+def _packets(container: InputContainer, stream: VideoStream, watch: Watch) -> Iterator[Packet[Any]]:
     # Every stream is asked for: sound that goes on must not hide that pictures do not.
     packets = container.demux()
     while True:
@@ -142,8 +157,7 @@ def _packets(
             return
         if packet is None or watch.is_over():
             return
-        if packet.stream.index == stream.index:
-            yield cast("Packet[VideoStream]", packet)
+        yield packet
 
 
 def _pictures(

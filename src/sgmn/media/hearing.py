@@ -98,6 +98,12 @@ class Follower:
         else:
             self._damage.append(line)
 
+    def finish(self, limit_s: float) -> None:
+        """Wait until its source has ended and all of it is heard, `limit_s` seconds at most."""
+        self._thread.join(limit_s)
+        if self.is_running:
+            self.refuse(f"{self._thread.name}: the last words took more than {limit_s:g} s")
+
     def close(self) -> None:
         """End it, within about a second; a web server that stays silent ends at its time-out."""
         self.stopped.set()

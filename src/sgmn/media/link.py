@@ -14,7 +14,7 @@ from av.container import InputContainer
 
 from sgmn.errors import MediaError, SettingsError
 from sgmn.media.address import Address
-from sgmn.media.connection import Watch, connected, decoded, reason
+from sgmn.media.connection import Listener, Watch, connected, decoded, reason
 from sgmn.media.container import LIBAV_ERRORS, REMEDY, video_stream
 from sgmn.media.decoding import Timed
 from sgmn.media.sampling import Due
@@ -74,6 +74,7 @@ class Link:
     A file, a recording on a web server and standard input have an end for good; any other is
     connected anew until `attempts` in a row gave no frame. `on_loss` is called before each
     pause, `stopped` ends everything. What could not be decoded is counted in `faults`.
+    `on_sound` hears the sound, see `connection.decoded`.
     """
 
     def __init__(
@@ -83,7 +84,9 @@ class Link:
         rng: Random,
         stopped: Event,
         on_loss: Callable[[], None],
+        on_sound: Listener | None = None,
     ) -> None:
+        self._on_sound = on_sound
         self.faults: Counter[str] = Counter()
         self._address, self._settings, self._rng = address, settings, rng
         self._stopped, self._on_loss = stopped, on_loss
@@ -95,6 +98,11 @@ class Link:
     def reconnects(self) -> int:
         """How often it came back with frames."""
         return max(0, self._connections - 1)
+
+    @property
+    def zero_s(self) -> float | None:
+        """See `StreamTime.zero_s`."""
+        return self._time.zero_s
 
     def silent_s(self) -> float:
         """Seconds without a frame while connected."""
@@ -136,7 +144,8 @@ class Link:
             except LIBAV_ERRORS as error:
                 return False, watch.why or reason(error)
             is_new = True
-            for timed in decoded(container, stream, self._time, due, self.faults, watch):
+            faults, heard = self.faults, self._on_sound
+            for timed in decoded(container, stream, self._time, due, faults, watch, heard):
                 self._connections += is_new
                 is_new = False
                 yield timed

@@ -21,6 +21,7 @@ from sgmn.media.decoding import Timed
 from sgmn.media.link import Link, SourceSettings
 from sgmn.media.orientation import upright
 from sgmn.media.sampling import Due
+from sgmn.media.sound import SAMPLE_RATE_HZ, Samples
 from sgmn.records import Picture
 
 __all__ = ["LiveFrame", "LiveSource", "SourceSettings", "State"]
@@ -28,6 +29,7 @@ __all__ = ["LiveFrame", "LiveSource", "SourceSettings", "State"]
 State = Literal["connecting", "running", "stalled", "ended"]
 
 _FAREWELL_S = 1.0
+_HEARD_S = 120.0  # of sound wait for who recognises it
 _USUAL = SourceSettings()
 
 
@@ -56,6 +58,9 @@ class LiveSource:
     reader; of others the oldest frames are dropped, counted in `dropped`. `on_state` hears
     every change of `state` and the time on the wall, from whichever thread makes it, so it
     must not block. Iterating raises MediaError where no frame ever came.
+
+    With `hears`, iterate `sound` in another thread: of a live source, sound that nobody takes
+    is dropped, counted in `unheard_s`; a file waits for whoever hears it.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class LiveSource:
         settings: SourceSettings = _USUAL,
         on_state: Callable[[State, float], None] | None = None,
         rng: Random | None = None,
+        hears: bool = False,
     ) -> None:
         if not (isfinite(rate_hz) and rate_hz > 0):
             raise ValueError(f"rate_hz is {rate_hz}; give frames a second above 0")
@@ -75,10 +81,15 @@ class LiveSource:
         self._address, self._settings = parsed(address), settings
         self.name = self._address.name
         self._stopped, self._over = Event(), Event()
-        self._link = Link(self._address, settings, rng or Random(), self._stopped, self._lost)
+        heard = self._hear if hears else None
+        self._link = Link(
+            self._address, settings, rng or Random(), self._stopped, self._lost, heard
+        )
         self._due, self._max_side = Due(0.0, rate_hz), max_side
         self._reformatter = VideoReformatter()
         self._frames: deque[LiveFrame] = deque()
+        self._sound: deque[tuple[float, Samples]] = deque()
+        self._sound_s, self.unheard_s = 0.0, 0.0
         self._failure: Exception | None = None
         self._on_state = on_state
         self._news, self._state_lock = Condition(), RLock()
@@ -96,7 +107,27 @@ class LiveSource:
     def damage(self) -> list[str]:
         """One line for each kind of fault so far: what it is, and how often it came."""
         faults = self._link.faults.copy()  # the reader goes on counting
-        return [f"{self.name}: {what} ({n} times)" for what, n in faults.items()]
+        lines = [f"{self.name}: {what} ({n} times)" for what, n in faults.items()]
+        if self.unheard_s:
+            lines.append(f"{self.name}: nobody had time to hear {self.unheard_s:.0f} s of sound")
+        return lines
+
+    @property
+    def zero_s(self) -> float | None:
+        """The sender's time stamp, in seconds, at the stream's time 0; None before a frame."""
+        return self._link.zero_s
+
+    def sound(self) -> Iterator[tuple[float, Samples]]:
+        """What is heard until the source ends: seconds, and float32 (N,), mono, 16 kHz."""
+        while True:
+            with self._news:
+                self._news.wait_for(lambda: self._sound or self._over.is_set())
+                if not self._sound or self._stopped.is_set():
+                    return
+                time_s, samples = self._sound.popleft()
+                self._sound_s -= len(samples) / SAMPLE_RATE_HZ
+                self._news.notify_all()
+            yield time_s, samples
 
     def __enter__(self) -> Self:
         self._tell()
@@ -203,4 +234,15 @@ class LiveSource:
                 self._frames.popleft()
                 self.dropped += 1
             self._frames.append(frame)
+            self._news.notify_all()
+
+    def _hear(self, time_s: float, samples: Samples) -> None:
+        with self._news:
+            if not self._address.is_live:
+                self._news.wait_for(lambda: self._sound_s < _HEARD_S or self._over.is_set())
+            self._sound.append((time_s, samples))
+            self._sound_s += len(samples) / SAMPLE_RATE_HZ
+            while self._sound_s > _HEARD_S and self._address.is_live:
+                lost_s = len(self._sound.popleft()[1]) / SAMPLE_RATE_HZ
+                self._sound_s, self.unheard_s = self._sound_s - lost_s, self.unheard_s + lost_s
             self._news.notify_all()

@@ -1,4 +1,4 @@
-"""The audio track of a recording, as speech recognition wants it."""
+"""The audio track of a recording or a running stream, as speech recognition wants it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ import numpy as np
 from av import AudioFrame, AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 from numpy.typing import NDArray
 
 from sgmn.media.container import LIBAV_ERRORS, is_folder, opened, said
 
-__all__ = ["SAMPLE_RATE_HZ", "Samples", "audio"]
+__all__ = ["SAMPLE_RATE_HZ", "Ear", "Samples", "audio"]
 
 _LOG = logging.getLogger("sgmn.media")
 
@@ -93,24 +94,63 @@ def _decoded(
 def _resampled(
     frames: Iterable[AudioFrame], faults: Counter[str]
 ) -> Iterator[tuple[float, Samples]]:
-    """Seconds by the track's own clock; a frame without a time stamp follows the last one."""
-    resampler, setup, end_s = _new_resampler(), None, 0.0
+    """Seconds by the track's own clock."""
+    resampling = _Resampling(faults)
     for frame in chain(frames, [None]):
+        yield from resampling.take(frame)
+
+
+class _Resampling:
+    """Frames to pieces; a frame without a time stamp follows the last one."""
+
+    def __init__(self, faults: Counter[str]) -> None:
+        self._faults = faults
+        self._resampler, self._end_s = _new_resampler(), 0.0
+        self._setup: tuple[str, str, int] | None = None
+
+    def take(self, frame: AudioFrame | None) -> Iterator[tuple[float, Samples]]:
+        """The pieces that a frame completes; those that are left, for None."""
         found = None if frame is None else (frame.format.name, frame.layout.name, frame.sample_rate)
-        if frame is not None and setup not in (None, found):
-            resampler = _new_resampler()
-        setup = found
+        if frame is not None and self._setup not in (None, found):
+            self._resampler = _new_resampler()
+        self._setup = found
         try:
-            pieces = resampler.resample(frame)
+            pieces = self._resampler.resample(frame)
         except LIBAV_ERRORS as error:
-            faults[f"sound cannot be converted ({said(error)})"] += 1
-            continue
+            self._faults[f"sound cannot be converted ({said(error)})"] += 1
+            return
         for piece in pieces:
             if piece.pts is not None and piece.time_base:
-                end_s = float(piece.pts * piece.time_base)
+                self._end_s = float(piece.pts * piece.time_base)
             samples = np.asarray(piece.to_ndarray(), np.float32).reshape(-1) / _FULL
-            yield end_s, samples
-            end_s += len(samples) / SAMPLE_RATE_HZ
+            yield self._end_s, samples
+            self._end_s += len(samples) / SAMPLE_RATE_HZ
+
+
+class Ear:
+    """Hears one track of a connection to a running stream, packet by packet."""
+
+    def __init__(self, track: AudioStream, faults: Counter[str]) -> None:
+        self.index = track.index
+        self._track, self._faults, self._resampling = track, faults, _Resampling(faults)
+        self._waiting: list[tuple[float, Samples]] = []
+
+    def hear(
+        self, packet: Packet[AudioStream], zero_s: float | None
+    ) -> Iterator[tuple[float, Samples]]:
+        """What a packet sounds like: seconds of the stream, and float32 (N,) at 16 kHz.
+
+        `zero_s` is the time stamp at the stream's time 0. As long as it is not known, sound
+        waits; what was before time 0 is left out.
+        """
+        try:
+            for frame in self._track.decode(packet):
+                self._waiting += self._resampling.take(frame)
+        except LIBAV_ERRORS as error:  # one bad packet does not end a track
+            self._faults[f"a packet of sound cannot be decoded ({said(error)})"] += 1
+        if zero_s is not None:
+            waiting, self._waiting = self._waiting, []
+            yield from ((s - zero_s, samples) for s, samples in waiting if s >= zero_s)
 
 
 def _new_resampler() -> AudioResampler:

@@ -50,3 +50,12 @@ class StreamTime:
         """What a time stamp of this connection says, None before its first frame."""
         raw_s = None if self._clock is None else self._clock.seconds(pts)
         return None if raw_s is None or not self._is_begun else raw_s + self._shift_s
+
+    @property
+    def zero_s(self) -> float | None:
+        """The time stamp, in seconds of this connection, at the stream's time 0.
+
+        None before its first frame. Sound and subtitles are placed by it.
+        """
+        zero_s = None if self._clock is None else self._clock.zero_s
+        return None if zero_s is None or not self._is_begun else zero_s - self._shift_s
