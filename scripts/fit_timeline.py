@@ -97,7 +97,7 @@ class Director:
             return speech.FILLINGS[int(self.rng.integers(len(speech.FILLINGS)))]
         sold = self.examples.products["", segment.product_id]
         others = [self.examples.products[self.keys[int(self.rng.integers(len(self.keys)))]]]
-        return speech.worn(speech.transcript(sold, others, self.rng), 0.15, self.rng)
+        return speech.worn(speech.transcript(sold, others, (), self.rng), 0.15, self.rng)
 
 
 def recognised(director: Director, recognizer: Recognizer) -> Watched:

@@ -35,7 +35,7 @@ class Eyes:
     """An embedder that sees a picture's mean colour and hears the names of colours."""
 
     max_side = 8
-    ranker = SimpleNamespace(weights=SimpleNamespace(logit_scale=1.0))
+    ranker = SimpleNamespace(weights=SimpleNamespace(logit_scale=1.0), parts=None)
 
     def __init__(self) -> None:
         self.encoded, self.most = 0, 0  # pictures: of all times, and at once

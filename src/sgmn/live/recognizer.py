@@ -6,6 +6,7 @@ from the past alone; when the stream has ended, the whole of it is decoded again
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,18 +19,20 @@ from sgmn.batching import batched
 from sgmn.catalogue.shelf import Shelf
 from sgmn.errors import MediaError
 from sgmn.live.evidence import TimelineSettings
+from sgmn.live.stream_graph import StreamGraph
 from sgmn.live.timeline import Belief, OnlineDecoder, segments
 from sgmn.live.windows import Window, is_believed, windows
 from sgmn.media import video
 from sgmn.media.live import LiveFrame
 from sgmn.model.embedder import Embedder
-from sgmn.model.scoring import MODALITIES, Modality
+from sgmn.model.scoring import MODALITIES, ClipVectors, Modality
 from sgmn.model.tokens import Looks
 from sgmn.records import Picture, Segment, Utterance
 
 Shown = video.Frame | LiveFrame
 RATE_HZ = 1.0  # frames a second that are looked at
 TOGETHER = 8  # windows that are encoded at once
+REACH = 15  # windows: half a minute with the usual hop
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,12 +53,17 @@ class Recognition:
 
 @dataclass(frozen=True)
 class Recognizer:
-    """Finds the products of one shelf in streams; `use` names the modalities that count."""
+    """Finds the products of one shelf in streams; `use` names the modalities that count.
+
+    With a model that has the part "interaction", a window sees `reach` windows before it, and
+    as many after it where the stream is a recording; see `stream_graph`.
+    """
 
     embedder: Embedder
     shelf: Shelf
     settings: TimelineSettings = field(default_factory=TimelineSettings)
     use: tuple[Modality, ...] = MODALITIES
+    reach: int = REACH
 
     def watch(
         self,
@@ -81,11 +89,44 @@ class Recognizer:
         return Recognition(found, end_s, moments, scores, ids, tuple(damage))
 
     def scored(
-        self, cut: Iterable[Window], reel: Reel, together: int
+        self, cut: Iterable[Window], reel: Reel, together: int, ahead: int = 0
     ) -> Iterator[tuple[Window, NDArray[np.float64]]]:
-        """Each window of `reel` with its logits (S,); `together` of them are awaited and scored."""
+        """Each window of `reel` with its logits (S,); `together` of them are awaited and encoded.
+
+        It comes `ahead` windows later, where they may change it.
+        """
+        ranker = self.embedder.ranker
+        graph = StreamGraph(ranker, self.reach, ahead)
+        if not graph.is_any:
+            for some, clips in self._encoded(cut, reel, together):
+                yield from zip(some, self._logits(self.shelf.scores(clips, ranker)), strict=True)
+            return
+        waiting: deque[Window] = deque()
+        encoded = self._one_by_one(cut, reel, together, waiting)
+        for row in graph.scores(encoded, self.shelf.vectors):
+            yield waiting.popleft(), self._logits(row)
+
+    def _one_by_one(
+        self, cut: Iterable[Window], reel: Reel, together: int, waiting: deque[Window]
+    ) -> Iterator[ClipVectors]:
+        for some, clips in self._encoded(cut, reel, together):
+            for place, window in enumerate(some):
+                waiting.append(window)
+                yield clips[[place]]
+
+    def _encoded(
+        self, cut: Iterable[Window], reel: Reel, together: int
+    ) -> Iterator[tuple[Sequence[Window], ClipVectors]]:
         for some in batched(cut, together):
-            yield from zip(some, self._logits(some, reel), strict=True)
+            frames = [reel[w.frames if "picture" in self.use else range(0)] for w in some]
+            words = [w.words if "words" in self.use else "" for w in some]
+            clips = self.embedder.windows(frames, words)
+            reel.forget(some[-1].frames.start)
+            yield some, clips
+
+    def _logits(self, scores: Tensor) -> NDArray[np.float64]:
+        """Scores times the logit scale."""
+        return (scores * self.embedder.ranker.weights.logit_scale).double().numpy()
 
     def _of_recording(
         self, source: Path | str, utterances: Sequence[Utterance], damage: list[str]
@@ -98,7 +139,7 @@ class Recognizer:
         cut = windows(
             reel.times(), utterances, self.settings.window_s, self.settings.hop_s, 0.0, length_s
         )
-        yield from self.scored(cut, reel, TOGETHER)
+        yield from self.scored(cut, reel, TOGETHER, self.reach)
         if not reel.count:
             raise MediaError("shows no frame", source, "give a video that plays")
         # A header that promises more than there is may have been reported while reading.
@@ -106,15 +147,6 @@ class Recognizer:
         if not believed and not damage:
             found = f"its pictures end soon after {reel.last_s:.0f} s"
             damage.append(f"{source}: {found}, not at {length_s:.0f} s as stated")
-
-    def _logits(self, some: Sequence[Window], reel: Reel) -> NDArray[np.float64]:
-        """(W, S) of scores times the logit scale."""
-        frames = [reel[w.frames if "picture" in self.use else range(0)] for w in some]
-        words = [w.words if "words" in self.use else "" for w in some]
-        ranker = self.embedder.ranker
-        scores = self.shelf.scores(self.embedder.windows(frames, words), ranker)
-        reel.forget(some[-1].frames.start)
-        return (scores * ranker.weights.logit_scale).double().numpy()
 
 
 class Reel:
