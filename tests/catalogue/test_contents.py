@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sgmn.background import ahead, behind
 from sgmn.catalogue import contents
-from sgmn.catalogue.contents import ahead, behind, content_hash, thumbnail
+from sgmn.catalogue.contents import content_hash, thumbnail
 from sgmn.catalogue.index import Index
 from sgmn.errors import MediaError, RecordError
 from sgmn.records import Product

@@ -24,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgmn.errors import MediaError, SettingsError
+from sgmn.media.address import parsed
 from sgmn.media.link import pauses
 from sgmn.media.live import LiveSource, SourceSettings
 from sgmn.media.stream_time import StreamTime
@@ -312,6 +313,12 @@ def test_a_dead_port_is_given_up_without_naming_the_secret(address, caplog):
     assert refusal.value.__context__ is None and refusal.value.__cause__ is None
 
 
+def test_hls_is_waited_for_longer_than_its_pieces_last():
+    hls, tcp = (SourceSettings.suited(parsed(a), 3) for a in ("https://h/a.m3u8", "tcp://h:1"))
+    assert tcp == SourceSettings(attempts=3) and hls.attempts == 3
+    assert min(hls.stall_s, hls.read_timeout_s) > 20 > tcp.read_timeout_s
+
+
 def test_a_file_that_cannot_be_read_is_refused_at_once(tmp_path):
     (tmp_path / "text.mp4").write_text("this is no video")
     for name, said in (("none.mp4", "does not exist"), ("text.mp4", "cannot be opened")):
@@ -591,6 +598,22 @@ def test_hls_is_read_and_one_that_goes_on_is_connected_anew(web):
         times = [f.time_s for f in islice(source, 5)]  # a running list begins three pieces early
         assert times[:3] == pytest.approx([0.0, 1.0, 2.0]) and times == sorted(times)
         assert source.reconnects == 1
+
+
+@needs_ffmpeg
+def test_an_hls_stream_that_ends_is_not_read_again(web):
+    """When its list is closed, a reader that comes anew would get all that it still holds."""
+    folder, address = web
+    pieces = ["-f", "hls", "-hls_time", "1", "-hls_list_size", "0", str(folder / "b.m3u8")]
+    subprocess.run([*FFMPEG, *TESTCARD, "-t", "4", *H264, *pieces], check=True)
+    closed = (folder / "b.m3u8").read_text()
+    (folder / "on.m3u8").write_text(closed.replace("#EXT-X-ENDLIST\n", ""))
+    patience = replace(QUICK, read_timeout_s=20, open_timeout_s=20, attempts=None)
+    with LiveSource(f"{address}/on.m3u8", settings=patience) as source:
+        times = [f.time_s for f in islice(source, 3)]
+        (folder / "on.m3u8").write_text(closed)
+        assert [*times, *(f.time_s for f in source)] == pytest.approx([0.0, 1.0, 2.0])
+        assert source.state == "ended" and source.reconnects == 0
 
 
 @contextmanager

@@ -9,9 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
 
 from PIL import Image
 
@@ -21,8 +18,6 @@ from sgmn.media import picture
 from sgmn.records import Picture, Product, ProductContent
 
 THUMBNAIL_SIDE = 160  # pixels
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 def content_hash(product: Product) -> str:
@@ -60,34 +55,6 @@ def thumbnail(view: Picture) -> bytes:
     file = io.BytesIO()
     image.save(file, "JPEG", quality=80)
     return file.getvalue()
-
-
-def ahead(items: Iterator[_Item]) -> Iterator[_Item]:
-    """The same items, each made on a background thread while the one before is in use.
-
-    Never more than one is waiting, so memory stays bounded by two items.
-    """
-    end = object()
-    with ThreadPoolExecutor(1, thread_name_prefix="sgmn-decoding") as worker:
-        waiting = worker.submit(next, items, end)
-        while (item := waiting.result()) is not end:
-            waiting = worker.submit(next, items, end)
-            yield item  # type: ignore[misc]  # not `end`, hence an item
-
-
-def behind(action: Callable[[_Item], _Result], items: Iterator[_Item]) -> Iterator[_Result]:
-    """The action's result for each item, had on a background thread while the next is made.
-
-    A result comes before the action for the next item begins, so one action runs at a time.
-    """
-    with ThreadPoolExecutor(1, thread_name_prefix="sgmn-writing") as worker:
-        waiting: Future[_Result] | None = None
-        for item in items:
-            if waiting is not None:
-                yield waiting.result()
-            waiting = worker.submit(action, item)
-        if waiting is not None:
-            yield waiting.result()
 
 
 def _name(product: Product) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from sgmn.background import ahead, behind
 from sgmn.catalogue import contents, rows
 from sgmn.catalogue.feed import Refused
 from sgmn.catalogue.rows import Entry
@@ -56,8 +57,8 @@ class Update:
     ) -> Report:
         """Encode and write batch by batch; `progress` hears the keys of each committed batch."""
         written: list[Key] = []
-        encoded = map(self._encoded, contents.ahead(self._batches(products)))
-        for number, keys in enumerate(contents.behind(self._write, encoded), start=1):
+        encoded = map(self._encoded, ahead(self._batches(products)))
+        for number, keys in enumerate(behind(self._write, encoded), start=1):
             written.extend(keys)
             if progress is not None:
                 progress(keys)

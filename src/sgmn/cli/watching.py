@@ -156,7 +156,7 @@ def _running(
     asked: Asked, recognizer: Recognizer, ears: listening.Ears, tell: Tell
 ) -> tuple[Outcome, str]:
     """Watch a stream until it ends or a signal comes. And a line about how it went."""
-    settings = SourceSettings(attempts=asked.attempts or None)
+    settings = SourceSettings.suited(parsed(asked.source), asked.attempts or None)
     side, hears = recognizer.embedder.max_side, ears.recogniser is not None
     source = LiveSource(
         asked.source, rate_hz=RATE_HZ, max_side=side, settings=settings, hears=hears

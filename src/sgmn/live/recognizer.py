@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sgmn.background import ahead
 from sgmn.batching import batched
 from sgmn.catalogue.shelf import Shelf
 from sgmn.errors import MediaError
@@ -32,6 +34,7 @@ from sgmn.records import Picture, Segment, Utterance
 Shown = video.Frame | LiveFrame
 RATE_HZ = 1.0  # frames a second that are looked at
 TOGETHER = 8  # windows that are encoded at once
+AHEAD = 8  # frames that are decoded while others are encoded
 REACH = 15  # windows: half a minute with the usual hop
 
 
@@ -134,7 +137,8 @@ class Recognizer:
         """Each window with its logits (S,)."""
         side = self.embedder.max_side
         shown = video.frames(source, rate_hz=RATE_HZ, max_side=side, damage=damage)
-        reel = Reel(self.embedder, shown)
+        decoded = chain.from_iterable(ahead(batched(shown, AHEAD)))
+        reel = Reel(self.embedder, decoded)
         length_s = video.duration(source, RATE_HZ) or None
         cut = windows(
             reel.times(), utterances, self.settings.window_s, self.settings.hop_s, 0.0, length_s

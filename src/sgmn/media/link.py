@@ -21,6 +21,7 @@ from sgmn.media.sampling import Due
 from sgmn.media.stream_time import StreamTime
 
 _LOG = logging.getLogger("sgmn.media")
+HLS_S = 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,13 @@ class SourceSettings:
     stall_s: float = 5.0
     jump_s: float = 10.0
     queue_frames: int = 32
+
+    @classmethod
+    def suited(cls, address: Address, attempts: int | None = 10) -> SourceSettings:
+        """The usual patience; more for HLS, whose pieces of up to 10 s come each at once."""
+        if address.url.lower().startswith("http"):
+            return cls(attempts=attempts, read_timeout_s=HLS_S, stall_s=HLS_S)
+        return cls(attempts=attempts)
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -143,6 +151,8 @@ class Link:
                 return False, watch.why or error.what
             except LIBAV_ERRORS as error:
                 return False, watch.why or reason(error)
+            if self._connections and _is_recording(self._address, container):
+                return True, None  # the list of a live stream that has ended: it is all past
             is_new = True
             faults, heard = self.faults, self._on_sound
             for timed in decoded(container, stream, self._time, due, faults, watch, heard):
