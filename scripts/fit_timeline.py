@@ -1,20 +1,21 @@
 """Choose the timeline's defaults on streams composed from training photographs, and on others.
 
     python scripts/fit_timeline.py MODEL CATALOGUE PHOTOS [--streams 6] [--seed 0] [--world WORLD]
+      [--sayings FILE]
 
 WORLD is a dataset with products and streams, such as a split of a generated world that is not used
 for measuring; it counts as much as the composed ones. Each composed stream sells eight products for
 10 to 40 s each, with pauses in which nothing is on sale, in the manner of training clips: a held
 photo over clutter, another product held part of the time, words made from titles. Prints the
-time-weighted accuracy of every pair of settings. The model has seen these photos: what is fitted is
-the manner of streams, not the confidence on new ones.
+time-weighted accuracy of every pair of settings. Give photos that the model has not learnt, or what
+is fitted is the manner of streams alone, not the confidence on new ones.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product as pairs
 from pathlib import Path
 
@@ -37,7 +38,7 @@ from sgmn.training.scene import Scene, lit, some_light
 
 COSTS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)
 THRESHOLDS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)
-HEIGHT = 160  # of the composed frames, in pixels
+HEIGHT = 256  # of the composed frames, in pixels
 PAUSE = 0.2  # how often nothing is on sale between two products
 Watched = tuple[list[Segment], Recognition]  # the truth, and what was recognised
 
@@ -45,8 +46,11 @@ Watched = tuple[list[Segment], Recognition]  # the truth, and what was recognise
 class Director:
     """Composes streams from the photos of a dataset."""
 
-    def __init__(self, examples: Examples, rng: np.random.Generator) -> None:
+    def __init__(
+        self, examples: Examples, rng: np.random.Generator, sayings: Sequence[Path] = ()
+    ) -> None:
         self.examples, self.rng = examples, rng
+        self.told = speech.sayings(sayings, examples.products)
         self.keys = sorted(examples.photos)
 
     def plan(self) -> list[Segment]:
@@ -97,7 +101,8 @@ class Director:
             return speech.FILLINGS[int(self.rng.integers(len(speech.FILLINGS)))]
         sold = self.examples.products["", segment.product_id]
         others = [self.examples.products[self.keys[int(self.rng.integers(len(self.keys)))]]]
-        return speech.worn(speech.transcript(sold, others, (), self.rng), 0.15, self.rng)
+        told = self.told.get(sold.key, ())
+        return speech.worn(speech.transcript(sold, others, told, self.rng), 0.15, self.rng)
 
 
 def recognised(director: Director, recognizer: Recognizer) -> Watched:
@@ -113,7 +118,8 @@ def composed(used: Embedder, given: argparse.Namespace) -> Iterator[Watched]:
     """Streams of photographs, with their truth and what was recognised."""
     examples = Examples([dataset.read(given.catalogue), dataset.read(given.photos)])
     shelf = shelf_of(used, list(examples.products.values()))
-    director = Director(examples, np.random.default_rng(given.seed))
+    sayings = [given.sayings] if given.sayings else []
+    director = Director(examples, np.random.default_rng(given.seed), sayings)
     for _ in range(given.streams):
         yield recognised(director, Recognizer(used, shelf))
 
@@ -154,6 +160,7 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--world", type=Path)
+    parser.add_argument("--sayings", type=Path, help="what is told of the products")
     given = parser.parse_args()
     used = jobs.embedder(given.model)
     kinds = [list(composed(used, given))]

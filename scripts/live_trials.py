@@ -11,24 +11,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
-import signal
-import subprocess
 import sys
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, median
-from time import monotonic, sleep, time
-from typing import Any, NamedTuple
+from typing import Any
 
 import live_servers as live
 from live_servers import Show, Stage
+from live_watching import Run, Told, event_checks, watched
 
 from sgmn import jobs
 from sgmn.data.dataset import Stream, read_stream
@@ -36,11 +31,9 @@ from sgmn.errors import SgmnError
 from sgmn.evaluation.streams import time_weighted_accuracy
 from sgmn.evaluation.tables import markdown_table
 from sgmn.live.events import Event, from_json, segments_of
-from sgmn.records import Segment
 
 GRACE_S = 600.0  # to load the model and to connect in vain, on a busy machine too
-GLANCE_S, SLACK_S = 0.05, 2.0
-SUMMARY = re.compile(r"(\d+) events, (\d+) frames dropped, (\d+) reconnects")
+SLACK_S = 2.0
 HEADER = ["trial", "status", "wall, s", "reconnects", "dropped", "events", "corrected"]
 HEADER += ["delay: mean, s", "median", "largest", "right, %", "checks"]
 CAPTION = (
@@ -79,29 +72,6 @@ TRIALS = {
 }
 
 
-class Told(NamedTuple):
-    """A line of the events' file, and when it was there."""
-
-    line: str
-    seen_s: float
-
-
-class Run(NamedTuple):
-    """What the program did. `status` is None if it had to be killed."""
-
-    status: int | None
-    wall_s: float
-    told: list[Told]
-    out: str
-    err: str
-
-    @property
-    def counts(self) -> tuple[int, int, int] | None:
-        """Events, dropped frames and reconnects, as it says at its end."""
-        found = SUMMARY.search(" ".join(self.out.split()))
-        return (int(found[1]), int(found[2]), int(found[3])) if found else None
-
-
 def tried(trial: Trial, stream: Stream, given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Run one trial; its figures, and the checks that failed."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -123,43 +93,10 @@ def tried(trial: Trial, stream: Stream, given: argparse.Namespace, folder: Path)
     return figures(trial, run, show, stream, folder)
 
 
-def watched(command: list[str], folder: Path, limit_s: float) -> Run:
-    """Run it, and note when each event is there. After `limit_s` all its stacks are dumped."""
-    paths = folder / "watch.out", folder / "watch.err"
-    events = folder / "events.jsonl"
-    events.write_text("")
-    (folder / "timeline.json").unlink(missing_ok=True)
-    environment = {**os.environ, "PYTHONFAULTHANDLER": "1", "COLUMNS": "120"}
-    begun_s = monotonic()
-    with paths[0].open("wb") as out, paths[1].open("wb") as err:
-        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
-        try:
-            told = list(_followed(process, events, begun_s + limit_s))
-        finally:
-            is_hung = process.poll() is None
-            if is_hung:
-                process.send_signal(signal.SIGABRT)
-            status = process.wait()
-    texts = (path.read_text(encoding="utf-8", errors="replace") for path in paths)
-    return Run(None if is_hung else status, monotonic() - begun_s, told, *texts)
-
-
-def _followed(process: subprocess.Popen[bytes], path: Path, until_s: float) -> Iterator[Told]:
-    """Each line of a file as it comes, while the process lives and once after it."""
-    rest, is_over = "", False
-    with path.open(encoding="utf-8") as file:
-        while not is_over and monotonic() < until_s:
-            is_over = process.poll() is not None
-            *lines, rest = (rest + file.read()).split("\n")
-            seen_s = time()
-            yield from (Told(line, seen_s) for line in lines)
-            sleep(GLANCE_S)
-
-
 def figures(trial: Trial, run: Run, show: Show, stream: Stream, folder: Path) -> dict[str, Any]:
     """What is reported of a trial."""
     events, failed = _read(run.told)
-    checks = {**_end_checks(trial, run, show, events), **_event_checks(events, folder)}
+    checks = {**_end_checks(trial, run, show, events), **event_checks(events, folder)}
     failed += [name for name, holds in checks.items() if not holds]
     truth = [
         replace(segment, end=min(segment.end, show.seconds))
@@ -234,43 +171,6 @@ def _end_checks(trial: Trial, run: Run, show: Show, events: Sequence[Event]) -> 
     if not trial.is_timed and events:
         checks["is no longer than sent"] = events[-1].time_s <= show.seconds + SLACK_S
     return checks
-
-
-def _event_checks(events: Sequence[Event], folder: Path) -> dict[str, bool]:
-    """What docs/events.md promises."""
-    if not events:
-        return {}
-    corrected = {event.found_s for event in events if event.kind == "corrected"}
-    turns = [event for event in events if event.kind != "corrected"]
-    held = sorted(_in_force(events), key=lambda event: event.time_s)
-    return {
-        "ids count from 1": [event.id for event in events] == list(range(1, len(events) + 1)),
-        "found in order": all(a.found_s <= b.found_s for a, b in pairwise(events)),
-        "times fall only with a correction": all(
-            a.time_s <= b.time_s or b.found_s in corrected for a, b in pairwise(turns)
-        ),
-        "each ends what was before": held[0].before is None
-        and all(a.product_id == b.before for a, b in pairwise(held)),
-        "the last is the end": events[-1].kind == "ended"
-        and events[-1] == held[-1]
-        and events[-1].time_s == events[-1].found_s,
-        "the timeline is theirs": segments_of(events) == _timeline(folder / "timeline.json"),
-    }
-
-
-def _timeline(path: Path) -> tuple[Segment, ...]:
-    names = ("start", "end", "product_id", "confidence", "runner_up")
-    rows = json.loads(path.read_text())["segments"] if path.exists() else ()
-    return tuple(Segment(*(row[name] for name in names)) for row in rows)
-
-
-def _in_force(events: Sequence[Event]) -> Iterator[Event]:
-    """Each event that was not taken back, as last corrected."""
-    for event in events:
-        if event.kind != "corrected":
-            own = [e for e in events if event.id in (e.id, e.corrects)]
-            if not own[-1].retracts:
-                yield own[-1]
 
 
 def table(found: dict[str, dict[str, Any]]) -> str:

@@ -42,12 +42,13 @@ def main() -> None:
 
 def table(given: argparse.Namespace) -> None:
     """R@1, MRR and log loss of each ratio."""
-    seen, said, truth, scale = measured(given)
+    seen, said, telling, truth, scale = measured(given)
     spread = [float(part.std(1).mean()) for part in (seen, said)]
     print(f"spread over the shelf: pictures {spread[0]:.3f}, words {spread[1]:.3f}")
     print("ratio  R@1   MRR    log loss")
     for ratio in RATIOS:
-        scores = (seen + ratio * said) / (1 + ratio)
+        share = ratio * telling[:, None]
+        scores = (seen + share * said) / (1 + share)
         own = scores.gather(1, truth[:, None])
         ranks = (scores > own).sum(1) + 1
         loss = -(scores * scale * (1 + ratio)).log_softmax(1).gather(1, truth[:, None]).mean()
@@ -56,12 +57,14 @@ def table(given: argparse.Namespace) -> None:
 
 
 @torch.inference_mode()
-def measured(given: argparse.Namespace) -> tuple[Tensor, Tensor, Tensor, float]:
-    """The pictures' and the words' part of each pair (B, S), the truth (B,), the logit scale."""
+def measured(given: argparse.Namespace) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
+    """The pictures' and the words' part of each pair (B, S), how much the words tell (B,), the
+    truth (B,), the logit scale."""
     examples = Examples([dataset.read(given.catalogue), dataset.read(given.held)])
     used = jobs.embedder(str(given.model))
     train = TrainConfig(drop_transcript=0.0)
-    data = DataConfig((given.held,), frames=FRAMES, clutter=1.0)
+    sayings = (Path(__file__).with_name("groceries.jsonl"),)
+    data = DataConfig((given.held,), frames=FRAMES, clutter=1.0, sayings=sayings)
     contents = Contents(examples, data, train, used.max_side)
     rng = np.random.default_rng(given.seed)
     items = [examples.items[i] for i in rng.permutation(len(examples.items))[: given.clips]]
@@ -75,7 +78,8 @@ def measured(given: argparse.Namespace) -> tuple[Tensor, Tensor, Tensor, float]:
         found[n].weight * found[n].value for n in ("picture", "match", "instances") if n in found
     )
     assert isinstance(seen, Tensor)
-    return seen / pictures(weights), clips.words @ shelf.words.T, truth, float(weights.logit_scale)
+    said, scale = clips.words @ shelf.words.T, float(weights.logit_scale)
+    return seen / pictures(weights), said, clips.telling, truth, scale
 
 
 def pictures(weights: ScoreWeights) -> float:
