@@ -41,14 +41,14 @@ def indexed(tiny: Callable[[], Any], world: Path, tmp_path_factory: pytest.TempP
 def heard(monkeypatch: pytest.MonkeyPatch) -> dict[float, str]:
     """What each window heard, by its end."""
     found: dict[float, str] = {}
-    rolling = session.rolling
+    usual = session.windows
 
-    def noting(*given: Any) -> Iterator[Any]:
-        for window in rolling(*given):
+    def noting(*given: Any, **more: Any) -> Iterator[Any]:
+        for window in usual(*given, **more):
             found[window.end_s] = window.words
             yield window
 
-    monkeypatch.setattr(session, "rolling", noting)
+    monkeypatch.setattr(session, "windows", noting)
     return found
 
 

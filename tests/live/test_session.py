@@ -18,8 +18,8 @@ from sgmn.errors import MediaError
 from sgmn.live.events import Event, segments_of, to_json
 from sgmn.live.evidence import TimelineSettings
 from sgmn.live.recognizer import Recognizer
-from sgmn.live.session import Moment, Paced, Session, events_of, rolling
-from sgmn.live.windows import Window, windows
+from sgmn.live.session import Moment, Paced, Session, events_of
+from sgmn.live.windows import Window
 from sgmn.media import video
 from sgmn.media.hearing import Hearing
 from sgmn.media.live import LiveFrame, LiveSource
@@ -306,33 +306,6 @@ def test_pictures_are_not_kept_where_words_alone_count(eyes: Eyes) -> None:
 
 def _is_pictures(things: list[Any]) -> bool:
     return bool(things) and all(isinstance(o, np.ndarray) and o.ndim == 3 for o in things)
-
-
-@pytest.mark.parametrize("wait_s", [0.0, 7.5])
-@pytest.mark.parametrize("hop_s", [2.0, 0.7, 6.0])
-@pytest.mark.parametrize("seed", range(4))
-def test_windows_are_those_of_a_recording_of_unknown_length(
-    hop_s: float, seed: int, wait_s: float
-) -> None:
-    rng = np.random.default_rng(seed)
-    steps = rng.choice([0.0, 0.3, 1.0, 25.0], p=[0.1, 0.3, 0.57, 0.03], size=200)
-    times = [float(time) for time in np.cumsum(steps)][: (1, 2, 50, 200)[seed]]
-    said = [Utterance(t, t + 1, f"word{i}") for i, t in enumerate(times)]
-    settings = TimelineSettings(window_s=6.0, hop_s=hop_s)
-    found = list(rolling(times, said, settings, wait_s))
-    assert found == list(windows(times, said, 6.0, hop_s))
-
-
-def test_the_last_frame_lasts_a_hop_after_a_hole() -> None:
-    times = [*map(float, range(40)), 70.0]
-    found = list(rolling(times, (), SETTINGS))
-    assert found == list(windows(times, (), SETTINGS.window_s, SETTINGS.hop_s))
-    assert found[-1].end_s == 72.0
-
-
-def test_times_that_fall_are_refused() -> None:
-    with pytest.raises(MediaError, match=r"frame 40 is at 38\.0 s, after 39\.0 s"):
-        list(rolling([*map(float, range(40)), 38.0], (), SETTINGS))
 
 
 def test_a_failing_source_fails_the_session(recognizer: Recognizer) -> None:

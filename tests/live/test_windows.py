@@ -1,5 +1,6 @@
 from math import floor, inf
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -132,3 +133,28 @@ def test_time_never_runs_backwards(moments):
 def test_windows_without_holes_only(window_s, hop_s):
     with pytest.raises(SettingsError, match="hop_s"):
         list(windows([0.0], window_s=window_s, hop_s=hop_s))
+
+
+@pytest.mark.parametrize("hop_s", [2.0, 0.7, 6.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_windows_that_wait_are_the_same_later(hop_s: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    steps = rng.choice([0.0, 0.3, 1.0, 25.0], p=[0.1, 0.3, 0.57, 0.03], size=200)
+    times = [float(time) for time in np.cumsum(steps)][: (1, 2, 50, 200)[seed]]
+    said = [Utterance(t, t + 1, f"word{i}") for i, t in enumerate(times)]
+    read: list[float] = []
+    found = []
+    for window in windows((read.append(t) or t for t in times), said, 6.0, hop_s, wait_s=7.5):
+        found.append(window)
+        assert read[-1] >= window.end_s + 7.5 or len(read) == len(times)
+    assert found == list(windows(times, said, 6.0, hop_s))
+
+
+def test_the_last_frame_lasts_a_hop_after_a_hole() -> None:
+    found = list(windows([*map(float, range(40)), 70.0], (), 6.0, 2.0))
+    assert found[-1].end_s == 72.0
+
+
+def test_a_frame_that_falls_is_named_by_its_number_in_the_stream() -> None:
+    with pytest.raises(MediaError, match=r"frame 40 is at 38\.0 s, after 39\.0 s"):
+        list(windows([*map(float, range(40)), 38.0], (), 6.0, 2.0))

@@ -6,10 +6,8 @@ what the windows to come may see, the lag of the decoder, and the events.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 from time import sleep, time
 from typing import Protocol
 
@@ -17,7 +15,7 @@ from sgmn.live.events import Event, EventDecoder, segments_of
 from sgmn.live.evidence import TimelineSettings
 from sgmn.live.recognizer import Recognition, Recognizer, Reel
 from sgmn.live.timeline import Belief, OnlineDecoder
-from sgmn.live.windows import Window, _check, _check_time, _Cut, _end
+from sgmn.live.windows import windows
 from sgmn.media.hearing import Hearing
 from sgmn.media.live import LiveFrame
 from sgmn.records import Segment, Utterance
@@ -109,7 +107,8 @@ class Session:
 
         frames, end_s = _Newest(source), 0.0
         reel = Reel(recognizer.embedder, frames)
-        cut = rolling(reel.times(), said, settings, self.wait_s)
+        lengths = settings.window_s, settings.hop_s
+        cut = windows(reel.times(), said, *lengths, wait_s=self.wait_s)
         for window, logits in recognizer.scored(cut, reel, 1):
             if isinstance(said, Hearing):
                 said.forget(window.start_s)
@@ -129,43 +128,6 @@ def events_of(
     for time_s, logits in zip(found.times, found.scores, strict=True):
         yield from decoder.push(float(time_s), logits)
     yield from decoder.end(found.duration_s)
-
-
-def rolling(
-    frame_times: Iterable[float],
-    utterances: Sequence[Utterance] = (),
-    settings: TimelineSettings | None = None,
-    wait_s: float = 0.0,
-) -> Iterator[Window]:
-    """As `windows`, without a known length, keeping only the times that windows may still see.
-
-    Each comes `wait_s` after its end, and hears what has been said by then.
-    """
-    chosen = settings or TimelineSettings()
-    _check(chosen.window_s, chosen.hop_s)
-    cut = _Cut(utterances, chosen.window_s, chosen.hop_s, 0.0)
-    times: list[float] = []
-    count = gone = 0
-    for now in frame_times:
-        _check_time(now, times[-1] if times else 0.0, gone + len(times))
-        while cut.end_of(count) + wait_s <= now:
-            yield _numbered(cut.window(count, times, inf), gone)
-            count += 1
-        times.append(now)
-        # The last two tell how long the very last one lasts.
-        start_s = cut.center_of(count) - chosen.window_s / 2
-        unseen = max(0, min(bisect_left(times, start_s), len(times) - 2))
-        del times[:unseen]
-        gone += unseen
-    if times:
-        end_s = _end(times, chosen.window_s, chosen.hop_s, None)
-        for place in range(count, cut.count(times[-1], end_s)):
-            yield _numbered(cut.window(place, times, end_s), gone)
-
-
-def _numbered(window: Window, gone: int) -> Window:
-    """Frames counted from the stream's first, where `gone` are no longer held."""
-    return replace(window, frames=range(window.frames.start + gone, window.frames.stop + gone))
 
 
 class _Newest:

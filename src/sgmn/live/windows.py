@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from math import floor, isfinite
+from math import floor, inf, isfinite
 
 from sgmn.errors import MediaError, SettingsError
 from sgmn.media.transcript import between
@@ -41,13 +41,14 @@ def windows(
     hop_s: float = 2.0,
     start_s: float = 0.0,
     duration_s: float | None = None,
+    wait_s: float = 0.0,
 ) -> Iterator[Window]:
-    """Yield the windows of a stream in order, each as soon as its end has passed.
+    """Yield the windows of a stream in order, each `wait_s` after its end has passed.
 
     `frame_times` are the frames' seconds, never decreasing, consumed as windows need them.
     `utterances` is read when a window is yielded, so a list that speech recognition fills
-    meanwhile is seen as far as it has got. The stream goes from `start_s` to
-    `start_s + duration_s`; without a duration, or with one that `is_believed`
+    meanwhile is seen as far as it has got. Only times that windows may still see are kept.
+    The stream goes from `start_s` to `start_s + duration_s`; without a duration, or with one that `is_believed`
     refuses, the last frame lasts as long as the one before, at most `hop_s`. A remainder of
     less than half a hop has no window of its own, unless its frames would be in no window at
     all.
@@ -58,17 +59,25 @@ def windows(
     _check(window_s, hop_s)
     cut = _Cut(utterances, window_s, hop_s, start_s)
     times: list[float] = []
-    count = 0
+    count = gone = 0
     for time in frame_times:
-        _check_time(time, times[-1] if times else start_s, len(times))
-        while cut.end_of(count) <= time:
-            yield cut.window(count, times, cut.end_of(count))
+        _check_time(time, times[-1] if times else start_s, gone + len(times))
+        while cut.end_of(count) + wait_s <= time:
+            yield cut.window(count, times, gone, inf)
             count += 1
         times.append(time)
+        unseen = _unseen(times, cut.center_of(count) - window_s / 2)
+        del times[:unseen]
+        gone += unseen
     if times:
         end = _end(times, window_s, hop_s, None if duration_s is None else start_s + duration_s)
         for place in range(count, cut.count(times[-1], end)):
-            yield cut.window(place, times, end)
+            yield cut.window(place, times, gone, end)
+
+
+def _unseen(times: Sequence[float], from_s: float) -> int:
+    """How many times no window sees any more; the last two tell how long the last frame lasts."""
+    return max(0, min(bisect_left(times, from_s), len(times) - 2))
 
 
 def is_believed(end_s: float, last_frame_s: float, window_s: float) -> bool:
@@ -100,13 +109,14 @@ class _Cut:
         seen = floor((last_frame_s - self.start_s - self.window_s / 2) / self.hop_s + 0.5) + 1
         return max(1, spoken, seen)
 
-    def window(self, place: int, times: Sequence[float], stream_end_s: float) -> Window:
+    def window(self, place: int, times: Sequence[float], gone: int, stream_end_s: float) -> Window:
+        """Window number `place`; `times` are those of the frames from number `gone` on."""
         start = max(self.start_s, self.center_of(place) - self.window_s / 2)
         end = min(self.end_of(place), stream_end_s)
         # Half-open, but the stream's very last frame belongs to the window that ends there.
         after = bisect_left(times, end) if end < stream_end_s else len(times)
         center = min(self.center_of(place), end)
-        frames = range(bisect_left(times, start), after)
+        frames = range(gone + bisect_left(times, start), gone + after)
         return Window(start, end, center, frames, between(self.utterances, start, end))
 
 
