@@ -49,8 +49,8 @@ def windows(
     `utterances` is read when a window is yielded, so a list that speech recognition fills
     meanwhile is seen as far as it has got. Only times that windows may still see are kept.
     The stream goes from `start_s` to `start_s + duration_s`; without a duration, or with one
-    that `is_believed` refuses, the last frame lasts as long as the one before, at most `hop_s`. A remainder of
-    less than half a hop has no window of its own, unless its frames would be in no window at
+    that `is_believed` refuses, the last frame lasts as long as the one before, at most
+    `hop_s`. A remainder of less than half a hop has no window of its own, unless its frames would be in no window at
     all.
 
     Without frames there are no windows. Raises SettingsError unless 0 < hop_s <= window_s,
