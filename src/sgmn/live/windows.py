@@ -50,8 +50,8 @@ def windows(
     meanwhile is seen as far as it has got. Only times that windows may still see are kept.
     The stream goes from `start_s` to `start_s + duration_s`; without a duration, or with one
     that `is_believed` refuses, the last frame lasts as long as the one before, at most
-    `hop_s`. A remainder of less than half a hop has no window of its own, unless its frames would be in no window at
-    all.
+    `hop_s`. A remainder of less than half a hop has no window of its own, unless its frames
+    would be in no window at all.
 
     Without frames there are no windows. Raises SettingsError unless 0 < hop_s <= window_s,
     MediaError for a time that is not finite, before the one ahead of it or before the start.
