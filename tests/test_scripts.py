@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +23,9 @@ from sgmn.data import dataset
 from sgmn.errors import SgmnError
 from sgmn.evaluation.ranking import Ranked
 from sgmn.evaluation.report import Report
+from sgmn.live.events import segments_of
+from sgmn.live.recognizer import Recognizer
+from sgmn.live.session import events_of
 from sgmn.model.embedder import Embedder
 from sgmn.records import Clip, ClipContent, Product, Segment, Utterance
 
@@ -275,3 +280,43 @@ def test_a_figure_is_sound_and_in_its_frame(script: Callable[[str], ModuleType])
     assert ys[1] == pytest.approx((ys[0] + ys[2]) / 2, abs=0.1)
     assert xs[1] == pytest.approx((plotting.LEFT + wide - plotting.RIGHT) / 2, abs=0.1)
     assert max(len(text or "") for text in texts) == plotting.LETTERS  # the long name is cut
+
+
+def test_each_way_to_a_timeline_is_what_its_name_says(
+    script: Callable[[str], ModuleType], index: Index, used: Embedder, stream: Path
+) -> None:
+    streams, shelf = script("streams"), jobs.Shelves(index)[""]
+    shown = dataset.read_stream(stream / "streams" / "s.json")
+    recognizer = Recognizer(used, shelf)
+    found = streams.timelines(recognizer, shown)
+    assert list(found) == ["windows alone", "online", "online, lag", "offline"]
+    watched = recognizer.watch(shown.video, shown.transcript)
+    assert found["offline"] == watched.segments
+    assert found["online, lag"] == segments_of(tuple(events_of(watched)))
+    for timeline in found.values():
+        assert timeline[0].start == 0 and timeline[-1].end == pytest.approx(watched.duration_s)
+        assert all(a.end == b.start for a, b in pairwise(timeline))
+        assert all(a.product_id != b.product_id for a, b in pairwise(timeline))
+
+
+def test_beliefs_hold_half_way_to_their_neighbours(script: Callable[[str], ModuleType]) -> None:
+    held = script("streams")._held([(1, "a"), (3, "a"), (5, None), (7, "b")], 8.0)
+    assert list(held) == [Segment(0, 4, "a"), Segment(4, 6, None), Segment(6, 8, "b")]
+
+
+def test_a_fifth_of_the_photos_is_held_back(
+    script: Callable[[str], ModuleType],
+    world: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(FOLDER / "train_builtin")
+    monkeypatch.setattr(sys, "argv", ["split.py", str(world), str(tmp_path)])
+    script("split").main()
+    every = {photo.path.resolve() for photo in dataset.read(world).photos}
+    held, learnt = (
+        {photo.path.resolve() for photo in dataset.read(tmp_path / name).photos}
+        for name in ("held", "train")
+    )
+    assert held | learnt == every and not held & learnt
+    assert len(held) == round(0.2 * len(every))
