@@ -6,9 +6,11 @@
 WORLD is a dataset with products and streams, such as a split of a generated world that is not used
 for measuring; it counts as much as the composed ones. Each composed stream sells eight products for
 10 to 40 s each, with pauses in which nothing is on sale, in the manner of training clips: a held
-photo over clutter, another product held part of the time, words made from titles. Prints the
-time-weighted accuracy of every pair of settings. Give photos that the model has not learnt, or what
-is fitted is the manner of streams alone, not the confidence on new ones.
+photo over clutter, another product held part of the time, words made from titles. Prints for all
+settings the share of the time that is right offline, and the log loss of what is believed online;
+chosen are, of those that are right nearly as long as the best, the ones of least loss. Give photos
+that the model has not learnt, or what is fitted is the manner of streams alone, not the confidence
+on new ones.
 """
 
 from __future__ import annotations
@@ -16,8 +18,11 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Iterator, Sequence
-from itertools import product as pairs
+from itertools import product as grid
+from math import log
 from pathlib import Path
+from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -28,7 +33,7 @@ from sgmn.data import dataset
 from sgmn.evaluation.streams import agreement
 from sgmn.live.evidence import TimelineSettings
 from sgmn.live.recognizer import Recognition, Recognizer
-from sgmn.live.timeline import segments
+from sgmn.live.timeline import OnlineDecoder, segments
 from sgmn.media import content, picture
 from sgmn.model.embedder import Embedder
 from sgmn.records import Picture, Product, Segment, Utterance
@@ -36,8 +41,11 @@ from sgmn.training import speech
 from sgmn.training.examples import Examples
 from sgmn.training.scene import Scene, lit, some_light
 
-COSTS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)
-THRESHOLDS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)
+TEMPERATURES = (0.15, 0.25, 0.4, 0.6, 1.0)
+COSTS = (1.0, 2.0, 3.0, 4.0, 6.0)
+THRESHOLDS = (0.0, 0.05, 0.1, 0.2, 0.3)
+NEARLY = 0.01  # of the time right
+LEAST = 1e-6  # probability, so that one moment cannot outweigh all others
 HEIGHT = 256  # of the composed frames, in pixels
 PAUSE = 0.2  # how often nothing is on sale between two products
 Watched = tuple[list[Segment], Recognition]  # the truth, and what was recognised
@@ -141,6 +149,24 @@ def shelf_of(used: Embedder, products: list[Product]) -> Shelf:
     return Shelf(products, used.products(contents))
 
 
+class Fit(NamedTuple):
+    """What settings are worth: the share of time right, and the log loss of online moments."""
+
+    settings: TimelineSettings
+    shares: list[float]
+    loss: float
+
+    @property
+    def share(self) -> float:
+        """The mean over kinds of streams."""
+        return fmean(self.shares)
+
+
+def fitted(kinds: list[list[Watched]], settings: TimelineSettings) -> Fit:
+    losses = [loss for watched in kinds for one in watched for loss in log_losses(*one, settings)]
+    return Fit(settings, [share_right(watched, settings) for watched in kinds], fmean(losses))
+
+
 def share_right(watched: list[Watched], settings: TimelineSettings) -> float:
     """The share of the time of some streams for which the settings are right."""
     found = [
@@ -150,7 +176,25 @@ def share_right(watched: list[Watched], settings: TimelineSettings) -> float:
     return sum(a.agreed_s for a in found) / sum(a.total_s for a in found)
 
 
-def main() -> None:
+def log_losses(
+    plan: list[Segment], found: Recognition, settings: TimelineSettings
+) -> Iterator[float]:
+    """-log of what is believed of the truth at each moment, by the windows up to it."""
+    decoder, states = OnlineDecoder(found.product_ids, settings), (*found.product_ids, None)
+    for time_s, logits in zip(found.times, found.scores, strict=True):
+        belief = decoder.push(float(time_s), logits)
+        for segment in plan:
+            if segment.start <= time_s < segment.end:
+                yield -log(max(LEAST, belief.probabilities[states.index(segment.product_id)]))
+
+
+def chosen(fits: list[Fit]) -> Fit:
+    """The least log loss of those that are right nearly as long as the best."""
+    best = max(fit.share for fit in fits)
+    return min((fit for fit in fits if fit.share >= best - NEARLY), key=lambda fit: fit.loss)
+
+
+def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -161,17 +205,32 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--world", type=Path)
     parser.add_argument("--sayings", type=Path, help="what is told of the products")
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    given = parsed()
     used = jobs.embedder(given.model)
     kinds = [list(composed(used, given))]
     if given.world is not None:
         kinds.append(list(of_world(used, given.world)))
-    print("switch_cost  nothing_threshold  time right: mean, composed, world")
-    for cost, threshold in pairs(COSTS, THRESHOLDS):
-        settings = TimelineSettings(switch_cost=cost, nothing_threshold=threshold)
-        shares = [share_right(watched, settings) for watched in kinds]
-        shown = "  ".join(f"{share:.3f}" for share in [sum(shares) / len(shares), *shares])
-        print(f"{cost:11.1f}  {threshold:17.2f}  {shown}", flush=True)
+    print(
+        "temperature  switch_cost  nothing_threshold  log loss  time right: mean, composed, world"
+    )
+    fits = []
+    for heat, cost, threshold in grid(TEMPERATURES, COSTS, THRESHOLDS):
+        settings = TimelineSettings(cost, threshold, temperature=heat)
+        fits.append(fitted(kinds, settings))
+        print(line(fits[-1]), flush=True)
+    print(f"chosen: within {NEARLY:.1%} of the best, the least log loss")
+    print(line(chosen(fits)))
+
+
+def line(fit: Fit) -> str:
+    shown = "  ".join(f"{share:.3f}" for share in [fit.share, *fit.shares])
+    heat, cost = fit.settings.temperature, fit.settings.switch_cost
+    set_to = f"{heat:11.2f}  {cost:11.1f}  {fit.settings.nothing_threshold:17.2f}"
+    return f"{set_to}  {fit.loss:8.3f}  {shown}"
 
 
 if __name__ == "__main__":

@@ -254,8 +254,22 @@ def test_windows_are_pushed_in_order():
         ("hop_s", 11.0),
         ("hop_s", 0.0),
         ("min_segment_s", inf),
+        ("temperature", 0.0),
     ],
 )
 def test_settings_refuse_what_cannot_be(name, value):
     with pytest.raises(SettingsError, match=f"{name} is {value}"):
         TimelineSettings(**{name: value})
+
+
+def test_a_temperature_is_that_of_the_logits() -> None:
+    rows = np.random.default_rng(3).normal(0, 3, (12, 5))
+    times = np.arange(12) * 2.0
+    ids = tuple("abcde")
+    cool = segments(times, rows, ids, TimelineSettings(temperature=0.5))
+    assert cool == segments(times, 2 * rows, ids, TimelineSettings())
+    sure = [
+        np.mean([s.confidence for s in segments(times, rows, ids, TimelineSettings(temperature=t))])
+        for t in (0.25, 1.0, 4.0)
+    ]
+    assert sure[0] > sure[2]

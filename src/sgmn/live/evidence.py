@@ -26,6 +26,7 @@ class TimelineSettings:
     one; 0 takes each window for itself, inf allows one state only. `nothing_threshold`, 0..1
     without 1: how far from chance to certainty the shelf's softmax must rise for a product
     to count as on sale; see `evidence`. 0 means that something is always on sale.
+    `temperature`, above 0, divides the logits: above 1 it makes windows less sure, below 1 surer.
     `window_s` and `hop_s` say how far windows overlap. A run shorter than `min_segment_s`
     is given to the neighbour that explains it better.
 
@@ -38,6 +39,7 @@ class TimelineSettings:
     window_s: float = 10.0
     hop_s: float = 2.0
     min_segment_s: float = 0.0
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         holds = {
@@ -46,6 +48,7 @@ class TimelineSettings:
             "window_s": 0 < self.window_s < inf,
             "hop_s": 0 < self.hop_s <= self.window_s,
             "min_segment_s": 0 <= self.min_segment_s < inf,
+            "temperature": 0 < self.temperature < inf,
         }
         for field in fields(self):
             if not holds[field.name]:
@@ -60,7 +63,7 @@ def evidence(scores: Scores, settings: TimelineSettings) -> LogProbs:
     """(W, S + 1) of log-likelihoods from logits (W, S): products, then nothing on sale.
 
     Nothing is on sale when no product stands out from all others together. With p the
-    softmax over the shelf and c the `nothing_threshold`, the log-odds of the row's best
+    softmax of the logits over the temperature, over the shelf, and c the `nothing_threshold`, the log-odds of the row's best
     product against nothing are logit(max p) - logit(c + (1 - c)/S). So one window alone
     names a product only if its p is above c + (1 - c)/S, several if their mean log-odds
     are; a flat row (p = 1/S, chance) means nothing. On a shelf of one, which has nothing to
@@ -70,7 +73,7 @@ def evidence(scores: Scores, settings: TimelineSettings) -> LogProbs:
     each weighs hop_s / window_s.
     """
     with np.errstate(over="ignore"):  # a gap beyond 1e308 is -inf, which the floor catches
-        products = normalized(np.asarray(scores, dtype=np.float64))
+        products = normalized(np.asarray(scores, dtype=np.float64) / settings.temperature)
     nothing = _others(products) + _log_odds(settings.nothing_threshold, products.shape[1])
     logs = normalized(np.hstack([products, nothing]))
     return np.maximum(logs, FLOOR) * (settings.hop_s / settings.window_s)
