@@ -12,6 +12,7 @@ import typer
 from sgmn import __version__
 from sgmn.cli import explaining, generating, learning, serving
 from sgmn.errors import SgmnError
+from sgmn.memory import keep_large_blocks
 
 app = typer.Typer(
     help="Livestreaming product retrieval: which product is being sold, moment by moment.",
@@ -61,6 +62,7 @@ def main() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve us
+    keep_large_blocks()
     if debug := "--debug" in sys.argv:  # wherever it stands, it is for the whole command
         sys.argv.remove("--debug")
         sys.argv.insert(1, "--debug")

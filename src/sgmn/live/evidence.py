@@ -63,11 +63,12 @@ def evidence(scores: Scores, settings: TimelineSettings) -> LogProbs:
     """(W, S + 1) of log-likelihoods from logits (W, S): products, then nothing on sale.
 
     Nothing is on sale when no product stands out from all others together. With p the
-    softmax of the logits over the temperature, over the shelf, and c the `nothing_threshold`, the log-odds of the row's best
-    product against nothing are logit(max p) - logit(c + (1 - c)/S). So one window alone
-    names a product only if its p is above c + (1 - c)/S, several if their mean log-odds
-    are; a flat row (p = 1/S, chance) means nothing. On a shelf of one, which has nothing to
-    stand out from, that product is always on sale.
+    softmax over the shelf, of logits over the `temperature`, and c the `nothing_threshold`,
+    the log-odds of the row's best product against nothing are logit(max p) -
+    logit(c + (1 - c)/S). So one window alone names a product only if its p is above
+    c + (1 - c)/S, several if their mean log-odds are; a flat row (p = 1/S, chance) means
+    nothing. On a shelf of one, which has nothing to stand out from, that product is always
+    on sale.
 
     Neighbouring windows share most of their frames and are not independent witnesses, so
     each weighs hop_s / window_s.
