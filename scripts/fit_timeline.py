@@ -44,7 +44,7 @@ from sgmn.training.scene import Scene, lit, some_light
 TEMPERATURES = (0.15, 0.25, 0.4, 0.6, 1.0)
 COSTS = (1.0, 2.0, 3.0, 4.0, 6.0)
 THRESHOLDS = (0.0, 0.05, 0.1, 0.2, 0.3)
-NEARLY = 0.01  # of the time right
+NEARLY = 0.02  # of the time right
 LEAST = 1e-6  # probability, so that one moment cannot outweigh all others
 HEIGHT = 256  # of the composed frames, in pixels
 PAUSE = 0.2  # how often nothing is on sale between two products

@@ -1,4 +1,4 @@
-"""The weights that ship, from a seed: data, three stages of training, the weight of words.
+"""The weights that ship, from a seed: data, four stages of training, the weight of words.
 
     python scripts/train_builtin/run.py                       # on two cores
     python scripts/train_builtin/run.py --ship                # and put them into the package
@@ -18,14 +18,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 WORLDS = ("world", "world-more")
-STAGES = ("builtin-pictures", "builtin", "builtin-streams")
+STAGES = ("builtin-pictures", "builtin", "builtin-streams", "builtin-last")
 # Large blocks stay with the process (glibc): a quarter of the time, see docs/decisions/008.
 KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
 PROCESSES = 2  # of one thread each: faster than one of two, see docs/decisions/007
-WORDS = {
-    "builtin": "0.5",
-    "builtin-streams": "WORDS_C",
-}  # times the weight of pictures, see words.py
+# The weight of words, times that of pictures (words.py); the temperature (scripts/fit_timeline.py).
+WORDS = {"builtin": ("0.5", "1"), "builtin-last": ("0.3", "0.4")}
 PHOTOS = "../shared/data/grocery-live"
 
 
@@ -42,15 +40,15 @@ def main() -> None:
     for stage in STAGES:
         train(stage)
         if stage in WORDS:
-            weigh(f"runs/{stage}", WORDS[stage])
+            weigh(f"runs/{stage}", *WORDS[stage])
     if options.ship:
         call(sys.executable, "scripts/ship_builtin.py", f"runs/{STAGES[-1]}/weighed")
 
 
-def weigh(run: str, ratio: str) -> None:
-    """Give the words of a trained model their weight."""
+def weigh(run: str, ratio: str, temperature: str) -> None:
+    """Give the words of a trained model their weight, and its logits their temperature."""
     words = ("scripts/train_builtin/words.py", f"{run}/checkpoint", "--apply", ratio)
-    call(sys.executable, *words, "-o", f"{run}/weighed")
+    call(sys.executable, *words, "--temperature", temperature, "-o", f"{run}/weighed")
 
 
 def train(stage: str) -> None:

@@ -1,13 +1,13 @@
 """How much words should weigh beside pictures, on photographs that the towers have not learnt.
 
     python scripts/train_builtin/words.py PROBE CATALOGUE HELD [--clips 300]
-    python scripts/train_builtin/words.py MODEL --apply 0.5 -o OUT
+    python scripts/train_builtin/words.py MODEL --apply 0.5 [--temperature 0.4] -o OUT
 
 On its own training photographs a model knows pictures too well, so the weight of words that it
 learns there is too small. PROBE is a model trained like the first stage on some of the photos;
 HELD is a folder whose photos.jsonl has the rest. The table says how the ratio of the words' weight
 to all weights of pictures does on cluttered clips composed of HELD. `--apply` writes MODEL with the
-ratio that was chosen.
+ratio that was chosen, and with the temperature that scripts/fit_timeline.py found.
 """
 
 from __future__ import annotations
@@ -88,13 +88,14 @@ def pictures(weights: ScoreWeights) -> float:
 
 
 def applied(given: argparse.Namespace) -> None:
-    """Write a model whose words weigh `ratio` times its pictures."""
+    """Write a model whose words weigh `apply` times its pictures, its logits so much surer."""
     model = checkpoint.load(given.model)
     head = model.network.head
     with torch.no_grad():
         before = head()
         head.text.fill_(given.apply * pictures(before))
         more = (1 + given.apply) * pictures(before) / float(before.text + pictures(before))
+        head.log_scale -= log(given.temperature)
         print(f"words weigh {float(head.text):.3f} beside {pictures(before):.3f} of pictures")
         print(f"the score's range grows by {more:.2f} (log {log(more):.2f})")
     checkpoint.save(model, given.output)
@@ -110,6 +111,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--clips", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--apply", type=float, metavar="RATIO")
+    parser.add_argument("--temperature", type=float, default=1.0, help="divides the logits")
     parser.add_argument("--output", "-o", type=Path)
     given = parser.parse_args()
     if given.apply is None and given.held is None:

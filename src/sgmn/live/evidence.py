@@ -30,12 +30,12 @@ class TimelineSettings:
     `window_s` and `hop_s` say how far windows overlap. A run shorter than `min_segment_s`
     is given to the neighbour that explains it better.
 
-    The defaults are from simulated streams (10 and 81 products, dwells of 20 and 60 s); what
-    suits a model depends on how sure its softmax is: tune both on a labelled stream.
+    The first two defaults are fitted for the built-in model, by `scripts/fit_timeline.py`,
+    whose logits have their temperature already; what suits another depends on how sure it is.
     """
 
-    switch_cost: float = 3.0
-    nothing_threshold: float = 0.1
+    switch_cost: float = 2.0
+    nothing_threshold: float = 0.2
     window_s: float = 10.0
     hop_s: float = 2.0
     min_segment_s: float = 0.0
