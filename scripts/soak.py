@@ -29,6 +29,7 @@ from sgmn.live.session import Moment, Outcome, Session
 from sgmn.media import transcript, video
 from sgmn.media.hearing import Hearing
 from sgmn.media.live import LiveFrame, LiveSource, SourceSettings
+from sgmn.memory import keep_large_blocks
 from sgmn.records import Utterance
 
 SAMPLES, FEWEST = 24, 3  # in all unless --every is given; and of those that are judged
@@ -204,6 +205,7 @@ def soaked(given: argparse.Namespace) -> tuple[Diary, Outcome, float]:
 
 def main() -> None:
     given = parsed()
+    keep_large_blocks()  # as the command line does
     jobs.require_writable(given.output)
     diary, found, seconds = soaked(given)
     judged = verdict(diary.samples, diary.source.length_s)
