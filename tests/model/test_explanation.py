@@ -311,10 +311,24 @@ def test_words_follow_the_models_own_tokens(opened: Embedder, rng: np.random.Gen
     own = torch.isin(texts.ids[texts.mask], torch.tensor([1, 2]))  # begin and end of a piece
     tokens = opened.tokens([opened.pictures(clip.frames)], [text])
     with torch.inference_mode():
-        weights = opened.network.parts.look(tokens, "clips").word_weights[0][~own]
+        shares = opened.network.parts.emphasis.shares(tokens.words, tokens.word_mask)
+    weights = shares[0][~own]
     expected = weights / weights.sum()
     np.testing.assert_allclose([word.share for word in found.words], expected, atol=1e-6)
     assert len(set(expected.tolist())) > 1
+
+
+def test_without_emphasis_words_weigh_as_they_point(
+    opened: Embedder, rng: np.random.Generator
+) -> None:
+    opened.network.parts.emphasis = None
+    clip = ClipContent((noise(rng),), "red milk today")
+    found, _ = explained(opened, clip, some_products(rng)[:1])
+    tokens = opened.tokens([opened.pictures(clip.frames)], [clip.words])
+    with torch.inference_mode():
+        pointing = opened.network.parts.look(tokens, "clips").word_weights[0][1:-1]
+    expected = pointing / pointing.sum()
+    np.testing.assert_allclose([word.share for word in found.words], expected, atol=1e-6)
 
 
 def test_the_heat_of_one_frame_follows_what_is_said(

@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 
 from sgmn.errors import SgmnError
 from sgmn.model.embedder import Embedder
+from sgmn.model.guidance import Guided
 from sgmn.model.inputs import Canvas, Placement, Preparation, nearest_canvas, placement
 from sgmn.model.parts import Side
 from sgmn.model.ranker import Ranker
 from sgmn.model.scoring import ClipVectors, ProductVectors, terms
-from sgmn.model.tokens import Looks
+from sgmn.model.tokens import Looks, Tokens
 from sgmn.records import ClipContent, Picture, ProductContent
 
 Heat = NDArray[np.floating[Any]]
@@ -36,7 +37,7 @@ _UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
 
 class Word(NamedTuple):
-    """A word as it was written, and its share of the attention to the words; they sum to 1."""
+    """A word as it was written, and its share of all words' weight; they sum to 1."""
 
     text: str
     share: float
@@ -145,13 +146,21 @@ def _looked(
     tokens = embedder.tokens([looks], [text]).to(embedder.network.device)
     guided = embedder.network.parts.look(tokens, side)
     shares = guided.frame_weights[0].tolist()
+    heard = words(text, embedder.prepare, _weighed(embedder, side, tokens, guided))
     if not _is_guided(embedder):
-        alike = tuple(Gaze(share, None) for share in shares[: len(pictures)])
-        return alike, words(text, embedder.prepare)
+        return tuple(Gaze(share, None) for share in shares[: len(pictures)]), heard
     patches = guided.patch_weights[0].double().cpu().numpy()
     heats = _heats(embedder, pictures, patches[: len(pictures)])
-    gazes = tuple(map(Gaze, shares[: len(pictures)], heats))
-    return gazes, words(text, embedder.prepare, guided.word_weights[0].tolist())
+    return tuple(map(Gaze, shares[: len(pictures)], heats)), heard
+
+
+def _weighed(embedder: Embedder, side: Side, tokens: Tokens, guided: Guided) -> list[float] | None:
+    """What each token counts: of a transcript for the score, else for where to look."""
+    emphasis = embedder.network.parts.emphasis
+    if side == "clips" and emphasis is not None:
+        found: list[float] = emphasis.shares(tokens.words, tokens.word_mask)[0].tolist()
+        return found
+    return guided.word_weights[0].tolist() if _is_guided(embedder) else None
 
 
 def _heats(embedder: Embedder, pictures: Sequence[Picture], patches: Heat) -> list[Heat]:
