@@ -224,10 +224,11 @@ def main() -> None:
     kinds: Kinds = {"clips": partial(alone, asked)} if asked else {}
     kinds |= {"windows": partial(alone, windows)} if windows else {}
     kinds |= {"moments": partial(moments, seen)} if seen else {}
-    print(table(kinds, (1.0, temperature)))
+    temperatures = tuple(dict.fromkeys((1.0, temperature)))
+    print(table(kinds, temperatures))
     if given.plot:
         drawn = {name: kind for name, kind in kinds.items() if name != "windows"}
-        jobs.write_text(given.plot, diagram(drawn, (1.0, temperature)))
+        jobs.write_text(given.plot, diagram(drawn, temperatures))
     for text in damage:
         print(f"damaged: {text}")
 
