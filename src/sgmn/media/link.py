@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
@@ -125,6 +126,8 @@ class Link:
         while not self._stopped.is_set():
             before = self._connections
             is_last, why = yield from self._connection(due)
+            # What libav held is in cycles, and small enough in Python for it never to be found.
+            gc.collect()
             if self._stopped.is_set():
                 return
             if is_last:
