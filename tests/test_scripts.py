@@ -26,6 +26,7 @@ from sgmn.evaluation.report import Report
 from sgmn.live.events import segments_of
 from sgmn.live.recognizer import Recognizer
 from sgmn.live.session import events_of
+from sgmn.model import checkpoint
 from sgmn.model.embedder import Embedder
 from sgmn.records import Clip, ClipContent, Product, Segment, Utterance
 
@@ -320,3 +321,39 @@ def test_a_fifth_of_the_photos_is_held_back(
     )
     assert held | learnt == every and not held & learnt
     assert len(held) == round(0.2 * len(every))
+
+
+def test_words_are_weighed_and_given_a_floor(
+    script: Callable[[str], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tiny: Callable[[], Any],
+    world: Path,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.syspath_prepend(FOLDER / "train_builtin")
+    words, model = script("words"), tmp_path / "model"
+    checkpoint.save(tiny(), model)
+
+    def run(*more: str) -> list[str]:
+        monkeypatch.setattr(sys, "argv", ["words.py", str(model), *more])
+        words.main()
+        return capsys.readouterr().out.splitlines()
+
+    lines = run(str(world), str(world), "--clips", "12", "--sayings")
+    alone = float(lines[0].split()[-1])
+    rows = [[float(cell) for cell in line.split()] for line in lines[2:]]
+    assert len(rows) == len(words.RATIOS) * len(words.FLOORS)
+    assert all(row[2] == row[4] == alone for row in rows if row[0] == 0)  # words that weigh nothing
+    run("--apply", "0.3", "--floor", "0.5", "--temperature", "0.5", "-o", str(tmp_path / "out"))
+    before, after = (checkpoint.load(m).network.head() for m in (model, tmp_path / "out"))
+    assert float(after.text) == pytest.approx(0.3) and float(after.floor) == 0.5
+    assert float(after.logit_scale) == pytest.approx(2 * float(before.logit_scale))
+
+
+def test_others_words_are_never_of_the_same_product(
+    script: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(FOLDER / "train_builtin")
+    truth = [3, 3, 1, 2, 3]
+    assert list(script("words").exchanged(truth)) == [2, 2, 3, 4, 2]

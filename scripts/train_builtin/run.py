@@ -1,10 +1,13 @@
-"""The weights that ship, from a seed: data, four stages of training, the weight of words.
+"""The weights that ship, from a seed: data, training, the weight of words.
 
-    python scripts/train_builtin/run.py                       # on two cores
-    python scripts/train_builtin/run.py --ship                # and put them into the package
+    python scripts/train_builtin/run.py --budget cpu          # on two cores, five stages
+    python scripts/train_builtin/run.py --budget gpu          # on one GPU, one stage
+    python scripts/train_builtin/run.py --budget cpu --ship   # and put them into the package
 
 Each step is left out where it is done, and goes on where it was killed; the same command again is
-always right. Everything lies under build/ and runs/.
+always right. Everything lies under build/ and runs/. With `--budget gpu` on a machine without a
+GPU the data are packed and the command for the machine that has one is printed; bring what it
+writes into runs/builtin-gpu/small back to the same place, and the same command goes on from there.
 """
 
 from __future__ import annotations
@@ -16,14 +19,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import torch
+
 ROOT = Path(__file__).parents[2]
 WORLDS = ("world", "world-more")
-STAGES = ("builtin-pictures", "builtin", "builtin-streams", "builtin-last")
+STAGES = ("builtin-pictures", "builtin", "builtin-streams", "builtin-last", "builtin-long")
+PACK, ON_GPU = "build/gpu.zip", "runs/builtin-gpu"
+MINUTES = "25"  # on a GPU
 # Large blocks stay with the process (glibc): a quarter of the time, see docs/decisions/008.
 KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
 PROCESSES = 2  # of one thread each: faster than one of two, see docs/decisions/007
-# The weight of words, times that of pictures (words.py); the temperature (scripts/fit_timeline.py).
-WORDS = {"builtin": ("0.5", "1"), "builtin-last": ("0.3", "0.4")}
+# What words.py writes after a stage: the weight of words, times that of pictures, and their floor,
+# from its table; the temperature, from scripts/fit_timeline.py.
+WORDS = {
+    "builtin": ("0.5", "-1", "1"),
+    "builtin-last": ("0.19", "0.6", "0.85"),
+    "builtin-long": ("0.19", "0.6", "0.85"),
+}
 PHOTOS = "../shared/data/grocery-live"
 
 
@@ -31,24 +43,45 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--budget", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--ship", action="store_true", help="replace the package's weights")
     options = parser.parse_args()
     for world in WORLDS:
         config = f"configs/{world}.toml"
         sgmn("synth", f"build/{world}", "--config", config, "--processes", "2")
     call(sys.executable, "scripts/train_builtin/split.py", PHOTOS, "build/photos")
+    made = on_cpu() if options.budget == "cpu" else on_gpu()
+    if options.ship:
+        call(sys.executable, "scripts/ship_builtin.py", made)
+
+
+def on_cpu() -> str:
+    """All stages, one on top of another; the folder of the last one's weights."""
     for stage in STAGES:
         train(stage)
         if stage in WORDS:
-            weigh(f"runs/{stage}", *WORDS[stage])
-    if options.ship:
-        call(sys.executable, "scripts/ship_builtin.py", f"runs/{STAGES[-1]}/weighed")
+            weigh(f"runs/{stage}/checkpoint", f"runs/{stage}/weighed", *WORDS[stage])
+    return f"runs/{STAGES[-1]}/weighed"
 
 
-def weigh(run: str, ratio: str, temperature: str) -> None:
-    """Give the words of a trained model their weight, and its logits their temperature."""
-    words = ("scripts/train_builtin/words.py", f"{run}/checkpoint", "--apply", ratio)
-    call(sys.executable, *words, "--temperature", temperature, "-o", f"{run}/weighed")
+def on_gpu() -> str:
+    """The one stage for a GPU, here or on another machine; the folder of its weights."""
+    if not (ROOT / PACK).exists():
+        call(sys.executable, "scripts/gpu/pack.py", "configs/builtin-gpu.toml", PACK)
+    command = ("scripts/gpu/train.py", PACK, ON_GPU, "--minutes", MINUTES)
+    if not (ROOT / ON_GPU / "small").exists():
+        if not torch.cuda.is_available():
+            print(f"no GPU is here; on a machine that has one:  python {' '.join(command)}")
+            raise SystemExit(f"then bring {ON_GPU}/small back and give the same command again")
+        call(sys.executable, *command)
+    weigh(f"{ON_GPU}/small", f"{ON_GPU}/weighed", *WORDS["builtin-long"])
+    return f"{ON_GPU}/weighed"
+
+
+def weigh(trained: str, out: str, ratio: str, floor: str, temperature: str) -> None:
+    """Give the words of a trained model weight and floor, and its logits their temperature."""
+    words = ("scripts/train_builtin/words.py", trained, "--apply", ratio, "--floor", floor)
+    call(sys.executable, *words, "--temperature", temperature, "-o", out)
 
 
 def train(stage: str) -> None:

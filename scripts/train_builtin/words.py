@@ -1,20 +1,26 @@
-"""How much words should weigh beside pictures, on photographs that the towers have not learnt.
+"""How much words weigh beside pictures, and how little they may veto, on held-back photographs.
 
-    python scripts/train_builtin/words.py PROBE CATALOGUE HELD [--clips 300]
-    python scripts/train_builtin/words.py MODEL --apply 0.5 [--temperature 0.4] -o OUT
+    python scripts/train_builtin/words.py MODEL CATALOGUE HELD [--clips 400]
+    python scripts/train_builtin/words.py MODEL --apply 0.5 --floor 0.6 [--temperature 0.4] -o OUT
 
 On its own training photographs a model knows pictures too well, so the weight of words that it
-learns there is too small. PROBE is a model trained like the first stage on some of the photos;
-HELD is a folder whose photos.jsonl has the rest. The table says how the ratio of the words' weight
-to all weights of pictures does on cluttered clips composed of HELD. `--apply` writes MODEL with the
-ratio that was chosen, and with the temperature that scripts/fit_timeline.py found.
+learns there is too small; and clips whose words are always right never ask for a floor (see
+`scoring.vouched`). HELD is a folder whose photos.jsonl names photographs that the model has not
+learnt. The table says how each ratio of the words' weight to all weights of pictures, and each
+floor, do on cluttered clips composed of them: with their own words, and with those of a clip of
+another product. The log loss takes one transcript in five for wrong. `--apply` writes MODEL with
+what was chosen, and with the temperature that scripts/fit_timeline.py found.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product as grid
 from math import log
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,13 +29,30 @@ from torch import Tensor
 from sgmn import jobs
 from sgmn.data import dataset
 from sgmn.model import checkpoint
-from sgmn.model.scoring import ScoreWeights, terms
+from sgmn.model.scoring import ScoreWeights, terms, vouched
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.contents import Contents
 from sgmn.training.examples import Examples
 
-RATIOS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0, 3.0)
-FRAMES = 8
+RATIOS = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7)
+FLOORS = (-1.0, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7)
+SCALES = (0.4, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0)
+WRONG = 0.2  # of all transcripts, for the log loss
+FRAMES = 10
+
+
+class Heard(NamedTuple):
+    """Clips with some words: their pictures' part of the score and the cosines of their words with
+    titles (B, S), how much the words tell (B, 1)."""
+
+    seen: Tensor
+    said: Tensor
+    telling: Tensor
+
+    def scores(self, ratio: float, floor: float) -> Tensor:
+        """The score (B, S) if words weighed so much and fell no farther."""
+        share = ratio * self.telling
+        return (self.seen + share * vouched(self.said, torch.tensor(floor))) / (1 + share)
 
 
 def main() -> None:
@@ -41,45 +64,66 @@ def main() -> None:
 
 
 def table(given: argparse.Namespace) -> None:
-    """R@1, MRR and log loss of each ratio."""
-    seen, said, telling, truth, scale = measured(given)
-    spread = [float(part.std(1).mean()) for part in (seen, said)]
-    print(f"spread over the shelf: pictures {spread[0]:.3f}, words {spread[1]:.3f}")
-    print("ratio  R@1   MRR    log loss")
-    for ratio in RATIOS:
-        share = ratio * telling[:, None]
-        scores = (seen + share * said) / (1 + share)
-        own = scores.gather(1, truth[:, None])
-        ranks = (scores > own).sum(1) + 1
-        loss = -(scores * scale * (1 + ratio)).log_softmax(1).gather(1, truth[:, None]).mean()
-        hits = 100 * float((ranks == 1).float().mean())
-        print(f"{ratio:5.1f}  {hits:4.1f}  {float((1 / ranks).mean()):.3f}  {float(loss):.3f}")
+    """R@1 with the clips' own words and with others', and the log loss, of each setting."""
+    own, others, truth, scale = measured(given)
+    print(f"pictures alone: R@1 {right(own.scores(0.0, -1.0), truth):.1f}")
+    print("ratio  floor  own words: R@1  MRR    others' words: R@1  log loss  logit scale")
+    for ratio, floor in grid(RATIOS, FLOORS):
+        scores, misled = (some.scores(ratio, floor) for some in (own, others))
+        losses = {
+            more: (1 - WRONG) * loss(scores * scale * more, truth)
+            + WRONG * loss(misled * scale * more, truth)
+            for more in SCALES
+        }
+        best = min(losses, key=losses.__getitem__)
+        ranks = (scores > scores.gather(1, truth[:, None])).sum(1) + 1
+        print(
+            f"{ratio:5.2f}  {floor:5.2f}  {right(scores, truth):14.1f}  "
+            f"{float((1 / ranks).mean()):.3f}  {right(misled, truth):18.1f}  "
+            f"{losses[best]:8.3f}  {best * scale:11.1f}"
+        )
+
+
+def right(scores: Tensor, truth: Tensor) -> float:
+    return 100 * float((scores.argmax(1) == truth).float().mean())
+
+
+def loss(logits: Tensor, truth: Tensor) -> float:
+    return -float(logits.log_softmax(1).gather(1, truth[:, None]).mean())
 
 
 @torch.inference_mode()
-def measured(given: argparse.Namespace) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
-    """The pictures' and the words' part of each pair (B, S), how much the words tell (B,), the
-    truth (B,), the logit scale."""
+def measured(given: argparse.Namespace) -> tuple[Heard, Heard, Tensor, float]:
+    """Clips with their own words and with those of others, the truth (B,), the logit scale."""
     examples = Examples([dataset.read(given.catalogue), dataset.read(given.held)])
     used = jobs.embedder(str(given.model))
-    train = TrainConfig(drop_transcript=0.0)
-    sayings = (Path(__file__).with_name("groceries.jsonl"),)
+    train = TrainConfig(drop_transcript=0.0, dark=0.1)
+    sayings = tuple(given.sayings)
     data = DataConfig((given.held,), frames=FRAMES, clutter=1.0, sayings=sayings)
     contents = Contents(examples, data, train, used.max_side)
     rng = np.random.default_rng(given.seed)
     items = [examples.items[i] for i in rng.permutation(len(examples.items))[: given.clips]]
-    clips = used.clips([contents.clip(item, 1.0, rng) for item in items])
-    products = list(examples.products.values())
-    shelf = used.products([contents.plain_product(product) for product in products])
+    shown = [contents.clip(item, 1.0, rng) for item in items]
+    looks = [used.pictures(clip.frames) for clip in shown]
     truth = torch.tensor([examples.numbers[examples.sold(item)[0]] for item in items])
+    shelf = used.products([contents.plain_product(p) for p in examples.products.values()])
     weights = used.ranker.weights
-    found = terms(clips, shelf, weights)
-    seen = sum(
-        found[n].weight * found[n].value for n in ("picture", "match", "instances") if n in found
-    )
-    assert isinstance(seen, Tensor)
-    said, scale = clips.words @ shelf.words.T, float(weights.logit_scale)
-    return seen / pictures(weights), said, clips.telling, truth, scale
+    words = [clip.words for clip in shown]
+    heard = []
+    for said in (words, [words[place] for place in exchanged(truth.tolist())]):
+        clips = used.windows(looks, said)
+        found = terms(clips, shelf, weights)
+        seen = [found[n] for n in ("picture", "match", "instances") if n in found]
+        part = torch.stack([term.weight * term.value for term in seen]).sum(0) / pictures(weights)
+        heard.append(Heard(part, clips.words @ shelf.words.T, clips.telling[:, None]))
+    return heard[0], heard[1], truth, float(weights.logit_scale)
+
+
+def exchanged(truth: list[int]) -> Iterator[int]:
+    """For each clip the next one round the circle that sells something else."""
+    for place, own in enumerate(truth):
+        after = (*range(place + 1, len(truth)), *range(place))
+        yield next(other for other in after if truth[other] != own)
 
 
 def pictures(weights: ScoreWeights) -> float:
@@ -90,14 +134,14 @@ def pictures(weights: ScoreWeights) -> float:
 def applied(given: argparse.Namespace) -> None:
     """Write a model whose words weigh `apply` times its pictures, its logits so much surer."""
     model = checkpoint.load(given.model)
-    head = model.network.head
+    network = model.network
+    network.config = replace(network.config, word_floor=given.floor)
     with torch.no_grad():
-        before = head()
-        head.text.fill_(given.apply * pictures(before))
-        more = (1 + given.apply) * pictures(before) / float(before.text + pictures(before))
-        head.log_scale -= log(given.temperature)
-        print(f"words weigh {float(head.text):.3f} beside {pictures(before):.3f} of pictures")
-        print(f"the score's range grows by {more:.2f} (log {log(more):.2f})")
+        before = network.head()
+        network.head.text.fill_(given.apply * pictures(before))
+        network.head.log_scale -= log(given.temperature)
+    words = float(network.head.text.detach())
+    print(f"words weigh {words:.3f} beside {pictures(before):.3f}, floor {given.floor}")
     checkpoint.save(model, given.output)
 
 
@@ -108,9 +152,12 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("model", type=Path)
     parser.add_argument("catalogue", type=Path, nargs="?")
     parser.add_argument("held", type=Path, nargs="?")
-    parser.add_argument("--clips", type=int, default=300)
+    parser.add_argument("--clips", type=int, default=400)
+    told = Path(__file__).with_name("groceries.jsonl")
+    parser.add_argument("--sayings", type=Path, nargs="*", default=[told])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--apply", type=float, metavar="RATIO")
+    parser.add_argument("--floor", type=float, default=-1.0, help="a cosine; -1 for none")
     parser.add_argument("--temperature", type=float, default=1.0, help="divides the logits")
     parser.add_argument("--output", "-o", type=Path)
     given = parser.parse_args()

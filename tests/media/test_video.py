@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sgmn.errors import MediaError
-from sgmn.media import video
+from sgmn.media import clips, video
 from sgmn.media.sampling import Due
 from sgmn.records import Clip
 from tests.media.footage import HEIGHT, WIDTH, drawn, film, number, steady
@@ -386,7 +386,7 @@ def test_due_by_the_definition(steps, rate_hz, start_s):
 
 def test_a_clip_of_a_video_is_cut_and_picked(plain):
     clip = Clip("c", video=plain, start=2.0, end=11.0)
-    found = [number(rgb) for rgb in video.clip_frames(clip, wanted=4)]
+    found = [number(rgb) for rgb in clips.clip_frames(clip, wanted=4)]
     assert found == [[20, 30, 40, 50, 60, 70, 80, 90, 100][i] for i in (0, 2, 4, 6)]
 
 
@@ -394,7 +394,7 @@ def test_of_a_clip_of_pictures_only_the_picked_are_read(tmp_path):
     folder = folder_of(tmp_path / "shots", [f"{i}.png" for i in range(5)])
     paths = [folder / f"{i}.png" for i in range(5)]
     paths[1] = Path("never-read.png")
-    found = video.clip_frames(Clip("c", frames=tuple(paths)), wanted=2)
+    found = clips.clip_frames(Clip("c", frames=tuple(paths)), wanted=2)
     assert [number(rgb) for rgb in found] == [0, 2]
 
 
@@ -405,7 +405,7 @@ def test_a_clip_that_cannot_be_read_is_named(tmp_path, plain):
         Clip("lost", video=plain, start=90.0),
     ):
         with pytest.raises(MediaError, match=r"^clip 'lost': .*(none|plain)") as refusal:
-            video.clip_frames(clip)
+            clips.clip_frames(clip)
         assert refusal.value.remedy
 
 

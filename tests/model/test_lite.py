@@ -119,7 +119,18 @@ def test_held_blocks_learn_nothing_and_the_rest_does() -> None:
     assert not any(
         name.startswith(("stem", *(f"blocks.{i}." for i in range(5)))) for name in learnt
     )
-    assert {"blocks.5.look.weight", "head.weight"} <= learnt
+    assert not any(".look." in name for name in learnt)
+    assert {"blocks.5.widen.weight", "blocks.15.narrow.bias", "head.weight"} <= learnt
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_a_few_pictures_at_a_time_see_what_all_at_once_see(count: int) -> None:
+    tower, pixels = LiteTower(), torch.randn(count, 3, 64, 64)
+    together = tower(pixels).last_hidden_state  # with gradient: the large maps are kept
+    with torch.no_grad():
+        in_turns = tower(pixels).last_hidden_state
+    assert together.requires_grad and in_turns.shape == together.shape
+    torch.testing.assert_close(in_turns, together.detach(), atol=1e-4, rtol=1e-4)
 
 
 def test_another_tower_cannot_be_held() -> None:

@@ -52,8 +52,10 @@ def products(seed: int = 1) -> ProductVectors:
     return ProductVectors(vectors[0], shown, vectors[1], titled)
 
 
-def weights(match: float = 0.7, text: float = 0.5, cross: float = 0.3) -> ScoreWeights:
-    return ScoreWeights(*map(torch.tensor, (match, text, cross, 0.2, 20.0, 0.4, 0.15)))
+def weights(
+    match: float = 0.7, text: float = 0.5, cross: float = 0.3, floor: float = 0.1
+) -> ScoreWeights:
+    return ScoreWeights(*map(torch.tensor, (match, text, cross, 0.2, 20.0, 0.4, 0.15, floor)))
 
 
 def by_loop(c: ClipVectors, p: ProductVectors, w: ScoreWeights) -> Tensor:
@@ -73,7 +75,8 @@ def by_loop(c: ClipVectors, p: ProductVectors, w: ScoreWeights) -> Tensor:
                 soft = torch.softmax(m / temperature + shares[i, there].log(), 0)
                 found.append((weight, (soft * m).sum()))
         if c.has_words[i] and p.has_words[j]:
-            found.append((w.text, c.words[i] @ p.words[j]))
+            likelihood = (12 * c.words[i] @ p.words[j]).exp() + (12 * w.floor).exp()
+            found.append((w.text, likelihood.log() / 12))
         if c.has_words[i] and p.has_picture[j]:
             found.append((w.cross / 2, c.words[i] @ p.picture[j]))
         if c.has_picture[i] and p.has_words[j]:
@@ -95,6 +98,25 @@ def test_a_fresh_head_is_picture_and_half_of_text() -> None:
     torch.testing.assert_close(score(c, p, ScoreHead()()), expected, atol=1e-6, rtol=0)
 
 
+def test_words_vouch_for_a_product_but_never_veto_one() -> None:
+    """However far a title is from what was said, it loses no more than to the floor."""
+    c, p = clips(), products()
+    c.words[:] = p.words[0]
+    p.words[1], p.words[2] = -p.words[0], normalize(p.words[2] - 0.2 * p.words[0], dim=0)
+    p.has_words[:], c.has_words[:] = True, True
+    cosines = (c.words @ p.words.T)[0, :3]
+    for floor, lowest in ((-1.0, float(cosines.min())), (0.5, 0.5)):
+        with_words, without = (
+            score(c, p, weights(cross=0.0, text=text, floor=floor))[0, :3] for text in (0.5, 0.0)
+        )
+        torch.testing.assert_close(
+            (with_words - without) / 0.5,
+            cosines.clamp(min=lowest),
+            atol=0.06 if floor > -1 else 1e-5,  # log(2) / 12 where they meet
+            rtol=0,
+        )
+
+
 def test_missing_words_are_not_zero_words() -> None:
     """A silent clip ranks as one whose words were never there, whatever stands in their place."""
     c, p = clips(), products()
@@ -109,7 +131,7 @@ def test_only_drops_the_other_modality() -> None:
     silent = score(c.only(["picture"]), p, weights(cross=0.0))
     no_titles = score(c, p.only(["picture"]), weights(cross=0.0))
     torch.testing.assert_close(silent, no_titles)
-    blind = score(c.only(["words"]), p.only(["words"]), weights())
+    blind = score(c.only(["words"]), p.only(["words"]), weights(floor=-1.0))
     both = c.has_words[:, None] & p.has_words[None]
     expected = (1 + 0.7 + 0.4 + 0.5 + 0.3) * (c.words @ p.words.T)
     torch.testing.assert_close(blind[both], expected[both], atol=1e-5, rtol=0)

@@ -103,7 +103,7 @@ def _of_dataset(folder: Path, clip_id: str) -> Clip:
 
 
 def _frames(clip: Clip, max_side: int, damage: list[str]) -> list[Frame]:
-    """The frames that evaluation takes of a clip, with their times; see `video.clip_frames`."""
+    """The frames that evaluation takes of a clip, with their times; see `clips.clip_frames`."""
     from sgmn.jobs import FRAMES
     from sgmn.media import picture, video
 

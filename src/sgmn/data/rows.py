@@ -11,7 +11,6 @@ from typing import Any
 from sgmn.errors import MediaError, RecordError
 from sgmn.lines import Fields, is_number, placed
 from sgmn.media import transcript as transcripts
-from sgmn.media import video as videos
 from sgmn.records import Box, Clip, Product, Segment, Utterance
 
 _BOX = "give each frame a list of [left, top, right, bottom]"
@@ -92,6 +91,8 @@ def _length_s(video: Path | None, start: float, end: float | None) -> float:
     """Seconds from `start` to `end` or to the video's end; 0.0 where that is not known."""
     if end is not None:
         return end - start
+    from sgmn.media import video as videos  # datasets without videos are read without PyAV
+
     try:
         return 0.0 if video is None else videos.duration(video) - start
     except MediaError:  # whoever needs the video itself will say so

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sgmn.media import picture, video
+from sgmn.media import clips, picture
 from sgmn.records import Clip, ClipContent, Product, ProductContent
 
 
@@ -16,9 +16,9 @@ def clip_content(
 ) -> ClipContent:
     """Decode a clip: at most `wanted` frames, RGB (H, W, 3), and all its words.
 
-    The arguments and errors are those of `video.clip_frames`.
+    The arguments and errors are those of `clips.clip_frames`.
     """
-    frames = video.clip_frames(
+    frames = clips.clip_frames(
         clip, wanted=wanted, rate_hz=rate_hz, max_side=max_side, damage=damage
     )
     return ClipContent(frames, clip.words)

@@ -6,7 +6,6 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
@@ -14,24 +13,16 @@ from av.video.reformatter import VideoReformatter
 
 from sgmn.errors import MediaError
 from sgmn.media import picture
+from sgmn.media.clips import Frame
 from sgmn.media.container import LIBAV_ERRORS, REMEDY, is_folder, said
 from sgmn.media.container import duration as stated_duration
 from sgmn.media.decoding import decoded
 from sgmn.media.orientation import upright
 from sgmn.media.sampling import TIE_S, Due, pick
-from sgmn.records import Clip, Picture
 
-__all__ = ["Frame", "clip_frames", "duration", "frames", "pick", "timed_clip_frames"]
+__all__ = ["Frame", "duration", "frames", "pick"]
 
 _LOG = logging.getLogger("sgmn.media")
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One picture, uint8 RGB (H, W, 3), and its time in seconds from the video's start."""
-
-    time_s: float
-    rgb: Picture
 
 
 def frames(
@@ -70,52 +61,6 @@ def duration(source: Path | str, rate_hz: float = 1.0) -> float:
     if is_folder(source):
         return len(_pictures_in(Path(source))) / rate_hz
     return stated_duration(source)
-
-
-def clip_frames(
-    clip: Clip,
-    *,
-    wanted: int = 10,
-    rate_hz: float = 1.0,
-    max_side: int | None = None,
-    damage: list[str] | None = None,
-) -> tuple[Picture, ...]:
-    """Decode at most `wanted` frames of a clip, each uint8 RGB (H, W, 3), in order of time.
-
-    A video is sampled at `rate_hz` between the clip's start and end and then picked from;
-    of frames on disk only the picked ones are read. Damage is reported as by `frames`.
-    Raises MediaError, naming the clip, if there is none or one cannot be read.
-    """
-    found = timed_clip_frames(clip, wanted, rate_hz, max_side, damage)
-    return tuple(frame.rgb for frame in found)
-
-
-def timed_clip_frames(
-    clip: Clip,
-    wanted: int,
-    rate_hz: float,
-    max_side: int | None = None,
-    damage: list[str] | None = None,
-) -> tuple[Frame, ...]:
-    """The frames of `clip_frames` with their times; those on disk lie 1 / `rate_hz` s apart."""
-    try:
-        if clip.video is None:
-            places = pick(len(clip.frames), wanted)
-            return tuple(Frame(i / rate_hz, picture.read(clip.frames[i], max_side)) for i in places)
-        found = list(
-            frames(
-                clip.video,
-                rate_hz=rate_hz,
-                start_s=clip.start,
-                end_s=clip.end,
-                max_side=max_side,
-                damage=damage,
-            )
-        )
-    except MediaError as error:
-        where = f"clip {clip.clip_id!r}: {error.where}"
-        raise MediaError(error.what, where, error.remedy) from error
-    return tuple(found[i] for i in pick(len(found), wanted))
 
 
 def _require_span(

@@ -33,6 +33,7 @@ class NetworkConfig:
     tower sees. mean, std: of pixel values in 0..1. max_tokens: of one piece of text.
     text_source: "minilm" when the text tower lies in a Python package, not in the checkpoint.
     text_weight, match_temperature, logit_scale: the score's start, see `scoring.ScoreHead`.
+    word_floor: how far words may fall, a cosine; -1 for as far as they like, see `scoring.vouched`.
     terms: of the score, besides the picture's. parts: what stands between towers and score.
     """
 
@@ -47,6 +48,7 @@ class NetworkConfig:
     text_weight: float = 0.5
     match_temperature: float = 0.1
     logit_scale: float = 20.0
+    word_floor: float = -1.0
     terms: tuple[str, ...] = LEARNT_TERMS
     parts: PartsConfig = field(default_factory=PartsConfig)
 
@@ -69,7 +71,11 @@ class SGMN(nn.Module):
         self.towers = towers or build(config.family, config.towers, config.dim)
         self.parts = Parts(self.towers.dim, config.parts)
         self.head = ScoreHead(
-            config.text_weight, config.match_temperature, config.logit_scale, config.terms
+            config.text_weight,
+            config.match_temperature,
+            config.logit_scale,
+            config.terms,
+            config.word_floor,
         )
         self.register_buffer("mean", 255 * torch.tensor(config.mean)[:, None, None], False)
         self.register_buffer("std", 255 * torch.tensor(config.std)[:, None, None], False)

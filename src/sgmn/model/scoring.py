@@ -1,8 +1,9 @@
 """Two embeddings to a score. Loss, evaluation, shelf and live all come here, and only here.
 
-    S(i, j) = v·I + λ_m·match + λ_n·instances + λ_t·(a·h) + λ_x·(a·I + v·h)/2
+    S(i, j) = v·I + λ_m·match + λ_n·instances + λ_t·vouched(a·h) + λ_x·(a·I + v·h)/2
 
-match is the best of the frames, instances the best of their patches, each a soft maximum.
+match is the best of the frames, instances the best of their patches, each a soft maximum;
+vouched is a·h that never falls far below a floor, so that words cannot veto what is seen.
 v, a: the clip's picture and words; I, h: the product's picture and title; all of length 1.
 A term whose modality is missing on either side drops out and the rest is renormalised, so a
 silent clip or a product without a picture never meets a zero vector pretending to be content.
@@ -22,12 +23,14 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from sgmn.model.tokens import Rows
 
 Modality = Literal["picture", "words"]
 MODALITIES: tuple[Modality, ...] = ("picture", "words")
 NONE = torch.empty(0)
+SHARPNESS = 12.0  # β of `vouched`: logits a cosine at which held-back transcripts are calibrated
 LEARNT_TERMS = ("match", "instances", "text", "cross")
 
 
@@ -107,7 +110,8 @@ def _absent(kept: set[Modality], like: Tensor) -> dict[str, Tensor]:
 class ScoreWeights(NamedTuple):
     """The weights λ >= 0 of the terms, the temperatures τ > 0 of their maxima, the logit scale.
 
-    Each is a scalar tensor of shape (); `picture` is 1 by definition of the score.
+    Each is a scalar tensor of shape (); `picture` is 1 by definition of the score. floor: see
+    `vouched`; a cosine, -1 for none.
     """
 
     match: Tensor
@@ -117,6 +121,7 @@ class ScoreWeights(NamedTuple):
     logit_scale: Tensor
     instances: Tensor = torch.tensor(0.0)
     instance_temperature: Tensor = torch.tensor(0.1)
+    floor: Tensor = torch.tensor(-1.0)
 
 
 class Term(NamedTuple):
@@ -148,6 +153,19 @@ def instances(clips: ClipVectors, products: ProductVectors, temperature: Tensor)
     return soft_maximum(clips.instances, clips.instance_weights, products.picture, temperature)
 
 
+def vouched(cosines: Tensor, floor: Tensor) -> Tensor:
+    """Cosines (B, S) of transcripts with titles that do not fall below the floor f, softly:
+
+        f + log(1 + exp(β·(cosine - f)))/β
+
+    At logits of β a cosine, this is the likelihood of a transcript that is about the product, or,
+    at some fixed odds, about anything at all: the words of another product cost the true one no
+    more than that. A floor of -1, where cosines end, changes nothing.
+    """
+    raised = floor + functional.softplus(SHARPNESS * (cosines - floor)) / SHARPNESS
+    return torch.where(floor > -1, raised, cosines)
+
+
 def soft_maximum(rows: Tensor, weights: Tensor, pictures: Tensor, temperature: Tensor) -> Tensor:
     """Of the cosines of rows (…, B, U, D) with pictures (…, S, D): (…, B, S); see `match`."""
     similarity = torch.einsum("...bud,...sd->...bus", rows, pictures)
@@ -167,7 +185,8 @@ def terms(clips: ClipVectors, products: ProductVectors, weights: ScoreWeights) -
     one, told = torch.ones_like(weights.text), spoken * clips.telling.unsqueeze(-1)
     found = {"picture": Term(one, clips.picture @ products.picture.mT, seen & shown)}
     if _counts(weights.text):
-        found["text"] = Term(weights.text, clips.words @ products.words.mT, told * titled)
+        value = vouched(clips.words @ products.words.mT, weights.floor)
+        found["text"] = Term(weights.text, value, told * titled)
     if _counts(weights.match):
         value = match(clips, products, weights.match_temperature)
         found["match"] = Term(weights.match, value, seen & shown)
@@ -202,6 +221,8 @@ class ScoreHead(nn.Module):
     """The learned weights of the score. A fresh head is v·I + `text`·(a·h), nothing else.
 
     `kept` names the terms besides the picture's that there are at all; the others stay at zero.
+    floor: see `vouched`; it is chosen on held-back clips, not learnt: clips whose words are right
+    ask for none.
     """
 
     def __init__(
@@ -210,8 +231,10 @@ class ScoreHead(nn.Module):
         match_temperature: float = 0.1,
         logit_scale: float = 20,
         kept: Iterable[str] = LEARNT_TERMS,
+        floor: float = -1.0,
     ) -> None:
         super().__init__()
+        self.register_buffer("floor", torch.tensor(floor), persistent=False)
         starts = {"match": 0.0, "instances": 0.0, "text": float(text), "cross": 0.0}
         for name in LEARNT_TERMS:
             start = torch.tensor(starts[name] if name in kept else 0.0)
@@ -224,6 +247,7 @@ class ScoreHead(nn.Module):
     instances: Tensor
     text: Tensor
     cross: Tensor
+    floor: Tensor
 
     def forward(self) -> ScoreWeights:
         """The weights as they stand."""
@@ -235,6 +259,7 @@ class ScoreHead(nn.Module):
             logit_scale=self.log_scale.exp().clamp(max=100.0),
             instances=_non_negative(self.instances),
             instance_temperature=self.log_instance_temperature.exp().clamp(0.01, 10.0),
+            floor=self.floor,
         )
 
 

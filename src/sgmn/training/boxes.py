@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sgmn.media import video
+from sgmn.media.sampling import pick
 from sgmn.model.inputs import Canvas, nearest_canvas, placement
 from sgmn.records import Box, Clip, Picture
 
@@ -19,7 +19,7 @@ Grids = Mapping[Canvas, tuple[int, int]]  # rows and columns of patches on each 
 
 
 def at_times(clip: Clip, times: Sequence[float], rate_hz: float) -> tuple[Boxes, ...]:
-    """The boxes of a clip's frames at `times`, seconds as `video.timed_clip_frames` gives them.
+    """The boxes of a clip's frames at `times`, seconds as `clips.timed_clip_frames` gives them.
 
     A clip's K sets of boxes lie at equal steps, from its start on: of K frames on disk each has
     its own. A frame takes the set that is nearest in time; none where neither the clip nor its
@@ -36,6 +36,8 @@ def at_times(clip: Clip, times: Sequence[float], rate_hz: float) -> tuple[Boxes,
 def _length_s(clip: Clip, rate_hz: float) -> float:
     if clip.video is None:
         return len(clip.frames) / rate_hz
+    from sgmn.media import video  # clips of pictures need no PyAV
+
     return (video.duration(clip.video) if clip.end is None else clip.end) - clip.start
 
 

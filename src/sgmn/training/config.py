@@ -102,6 +102,7 @@ class TrainConfig:
         the few scalars of the score. warmup: share of the steps.
     clip_norm: of the gradient. ema: decay of the averaged weights, 0 for none.
     drop_transcript, drop_title: how often a clip or product is taken for silent (0..1).
+    wrong_transcript: how often a clip says what is said of another product of its shop (0..1).
     drop_word, drop_frames: how often a word goes missing; the share of frames at most that does.
     jitter: strength of colour and light changes. dark: how often little light is left.
     workers: processes that prepare batches.
@@ -120,6 +121,7 @@ class TrainConfig:
     clip_norm: float = 1.0
     ema: float = 0.0
     drop_transcript: float = 0.5
+    wrong_transcript: float = 0.0
     drop_title: float = 0.1
     drop_word: float = 0.15
     drop_frames: float = 0.3
@@ -139,8 +141,8 @@ class TrainConfig:
             require(0 <= getattr(self, name) < inf, name, getattr(self, name), "give 0 or more")
         for name in ("lr", "head_times", "clip_norm", "checkpoint_minutes"):
             require(0 < getattr(self, name) < inf, name, getattr(self, name), "give more than 0")
-        shares = ("drop_transcript", "drop_title", "drop_word", "drop_frames", "dark")
-        for name in ("warmup", "ema", *shares):
+        shares = ("warmup", "ema", "drop_transcript", "wrong_transcript", "drop_title")
+        for name in (*shares, "drop_word", "drop_frames", "dark"):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "give 0..1")
 
 

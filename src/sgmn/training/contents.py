@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgmn.data.dataset import Photo
-from sgmn.media import picture, video
-from sgmn.media.video import Frame
+from sgmn.media import clips, picture
+from sgmn.media.clips import Frame
 from sgmn.records import Clip, ClipContent, Picture, Product, ProductContent
 from sgmn.training import boxes, speech
 from sgmn.training.boxes import Boxes
@@ -36,6 +36,8 @@ from sgmn.training.scene import (
 MOST_FRAMES = 64  # of a clip that a run chooses from
 DARK = (0.2, 0.7)  # the light that is left in a dark clip
 QUALITY = (25, 85)  # of JPEG
+ALTERNATELY = 0.5  # how often it is more than one other product that is held up instead
+TRIES = 8  # to find an item that sells something else
 
 
 class Boxed(NamedTuple):
@@ -87,27 +89,49 @@ class Contents:
         """A clip, and when each of its frames was, in seconds; photos have no time."""
         times: tuple[float, ...] = ()
         if isinstance(item, Photo):
-            found = self._of_photos(item, clutter, rng)
+            beside = self._others(key_of(item), rng)
+            shown = self._of_photos(item, beside, clutter, rng)
         else:
-            found, times = self._of_video(item, rng)
-        silent = rng.random() < self.train.drop_transcript
-        return ClipContent(found.frames, "" if silent else found.words), times
+            beside = []
+            shown, times = self._of_video(item, rng)
+        return ClipContent(shown, self._words(item, beside, rng)), times
+
+    def _words(self, item: Clip | Photo, beside: Sequence[Key], rng: np.random.Generator) -> str:
+        """What is said: of the item, now and then of another one of its shop, or nothing."""
+        luck = rng.random()
+        if luck < self.train.drop_transcript:
+            return ""
+        wrong = luck < self.train.drop_transcript + self.train.wrong_transcript
+        of = self._another(item, rng) if wrong else item
+        said = self._made_up(key_of(of), beside, rng) if isinstance(of, Photo) else of.words
+        return speech.worn(said, self.train.drop_word, rng)
+
+    def _made_up(self, key: Key, beside: Sequence[Key], rng: np.random.Generator) -> str:
+        """What may be said of a product, with others of the clip to be named."""
+        others = [self.examples.products[other] for other in beside if other != key]
+        told = self.sayings.get(key, ())
+        return speech.transcript(self.examples.products[key], others, told, rng)
+
+    def _another(self, item: Clip | Photo, rng: np.random.Generator) -> Clip | Photo:
+        """An item of the shop that sells nothing of what the item sells, if a few tries find it."""
+        items, sold = self.examples.of_shop[item.shop_id], set(self.examples.sold(item))
+        drawn = (items[int(place)] for place in rng.integers(len(items), size=TRIES))
+        return next((some for some in drawn if sold.isdisjoint(self.examples.sold(some))), item)
 
     def _of_video(
         self, clip: Clip, rng: np.random.Generator
-    ) -> tuple[ClipContent, tuple[float, ...]]:
+    ) -> tuple[tuple[Picture, ...], tuple[float, ...]]:
         every = _film(clip, self.data.rate_hz, self.max_side)
         light = self._light(rng)
         places = segments(len(every), self.data.frames, rng)
         frames = [Frame(every[place].time_s, lit(every[place].rgb, light)) for place in places]
-        words = speech.worn(clip.words, self.train.drop_word, rng)
         kept = _span_dropped(frames, self.train.drop_frames, rng)
-        return ClipContent(tuple(f.rgb for f in kept), words), tuple(f.time_s for f in kept)
+        return tuple(f.rgb for f in kept), tuple(f.time_s for f in kept)
 
-    def _of_photos(self, photo: Photo, clutter: float, rng: np.random.Generator) -> ClipContent:
-        key = (photo.shop_id, photo.product_id)
-        beside = self._others(key, rng)
-        same = self.examples.photos[key]
+    def _of_photos(
+        self, photo: Photo, beside: Sequence[Key], clutter: float, rng: np.random.Generator
+    ) -> tuple[Picture, ...]:
+        same = self.examples.photos[key_of(photo)]
         more = [same[i] for i in rng.integers(len(same), size=self.data.frames - 1)]
         shown = [self._picture(p.path) for p in (photo, *more)]
         if beside and rng.random() < clutter:
@@ -115,11 +139,7 @@ class Contents:
         else:
             shown = [cropped(view, 0.5, rng) for view in shown]
         light = self._light(rng)
-        frames = [self._worn(view, light, rng) for view in shown]
-        others = [self.examples.products[k] for k in beside]
-        told = self.sayings.get(key, ())
-        said = speech.transcript(self.examples.products[key], others, told, rng)
-        return ClipContent(tuple(frames), speech.worn(said, self.train.drop_word, rng))
+        return tuple(self._worn(view, light, rng) for view in shown)
 
     def _light(self, rng: np.random.Generator) -> NDArray[np.float64]:
         light = some_light(self.train.jitter, rng)
@@ -150,8 +170,9 @@ class Contents:
 
     @staticmethod
     def _turns(others: list[Picture], count: int, rng: np.random.Generator) -> list[Picture]:
-        """Who is held up instead, one after the other, each for a while: `count` pictures."""
-        turns = np.sort(rng.integers(len(others), size=count))
+        """Who is held up instead: one, or one after the other for a while: `count` pictures."""
+        several = len(others) if rng.random() < ALTERNATELY else 1
+        turns = np.sort(rng.integers(several, size=count))
         return [others[turn] for turn in rng.permutation(len(others))[turns]]
 
     def _others(self, key: Key, rng: np.random.Generator) -> list[Key]:
@@ -176,7 +197,12 @@ def _read(path: Path, max_side: int) -> Picture:
 
 @lru_cache(maxsize=1024)  # 64 frames of 256 x 144 take 7 MB, the usual ten of them 1.1
 def _film(clip: Clip, rate_hz: float, max_side: int) -> tuple[Frame, ...]:
-    return video.timed_clip_frames(clip, MOST_FRAMES, rate_hz, max_side)
+    return clips.timed_clip_frames(clip, MOST_FRAMES, rate_hz, max_side)
+
+
+def key_of(photo: Photo) -> Key:
+    """The product of a photo."""
+    return photo.shop_id, photo.product_id
 
 
 def segments(count: int, wanted: int, rng: np.random.Generator) -> list[int]:

@@ -43,6 +43,9 @@ class Examples:
         self.photos: dict[Key, list[Photo]] = defaultdict(list)
         self.shops: dict[str, list[Key]] = defaultdict(list)
         self.pictured: dict[str, list[Key]] = defaultdict(list)  # those of a shop with photos
+        self.of_shop: dict[str, list[Clip | Photo]] = defaultdict(list)
+        for item in self.items:
+            self.of_shop[item.shop_id].append(item)
         for photo in photos:
             self.photos[photo.shop_id, photo.product_id].append(photo)
         for key in self.products:

@@ -23,7 +23,6 @@ from sgmn.training.gathering import gathered
 from sgmn.training.losses import info_nce
 from sgmn.training.mining import of_own_class
 from sgmn.training.pairs import Pairs
-from sgmn.training.triplets import Triplets, Vectors
 
 
 class Outcome(NamedTuple):
@@ -60,8 +59,11 @@ class Objective(nn.Module):
         sold = torch.ones_like(classes, dtype=torch.bool) if sold is None else sold
         self.pairs = Pairs(config.hard, config.mining, sold)
         self.register_buffer("classes", classes, persistent=False)
-        wanted = config.mining and config.triplet > 0
-        self.triplets = Triplets(width, config.margin, memory=config.memory) if wanted else None
+        self.triplets = None
+        if config.mining and config.triplet > 0:
+            from sgmn.training.triplets import Triplets  # needs a library that no other loss needs
+
+            self.triplets = Triplets(width, config.margin, memory=config.memory)
 
     def forward(
         self,
@@ -128,6 +130,8 @@ class Objective(nn.Module):
         classes: Tensor,
     ) -> tuple[Tensor, int]:
         """Mean over (v, I) and, where they interact, (v, I′), (v′, I) and (v′, I′)."""
+        from sgmn.training.triplets import Vectors
+
         assert self.triplets is not None
         of_clips = [Vectors(clips.picture, clips.has_picture)]
         of_products = [Vectors(products.picture, products.has_picture)]
