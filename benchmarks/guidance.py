@@ -6,7 +6,7 @@ One clip of ten frames. What the towers cost cannot be avoided; what stands on t
 small beside it. The sides take turns, one call each, on one thread. Two towers:
 
     ViT-B/32   224×224, 49 patches, 512 dimensions, random weights (weights do not change time)
-    built-in   160×96, 15 patches, 384 dimensions
+    built-in   256×144, 40 patches, 384 dimensions
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main() -> None:
     with torch.inference_mode():
         for name, encode, patches, dim, limit in (
             ("ViT-B/32", clip_tower(), 49, 512, 0.15),
-            ("built-in", built_in_tower(), 15, 384, 0.40),
+            ("built-in", built_in_tower(), 40, 384, 0.40),
         ):
             sides = {"frames": encode, **above(patches, dim, options.words)}
             show(name, in_turns(sides, options.turns), limit)
@@ -70,7 +70,7 @@ def clip_tower() -> Side:
 
 def built_in_tower() -> Side:
     towers = checkpoint.load("builtin").network.towers
-    pixels = torch.randn(FRAMES, 3, 160, 96)
+    pixels = torch.randn(FRAMES, 3, 256, 144)
     return lambda: towers.see(pixels)
 
 

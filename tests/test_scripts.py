@@ -357,3 +357,27 @@ def test_others_words_are_never_of_the_same_product(
     monkeypatch.syspath_prepend(FOLDER / "train_builtin")
     truth = [3, 3, 1, 2, 3]
     assert list(script("words").exchanged(truth)) == [2, 2, 3, 4, 2]
+
+
+def test_left_out_is_each_part_and_term_that_a_model_has(
+    script: Callable[[str], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tiny: Callable[[], Any],
+    world: Path,
+    tmp_path: Path,
+) -> None:
+    left_out, model = script("left_out"), tiny()
+    network = model.network
+    network.config = replace(network.config, word_floor=0.4)
+    with torch.no_grad():
+        network.head.match.fill_(0.7)
+    checkpoint.save(model, tmp_path / "model")
+    monkeypatch.setattr(sys, "argv", ["left_out.py", str(tmp_path / "model"), str(world)])
+    left_out.main()
+    rows = [line.split("|")[1].strip() for line in capsys.readouterr().out.splitlines()[2:] if line]
+    parts = [f"without {part}" for part in network.config.parts.kept]
+    terms = ["without the term match", "without the term text", "without the floor of words"]
+    assert rows == [left_out.WHOLE, "towers alone", *parts, *terms]
+    bare = left_out.without(network, terms=network.config.terms).head()
+    assert float(bare.match) == float(bare.text) == 0.0

@@ -111,6 +111,20 @@ def test_silence_is_as_often_as_asked(batches: Batches) -> None:
     assert len(set(batches[0].clips.texts.owner.tolist())) == 6
 
 
+def test_words_are_those_of_another_product_as_often_as_asked(
+    batches: Batches, rng: np.random.Generator
+) -> None:
+    contents = batches.contents
+    contents.sayings = {key: (f"told of {key[1]}",) for key in contents.examples.products}
+    photo = contents.examples.photos["", "p2"][0]
+    for share in (0.0, 0.4):
+        contents.train = replace(TRAIN, drop_transcript=0.0, drop_word=0.0, wrong_transcript=share)
+        said = [contents._words(photo, [], rng) for _ in range(400)]
+        own = sum("told of p2" in words for words in said)
+        others = sum("told of p" in words for words in said) - own
+        assert others / (own + others) == pytest.approx(share, abs=0.08)
+
+
 def test_transcripts_mostly_leave_the_name_unsaid() -> None:
     rng = np.random.default_rng(0)
     milk = Product("p0", "Arla Ecological Milk", category="Milk")
