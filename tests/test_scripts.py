@@ -342,9 +342,11 @@ def test_words_are_weighed_and_given_a_floor(
 
     lines = run(str(world), str(world), "--clips", "12", "--sayings")
     alone = float(lines[0].split()[-1])
-    rows = [[float(cell) for cell in line.split()] for line in lines[2:]]
+    rows = [[float(cell) for cell in line.split()] for line in lines[2:-1]]
     assert len(rows) == len(words.RATIOS) * len(words.FLOORS)
     assert all(row[2] == row[4] == alone for row in rows if row[0] == 0)  # words that weigh nothing
+    least = min(rows, key=lambda row: row[5])
+    assert lines[-1] == f"the least log loss: --apply {least[0]} --floor {least[1]}"
     run("--apply", "0.3", "--floor", "0.5", "--temperature", "0.5", "-o", str(tmp_path / "out"))
     before, after = (checkpoint.load(m).network.head() for m in (model, tmp_path / "out"))
     assert float(after.text) == pytest.approx(0.3) and float(after.floor) == 0.5

@@ -236,7 +236,7 @@ def parsed(words: Iterable[str] | None = None) -> argparse.Namespace:
     parser.add_argument("config", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--side", type=int, default=224, help="of a picture, pixels at most")
-    parser.add_argument("--quality", type=int, default=60, help="of WebP, 1..100")
+    parser.add_argument("--quality", type=int, default=50, help="of WebP, 1..100")
     parser.add_argument("--frames", type=int, default=4, help="of a clip, at most")
     parser.add_argument("--views", type=int, default=1, help="of a product, at most")
     parser.add_argument("--most", type=int, default=MOST, help="bytes of the pack")

@@ -68,6 +68,7 @@ def table(given: argparse.Namespace) -> None:
     own, others, truth, scale = measured(given)
     print(f"pictures alone: R@1 {right(own.scores(0.0, -1.0), truth):.1f}")
     print("ratio  floor  own words: R@1  MRR    others' words: R@1  log loss  logit scale")
+    found = {}
     for ratio, floor in grid(RATIOS, FLOORS):
         scores, misled = (some.scores(ratio, floor) for some in (own, others))
         losses = {
@@ -76,12 +77,15 @@ def table(given: argparse.Namespace) -> None:
             for more in SCALES
         }
         best = min(losses, key=losses.__getitem__)
+        found[ratio, floor] = losses[best]
         ranks = (scores > scores.gather(1, truth[:, None])).sum(1) + 1
         print(
             f"{ratio:5.2f}  {floor:5.2f}  {right(scores, truth):14.1f}  "
             f"{float((1 / ranks).mean()):.3f}  {right(misled, truth):18.1f}  "
             f"{losses[best]:8.3f}  {best * scale:11.1f}"
         )
+    ratio, floor = min(found, key=found.__getitem__)
+    print(f"the least log loss: --apply {ratio} --floor {floor}")
 
 
 def right(scores: Tensor, truth: Tensor) -> float:
