@@ -348,7 +348,8 @@ def test_words_are_weighed_and_given_a_floor(
     least = min(rows, key=lambda row: row[5])
     assert lines[-1] == f"the least log loss: --apply {least[0]} --floor {least[1]}"
     run("--apply", "0.3", "--floor", "0.5", "--temperature", "0.5", "-o", str(tmp_path / "out"))
-    before, after = (checkpoint.load(m).network.head() for m in (model, tmp_path / "out"))
+    with torch.no_grad():
+        before, after = (checkpoint.load(m).network.head() for m in (model, tmp_path / "out"))
     assert float(after.text) == pytest.approx(0.3) and float(after.floor) == 0.5
     assert float(after.logit_scale) == pytest.approx(2 * float(before.logit_scale))
 

@@ -67,13 +67,13 @@ def table(given: argparse.Namespace) -> None:
     """R@1 with the clips' own words and with others', and the log loss, of each setting."""
     own, others, truth, scale = measured(given)
     print(f"pictures alone: R@1 {right(own.scores(0.0, -1.0), truth):.1f}")
-    print("ratio  floor  own words: R@1  MRR    others' words: R@1  log loss  logit scale")
+    print("ratio  floor  own words: R@1  MRR    others' words: R@1  log loss  temperature")
     found = {}
     for ratio, floor in grid(RATIOS, FLOORS):
         scores, misled = (some.scores(ratio, floor) for some in (own, others))
         losses = {
-            more: (1 - WRONG) * loss(scores * scale * more, truth)
-            + WRONG * loss(misled * scale * more, truth)
+            more: (1 - WRONG) * loss(scores * scale * (1 + ratio) * more, truth)
+            + WRONG * loss(misled * scale * (1 + ratio) * more, truth)
             for more in SCALES
         }
         best = min(losses, key=losses.__getitem__)
@@ -82,7 +82,7 @@ def table(given: argparse.Namespace) -> None:
         print(
             f"{ratio:5.2f}  {floor:5.2f}  {right(scores, truth):14.1f}  "
             f"{float((1 / ranks).mean()):.3f}  {right(misled, truth):18.1f}  "
-            f"{losses[best]:8.3f}  {best * scale:11.1f}"
+            f"{losses[best]:8.3f}  {1 / best:11.2f}"
         )
     ratio, floor = min(found, key=found.__getitem__)
     print(f"the least log loss: --apply {ratio} --floor {floor}")
@@ -98,7 +98,7 @@ def loss(logits: Tensor, truth: Tensor) -> float:
 
 @torch.inference_mode()
 def measured(given: argparse.Namespace) -> tuple[Heard, Heard, Tensor, float]:
-    """Clips with their own words and with those of others, the truth (B,), the logit scale."""
+    """Clips with their own words and with those of others, the truth (B,), logits a cosine."""
     examples = Examples([dataset.read(given.catalogue), dataset.read(given.held)])
     used = jobs.embedder(str(given.model))
     train = TrainConfig(drop_transcript=0.0, dark=0.1)
@@ -120,7 +120,7 @@ def measured(given: argparse.Namespace) -> tuple[Heard, Heard, Tensor, float]:
         seen = [found[n] for n in ("picture", "match", "instances") if n in found]
         part = torch.stack([term.weight * term.value for term in seen]).sum(0) / pictures(weights)
         heard.append(Heard(part, clips.words @ shelf.words.T, clips.telling[:, None]))
-    return heard[0], heard[1], truth, float(weights.logit_scale)
+    return heard[0], heard[1], truth, float(weights.logit_scale) * pictures(weights)
 
 
 def exchanged(truth: list[int]) -> Iterator[int]:
