@@ -34,7 +34,7 @@ PROCESSES = 2  # of one thread each: faster than one of two, see docs/decisions/
 WORDS = {
     "builtin": ("0.5", "-1", "1"),
     "builtin-last": ("0.19", "0.6", "0.85"),
-    "builtin-long": ("0.19", "0.6", "0.85"),
+    "builtin-long": ("0.15", "0.65", "0.4"),
 }
 PHOTOS = "../shared/data/grocery-live"
 
