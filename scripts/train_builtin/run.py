@@ -1,6 +1,6 @@
 """The weights that ship, from a seed: data, training, the weight of words.
 
-    python scripts/train_builtin/run.py --budget cpu          # on two cores, five stages
+    python scripts/train_builtin/run.py --budget cpu          # on two cores, six stages
     python scripts/train_builtin/run.py --budget gpu          # on one GPU, one stage
     python scripts/train_builtin/run.py --budget cpu --ship   # and put them into the package
 
@@ -23,18 +23,26 @@ import torch
 
 ROOT = Path(__file__).parents[2]
 WORLDS = ("world", "world-more")
-STAGES = ("builtin-pictures", "builtin", "builtin-streams", "builtin-last", "builtin-long")
+STAGES = (
+    "builtin-pictures",
+    "builtin",
+    "builtin-streams",
+    "builtin-last",
+    "builtin-long",
+    "builtin-all",
+)
 PACK, ON_GPU = "build/gpu.zip", "runs/builtin-gpu"
 MINUTES = "25"  # on a GPU
 # Large blocks stay with the process (glibc): a quarter of the time, see docs/decisions/008.
 KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
 PROCESSES = 2  # of one thread each: faster than one of two, see docs/decisions/007
 # What words.py writes after a stage: the weight of words, times that of pictures, and their floor,
-# from its table; the temperature, from scripts/fit_timeline.py.
+# from its table; the temperature, from scripts/fit_timeline.py. Those of the last stage were chosen
+# on photographs that the stage before it had not learnt.
 WORDS = {
     "builtin": ("0.5", "-1", "1"),
     "builtin-last": ("0.19", "0.6", "0.85"),
-    "builtin-long": ("0.15", "0.65", "0.4"),
+    "builtin-all": ("0.15", "0.65", "0.4"),
 }
 PHOTOS = "../shared/data/grocery-live"
 
@@ -74,7 +82,7 @@ def on_gpu() -> str:
             print(f"no GPU is here; on a machine that has one:  python {' '.join(command)}")
             raise SystemExit(f"then bring {ON_GPU}/small back and give the same command again")
         call(sys.executable, *command)
-    weigh(f"{ON_GPU}/small", f"{ON_GPU}/weighed", *WORDS["builtin-long"])
+    weigh(f"{ON_GPU}/small", f"{ON_GPU}/weighed", *WORDS[STAGES[-1]])
     return f"{ON_GPU}/weighed"
 
 
