@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sgmn.media.sampling import pick
 from sgmn.model.inputs import Canvas, nearest_canvas, placement
 from sgmn.records import Box, Clip, Picture
 
