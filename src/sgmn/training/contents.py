@@ -21,7 +21,7 @@ from sgmn.records import Clip, ClipContent, Picture, Product, ProductContent
 from sgmn.training import boxes, speech
 from sgmn.training.boxes import Boxes
 from sgmn.training.config import DataConfig, TrainConfig
-from sgmn.training.examples import Examples, Key
+from sgmn.training.examples import Examples, Key, keys
 from sgmn.training.scene import (
     HELD_WIDTH,
     Scene,
@@ -89,7 +89,7 @@ class Contents:
         """A clip, and when each of its frames was, in seconds; photos have no time."""
         times: tuple[float, ...] = ()
         if isinstance(item, Photo):
-            beside = self._others(key_of(item), rng)
+            beside = self._others(keys(item)[0], rng)
             shown = self._of_photos(item, beside, clutter, rng)
         else:
             beside = []
@@ -103,7 +103,7 @@ class Contents:
             return ""
         wrong = luck < self.train.drop_transcript + self.train.wrong_transcript
         of = self._another(item, rng) if wrong else item
-        said = self._made_up(key_of(of), beside, rng) if isinstance(of, Photo) else of.words
+        said = self._made_up(keys(of)[0], beside, rng) if isinstance(of, Photo) else of.words
         return speech.worn(said, self.train.drop_word, rng)
 
     def _made_up(self, key: Key, beside: Sequence[Key], rng: np.random.Generator) -> str:
@@ -131,7 +131,7 @@ class Contents:
     def _of_photos(
         self, photo: Photo, beside: Sequence[Key], clutter: float, rng: np.random.Generator
     ) -> tuple[Picture, ...]:
-        same = self.examples.photos[key_of(photo)]
+        same = self.examples.photos[keys(photo)[0]]
         more = [same[i] for i in rng.integers(len(same), size=self.data.frames - 1)]
         shown = [self._picture(p.path) for p in (photo, *more)]
         if beside and rng.random() < clutter:
@@ -198,11 +198,6 @@ def _read(path: Path, max_side: int) -> Picture:
 @lru_cache(maxsize=1024)  # 64 frames of 256 x 144 take 7 MB, the usual ten of them 1.1
 def _film(clip: Clip, rate_hz: float, max_side: int) -> tuple[Frame, ...]:
     return clips.timed_clip_frames(clip, MOST_FRAMES, rate_hz, max_side)
-
-
-def key_of(photo: Photo) -> Key:
-    """The product of a photo."""
-    return photo.shop_id, photo.product_id
 
 
 def segments(count: int, wanted: int, rng: np.random.Generator) -> list[int]:
