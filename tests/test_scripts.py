@@ -383,5 +383,12 @@ def test_left_out_is_each_part_and_term_that_a_model_has(
     parts = [f"without {part}" for part in network.config.parts.kept]
     terms = ["without the term match", "without the term text", "without the floor of words"]
     assert rows == [left_out.WHOLE, "towers alone", *parts, *terms]
+    made = dict(left_out.variants(checkpoint.load(tmp_path / "model").network))
+    kept = {*network.config.parts.kept}
+    for part in kept:
+        assert {*made[f"without {part}"].config.parts.kept} == kept - {part}
+    floors = {name: float(variant.head.floor) for name, variant in made.items()}
+    assert floors.pop("without the floor of words") == -1.0
+    assert list(floors.values()) == pytest.approx([0.4] * len(floors))
     bare = left_out.without(network, terms=network.config.terms).head()
     assert float(bare.match) == float(bare.text) == 0.0
