@@ -372,6 +372,8 @@ def test_left_out_is_each_part_and_term_that_a_model_has(
     tmp_path: Path,
 ) -> None:
     left_out, model = script("left_out"), tiny()
+    parts = replace(model.network.config.parts, kept=("emphasis", "guidance"))
+    model = replace(model, network=model.network.with_parts(parts, model.network.config.terms))
     network = model.network
     network.config = replace(network.config, word_floor=0.4)
     with torch.no_grad():
