@@ -39,7 +39,8 @@ from sgmn.model.embedder import Embedder
 from sgmn.records import Picture, Product, Segment, Utterance
 from sgmn.training import speech
 from sgmn.training.examples import Examples
-from sgmn.training.scene import Scene, lit, some_light
+from sgmn.training.scene import Scene
+from sgmn.training.wear import lit, some_light
 
 TEMPERATURES = (0.15, 0.25, 0.4, 0.6, 1.0)
 COSTS = (1.0, 2.0, 3.0, 4.0, 6.0)

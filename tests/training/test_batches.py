@@ -18,16 +18,8 @@ from sgmn.training import speech
 from sgmn.training.batches import Batches, shuffled
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.examples import Examples, keys
-from sgmn.training.scene import (
-    Scene,
-    blurred,
-    compressed,
-    dimmed,
-    gripped,
-    lit,
-    rounded,
-    some_light,
-)
+from sgmn.training.scene import Scene, blurred, gripped, rounded
+from sgmn.training.wear import Wear, compressed, dimmed, lit, noisy, some_light
 from tests.conftest import noise
 
 TRAIN = TrainConfig(steps=20, batch=6, workers=0)
@@ -202,6 +194,24 @@ def test_light_and_blur_keep_the_picture_a_picture(rng: np.random.Generator) -> 
     assert np.array_equal(dimmed(light, 0.5), light / 2)
     kept = [np.abs(compressed(picture, q).astype(int) - picture).mean() for q in (20, 90)]
     assert kept[0] > kept[1] > 0
+
+
+def test_a_clip_is_dark_and_noisy_or_coarse_as_often_as_asked(rng: np.random.Generator) -> None:
+    train = TrainConfig(jitter=0.0, dark=0.2, coarse=0.3)
+    worn = [Wear.of(train, rng) for _ in range(500)]
+    assert np.mean([w.light[0, 0] < 1 for w in worn]) == pytest.approx(0.2, abs=0.06)
+    assert np.mean([w.longer_side <= 160 for w in worn]) == pytest.approx(0.3, abs=0.06)
+    assert all((w.noise > 0) == (w.light[0, 0] < 1) for w in worn)
+    assert all(48 <= w.longer_side <= 160 or w.longer_side == np.inf for w in worn)
+
+
+def test_wear_keeps_the_size_and_nothing_of_it_the_picture(rng: np.random.Generator) -> None:
+    picture, plain = noise(rng), some_light(0.0, rng)
+    assert np.array_equal(Wear(plain).on(picture, rng), picture)
+    coarse = Wear(plain, longer_side=max(picture.shape) / 4).on(picture, rng)
+    assert np.array_equal(coarse, blurred(picture, 0.25)) and coarse.std() < picture.std()
+    flat = np.full((60, 60, 3), 128, np.uint8)
+    assert noisy(flat, 5.0, rng).std() == pytest.approx(5, abs=0.3)
 
 
 def test_sayings_are_told_of_their_product(tmp_path: Path) -> None:

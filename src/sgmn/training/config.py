@@ -104,7 +104,8 @@ class TrainConfig:
     drop_transcript, drop_title: how often a clip or product is taken for silent (0..1).
     wrong_transcript: how often a clip says what is said of another product of its shop (0..1).
     drop_word, drop_frames: how often a word goes missing; the share of frames at most that does.
-    jitter: strength of colour and light changes. dark: how often little light is left.
+    jitter: strength of colour and light changes. dark, coarse: how often little light is left of
+        a clip, or few pixels, see `training.wear`.
     workers: processes that prepare batches.
     threads: that compute, 0 for all cores. checkpoint_minutes: between checkpoints.
     device: "auto", "cpu", "cuda".
@@ -127,6 +128,7 @@ class TrainConfig:
     drop_frames: float = 0.3
     jitter: float = 0.3
     dark: float = 0.0
+    coarse: float = 0.0
     seed: int = 0
     workers: int = 1
     threads: int = 0
@@ -142,7 +144,7 @@ class TrainConfig:
         for name in ("lr", "head_times", "clip_norm", "checkpoint_minutes"):
             require(0 < getattr(self, name) < inf, name, getattr(self, name), "give more than 0")
         shares = ("warmup", "ema", "drop_transcript", "wrong_transcript", "drop_title")
-        for name in (*shares, "drop_word", "drop_frames", "dark"):
+        for name in (*shares, "drop_word", "drop_frames", "dark", "coarse"):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "give 0..1")
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sgmn.data.dataset import Photo
 from sgmn.media import clips, picture
@@ -22,20 +21,11 @@ from sgmn.training import boxes, speech
 from sgmn.training.boxes import Boxes
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.examples import Examples, Key, keys
-from sgmn.training.scene import (
-    HELD_WIDTH,
-    Scene,
-    blurred,
-    compressed,
-    cropped,
-    dimmed,
-    lit,
-    some_light,
-)
+from sgmn.training.scene import HELD_WIDTH, Scene, blurred, cropped
+from sgmn.training.wear import Wear, compressed, lit, some_light
 
 MOST_FRAMES = 64  # of a clip that a run chooses from
-DARK = (0.2, 0.7)  # the light that is left in a dark clip
-QUALITY = (25, 85)  # of JPEG
+QUALITY = (10, 85)  # of JPEG
 ALTERNATELY = 0.5  # how often it is more than one other product that is held up instead
 TRIES = 8  # to find an item that sells something else
 
@@ -122,9 +112,8 @@ class Contents:
         self, clip: Clip, rng: np.random.Generator
     ) -> tuple[tuple[Picture, ...], tuple[float, ...]]:
         every = _film(clip, self.data.rate_hz, self.max_side)
-        light = self._light(rng)
-        places = segments(len(every), self.data.frames, rng)
-        frames = [Frame(every[place].time_s, lit(every[place].rgb, light)) for place in places]
+        places, wear = segments(len(every), self.data.frames, rng), Wear.of(self.train, rng)
+        frames = [Frame(every[place].time_s, wear.on(every[place].rgb, rng)) for place in places]
         kept = _span_dropped(frames, self.train.drop_frames, rng)
         return tuple(f.rgb for f in kept), tuple(f.time_s for f in kept)
 
@@ -138,17 +127,8 @@ class Contents:
             shown = self._composed(shown, beside, rng)
         else:
             shown = [cropped(view, 0.5, rng) for view in shown]
-        light = self._light(rng)
-        return tuple(self._worn(view, light, rng) for view in shown)
-
-    def _light(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        light = some_light(self.train.jitter, rng)
-        return dimmed(light, rng.uniform(*DARK)) if rng.random() < self.train.dark else light
-
-    def _worn(self, view: Picture, light: NDArray[np.float64], rng: np.random.Generator) -> Picture:
-        seen = lit(view, light)
-        seen = blurred(seen, rng.uniform(0.4, 1.0)) if rng.random() < 0.3 else seen
-        return compressed(seen, int(rng.integers(*QUALITY))) if rng.random() < 0.5 else seen
+        wear = Wear.of(self.train, rng)
+        return tuple(_sent(wear.on(view, rng), rng) for view in shown)
 
     def _composed(
         self, shown: Sequence[Picture], beside: Sequence[Key], rng: np.random.Generator
@@ -190,12 +170,18 @@ class Contents:
         return _read(path, self.max_side)
 
 
+def _sent(seen: Picture, rng: np.random.Generator) -> Picture:
+    """A frame as it arrives: now and then out of focus, half the time compressed."""
+    seen = blurred(seen, rng.uniform(0.4, 1.0)) if rng.random() < 0.3 else seen
+    return compressed(seen, int(rng.integers(*QUALITY))) if rng.random() < 0.5 else seen
+
+
 @lru_cache(maxsize=8192)  # a picture of 256 x 192 takes 147 kB: 1.2 GB at most
 def _read(path: Path, max_side: int) -> Picture:
     return picture.read(path, max_side)
 
 
-@lru_cache(maxsize=1024)  # 64 frames of 256 x 144 take 7 MB, the usual ten of them 1.1
+@lru_cache(maxsize=2048)  # 64 frames of 256 x 144 take 7 MB, the usual ten of them 1.1
 def _film(clip: Clip, rate_hz: float, max_side: int) -> tuple[Frame, ...]:
     return clips.timed_clip_frames(clip, MOST_FRAMES, rate_hz, max_side)
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch.nn import functional
 
 from sgmn.records import Picture
@@ -119,34 +117,8 @@ def gripped(picture: Picture, rng: np.random.Generator) -> Picture:
     return seen.clip(0, 255).astype(np.uint8)
 
 
-def lit(picture: Picture, light: NDArray[np.float64]) -> Picture:
-    """The picture under another light: `light` (3, 2) is gain and offset of each channel."""
-    shifted = picture * light[:, 0] + 255 * light[:, 1]
-    return shifted.clip(0, 255).astype(np.uint8)
-
-
-def some_light(strength: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A random light (3, 2): brightness and contrast for all channels, a slight colour cast."""
-    gain = np.exp(rng.normal(0, strength)) * np.exp(rng.normal(0, strength / 4, 3))
-    offset = np.full(3, rng.normal(0, strength / 4))
-    return np.stack([gain, offset], axis=1)
-
-
-def dimmed(light: NDArray[np.float64], share: float) -> NDArray[np.float64]:
-    """The same light with only a share (0..1) of it left, as late in the evening."""
-    return light * share
-
-
 def blurred(picture: Picture, share: float) -> Picture:
     """The picture as if it had been taken at `share` (0..1) of its size."""
     height, width = picture.shape[:2]
     small = resized(picture, round(height * share), round(width * share))
     return resized(small, height, width)
-
-
-def compressed(picture: Picture, quality: int) -> Picture:
-    """The picture as JPEG of this quality (1..95) leaves it."""
-    file = BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=quality)
-    with Image.open(file) as found:
-        return np.array(found)
