@@ -18,7 +18,7 @@ from sgmn.training import speech
 from sgmn.training.batches import Batches, shuffled
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.examples import Examples, keys
-from sgmn.training.scene import Scene, blurred, gripped, rounded
+from sgmn.training.scene import ASKEW, MIRRORED, Scene, askew, blurred, elsewhere, gripped, rounded
 from sgmn.training.wear import Wear, compressed, dimmed, lit, noisy, some_light
 from tests.conftest import noise
 
@@ -183,6 +183,34 @@ def test_the_product_is_away_as_often_as_is_asked(batches: Batches) -> None:
     found = np.bincount(bright, minlength=5) / len(bright)
     assert found[0] < 0.02 and (found[1:] > 0.08).all()
     assert 4 - np.mean(bright) == pytest.approx(1.5, abs=0.25)
+
+
+def test_askew_a_picture_keeps_its_size_its_middle_and_mostly_its_sides(
+    rng: np.random.Generator,
+) -> None:
+    """Left of the middle red, right of it blue; the border, of a fifth and more, is white."""
+    picture = np.full((100, 60, 3), 255, np.uint8)
+    picture[21:79, 13:47] = 0
+    picture[21:79, 13:30, 0] = picture[21:79, 30:47, 2] = 200
+    seen = [askew(picture, rng) for _ in range(200)]
+    assert all(one.shape == picture.shape for one in seen)
+    assert all((one[50, 30] < 255).any() for one in seen)
+    assert all((one[50, 10:50].min() == 0) for one in seen)
+    mirrored = np.mean([one[50, 40, 0] > one[50, 20, 0] for one in seen])
+    assert mirrored == pytest.approx(MIRRORED, abs=0.1)
+    white = np.mean([(one.min(-1) == 255).mean() for one in seen])
+    assert white < (picture.min(-1) == 255).mean() - ASKEW / 2
+
+
+def test_elsewhere_the_middle_stays_and_the_corners_are_of_another_place(
+    rng: np.random.Generator,
+) -> None:
+    picture, around = np.full((100, 60, 3), 200, np.uint8), np.zeros((40, 80, 3), np.uint8)
+    seen = [elsewhere(picture, around, rng) for _ in range(100)]
+    assert all(one.shape == picture.shape and one[50, 30].min() > 100 for one in seen)
+    corners = np.mean([one[[0, 0, -1, -1], [0, -1, 0, -1]].max() for one in seen])
+    shares = [float((one[..., 0] > 100).mean()) for one in seen]
+    assert corners < 1 and 0.05 < min(shares) < 0.2 and 0.4 < max(shares) < 0.8
 
 
 def test_light_and_blur_keep_the_picture_a_picture(rng: np.random.Generator) -> None:

@@ -21,11 +21,12 @@ from sgmn.training import boxes, speech
 from sgmn.training.boxes import Boxes
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.examples import Examples, Key, keys
-from sgmn.training.scene import HELD_WIDTH, Scene, blurred, cropped
+from sgmn.training.scene import HELD_WIDTH, Scene, askew, blurred, cropped, elsewhere
 from sgmn.training.wear import Wear, compressed, lit, some_light
 
 MOST_FRAMES = 64  # of a clip that a run chooses from
 QUALITY = (10, 85)  # of JPEG
+ELSEWHERE = 0.5  # how often a photo has the surroundings of another
 ALTERNATELY = 0.5  # how often it is more than one other product that is held up instead
 TRIES = 8  # to find an item that sells something else
 
@@ -122,7 +123,7 @@ class Contents:
     ) -> tuple[Picture, ...]:
         same = self.examples.photos[keys(photo)[0]]
         more = [same[i] for i in rng.integers(len(same), size=self.data.frames - 1)]
-        shown = [self._picture(p.path) for p in (photo, *more)]
+        shown = [self._photo(p, rng) for p in (photo, *more)]
         if beside and rng.random() < clutter:
             shown = self._composed(shown, beside, rng)
         else:
@@ -163,8 +164,19 @@ class Contents:
         return [known[i] for i in drawn if known[i] != key][:count]
 
     def _photo_of(self, key: Key, rng: np.random.Generator) -> Picture:
+        return self._photo(self._any_of(key, rng), rng)
+
+    def _any_of(self, key: Key, rng: np.random.Generator) -> Photo:
         photos = self.examples.photos[key]
-        return self._picture(photos[int(rng.integers(len(photos)))].path)
+        return photos[int(rng.integers(len(photos)))]
+
+    def _photo(self, photo: Photo, rng: np.random.Generator) -> Picture:
+        """What a photo shows, as from another place and half the time in another one."""
+        seen, known = self._picture(photo.path), self.examples.pictured[photo.shop_id]
+        if rng.random() < ELSEWHERE:
+            other = self._any_of(known[int(rng.integers(len(known)))], rng)
+            seen = elsewhere(seen, self._picture(other.path), rng)
+        return askew(seen, rng)
 
     def _picture(self, path: Path) -> Picture:
         return _read(path, self.max_side)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch.nn import functional
 
 from sgmn.records import Picture
@@ -23,6 +25,10 @@ BESIDE_WIDTH = (0.18, 0.36)
 SHARPNESS = (0.06, 1.0)  # of what stands behind
 ROUNDNESS = (0.0, 0.3)  # of the corners, as a share of the shorter side
 HAND = 0.3  # how often fingers cover an edge of what is held
+ASKEW = 0.2  # share of a side by which a corner moves inwards at most
+MIRRORED = 0.3  # how often
+MIDDLE = (0.5, 1.0)  # share of a photo's sides that is left of it elsewhere
+EDGE = 0.3  # how wide its edge is, as a share of its radius
 SKINS = np.array([[236, 188, 160], [198, 134, 98], [141, 85, 54], [92, 56, 38]])
 
 
@@ -41,6 +47,43 @@ def cropped(picture: Picture, least: float, rng: np.random.Generator) -> Picture
     h, w = max(1, round(height * share)), max(1, round(width * share))
     top, left = rng.integers(height - h + 1), rng.integers(width - w + 1)
     return picture[top : top + h, left : left + w]
+
+
+def askew(picture: Picture, rng: np.random.Generator) -> Picture:
+    """The picture as from another place: each corner moved inwards, now and then mirrored."""
+    height, width = picture.shape[:2]
+    inwards = rng.uniform(0, ASKEW, (4, 2))
+    corners = np.abs(np.array([(0, 0), (0, 1), (1, 1), (1, 0)]) - inwards) * (width, height)
+    if rng.random() < MIRRORED:
+        corners = corners[[3, 2, 1, 0]]
+    image = Image.fromarray(picture)
+    data = corners.ravel().tolist()  # from the upper left one, counterclockwise
+    turned = image.transform(image.size, Image.Transform.QUAD, data, Image.Resampling.BILINEAR)
+    return np.array(turned)
+
+
+def elsewhere(picture: Picture, around: Picture, rng: np.random.Generator) -> Picture:
+    """The middle of a picture in the surroundings of another one.
+
+    Photographs of a product come from one or two stores, whose shelves tell it as surely as what
+    it looks like, and say nothing in the next store.
+    """
+    shown = Image.fromarray(picture)
+    sides = [max(1, round(side * rng.uniform(*MIDDLE))) for side in shown.size]
+    room = [whole - side for whole, side in zip(shown.size, sides, strict=True)]
+    left, top = np.clip(rng.normal(0.5, 0.1, 2), 0, 1) * room
+    mask = Image.new("L", shown.size)
+    mask.paste(_disc().resize(sides), (round(left), round(top)))
+    ground = Image.fromarray(around).resize(shown.size, Image.Resampling.BILINEAR)
+    return np.array(Image.composite(shown, ground, mask))
+
+
+@cache
+def _disc(side: int = 128) -> Image.Image:
+    """A round mask with a soft edge."""
+    away = np.abs(np.arange(side) + 0.5 - side / 2) / (side / 2)
+    distance = np.hypot(away[:, None], away[None])
+    return Image.fromarray((255 * np.clip((1 - distance) / EDGE, 0, 1)).astype(np.uint8))
 
 
 @dataclass(frozen=True)
