@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from sgmn.live.drawing import Listing, Scene
-from sgmn.model.explanation import Comparison, Contribution, Explanation, Gaze, Heat, Word
+from sgmn.model.explanation import Comparison, Contribution, Explanation, Gaze
+from sgmn.model.heat import Heat
+from sgmn.model.words import Word
 
 RED, GREEN, BLUE = (200, 30, 30), (30, 160, 30), (30, 30, 200)
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from sgmn.live import drawing
 from sgmn.live.drawing import counted_most, heat_colours, heated
-from sgmn.model.explanation import Gaze, Word
+from sgmn.model.explanation import Gaze
+from sgmn.model.words import Word
 from tests.live.scenes import GREEN, corner, plain
 
 

@@ -20,7 +20,9 @@ from sgmn.live.lettering import broken, fitting, font_of, level_of, shortened, s
 from sgmn.records import Picture
 
 if TYPE_CHECKING:
-    from sgmn.model.explanation import Comparison, Explanation, Gaze, Heat, Word
+    from sgmn.model.explanation import Comparison, Explanation, Gaze
+    from sgmn.model.heat import Heat
+    from sgmn.model.words import Word
 
 Colour = tuple[int, int, int]
 Box = tuple[int, int, int, int]  # x, y, width and height in pixels

@@ -8,39 +8,27 @@ Axes: one clip of T frames, S products of a shelf, N patches a picture; h, w a p
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from sgmn.errors import SgmnError
 from sgmn.model.embedder import Embedder
 from sgmn.model.guidance import Guided
-from sgmn.model.inputs import Canvas, Placement, Preparation, nearest_canvas, placement
+from sgmn.model.heat import Heat, cut
+from sgmn.model.inputs import nearest_canvas, placement
 from sgmn.model.parts import Side
 from sgmn.model.ranker import Ranker
 from sgmn.model.scoring import ClipVectors, ProductVectors, terms
 from sgmn.model.tokens import Looks, Tokens
+from sgmn.model.words import Word, words
 from sgmn.records import ClipContent, Picture, ProductContent
 
-Heat = NDArray[np.floating[Any]]
 # What a score has beside its terms.
 NOTHING, OTHERS, PAIR = "nothing to compare", "beside the others", "as a pair"
-# Thai, Japanese and Chinese do not part their words: there each token is a word.
-_UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
-
-
-class Word(NamedTuple):
-    """A word as it was written, and its share of all words' weight; they sum to 1."""
-
-    text: str
-    share: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,76 +160,6 @@ def _heats(embedder: Embedder, pictures: Sequence[Picture], patches: Heat) -> li
         cells = weights[: prod(grids[canvas])].reshape(grids[canvas])
         found.append(cut(cells, canvas, placement(picture.shape, canvas), picture.shape))
     return found
-
-
-def cut(cells: Heat, canvas: Canvas, at: Placement, shape: Sequence[int]) -> Heat:
-    """Weights of a canvas's patches (rows, columns) to the pixels (h, w) of the picture on it.
-
-    Each weight is spread evenly over its patch; what lies on the padding is cut away.
-    """
-    down = _overlap(cells.shape[0], canvas[0], at.top, at.height, shape[0])
-    across = _overlap(cells.shape[1], canvas[1], at.left, at.width, shape[1])
-    return np.asarray(down @ cells @ across.T)
-
-
-def _overlap(cells: int, length: int, start: int, size: int, pixels: int) -> Heat:
-    """(pixels, cells): the share of each cell of a side that lies in each of its pixels.
-
-    The cells divide `length`; the pixels divide the stretch of `size` from `start` on.
-    """
-    cell = np.linspace(0, length, cells + 1)
-    pixel = start + np.linspace(0, size, pixels + 1)[:, None]
-    common = np.minimum(pixel[1:], cell[1:]) - np.maximum(pixel[:-1], cell[:-1])
-    return np.asarray(common.clip(min=0) * cells / length)
-
-
-def words(
-    text: str, prepare: Preparation, weights: Sequence[float] | None = None
-) -> tuple[Word, ...]:
-    """The words of a text with their shares, from the weights of its tokens; None: all alike.
-
-    Tokens of one word are merged; those that the tokenizer adds by itself are left out.
-    """
-    spans = _spans(text, prepare)
-    found: list[tuple[int, int, float]] = []
-    alike = [1.0] * len(spans)
-    for (start, end), weight in zip(spans, alike if weights is None else weights, strict=True):
-        if not text[start:end].strip():
-            continue
-        start = end - len(text[start:end].lstrip())
-        if found and not _parted(text, found[-1][1], start):
-            begun, _, before = found.pop()
-            start, weight = begun, before + weight
-        found.append((start, end, weight))
-    if weights is None:
-        found = [(start, end, 1.0) for start, end, _ in found]
-    total = sum(weight for *_, weight in found) or 1.0
-    return tuple(Word(text[start:end].strip(), weight / total) for start, end, weight in found)
-
-
-def _spans(text: str, prepare: Preparation) -> list[tuple[int, int]]:
-    """Start and end in a text of each of its tokens, as `Preparation.texts` makes them.
-
-    Special tokens stand nowhere: (0, 0).
-    """
-    if not text.strip():
-        return []
-    tokens = prepare.tokenizer(
-        [text],
-        max_length=prepare.max_tokens,
-        truncation=True,
-        return_overflowing_tokens=True,
-        return_offsets_mapping=True,
-    )
-    return list(chain.from_iterable(tokens["offset_mapping"]))
-
-
-def _parted(text: str, end: int, start: int) -> bool:
-    """Whether the token that starts at `start` begins a word, after one that ended at `end`."""
-    if start < end:  # bytes of one character
-        return False
-    between, beside = text[end:start], text[end - 1] + text[start]
-    return any(map(str.isspace, between)) or bool(_UNSPACED.search(beside))
 
 
 def _compared(
