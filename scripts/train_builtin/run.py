@@ -1,6 +1,6 @@
 """The weights that ship, from a seed: data, training, the weight of words.
 
-    python scripts/train_builtin/run.py --budget cpu          # on two cores, six stages
+    python scripts/train_builtin/run.py --budget cpu          # on two cores, two stages
     python scripts/train_builtin/run.py --budget gpu          # on one GPU, one stage
     python scripts/train_builtin/run.py --budget cpu --ship   # and put them into the package
 
@@ -17,33 +17,22 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import torch
 
 ROOT = Path(__file__).parents[2]
 WORLDS = ("world", "world-more")
-STAGES = (
-    "builtin-pictures",
-    "builtin",
-    "builtin-streams",
-    "builtin-last",
-    "builtin-long",
-    "builtin-all",
-)
+STAGES = ("builtin-small", "builtin")
 PACK, ON_GPU = "build/gpu.zip", "runs/builtin-gpu"
 MINUTES = "25"  # on a GPU
 # Large blocks stay with the process (glibc): a quarter of the time, see docs/decisions/008.
 KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
 PROCESSES = 2  # of one thread each: faster than one of two, see docs/decisions/007
 # What words.py writes after a stage: the weight of words, times that of pictures, and their floor,
-# from its table; the temperature, from scripts/fit_timeline.py. Those of the last stage were chosen
-# on photographs that the stage before it had not learnt.
-WORDS = {
-    "builtin": ("0.5", "-1", "1"),
-    "builtin-last": ("0.19", "0.6", "0.85"),
-    "builtin-all": ("0.15", "0.65", "0.4"),
-}
+# from its table; the temperature, from scripts/fit_timeline.py. The first stage has the usual ones.
+WORDS = {"builtin-small": ("0.19", "0.6", "1"), "builtin": ("0.15", "0.65", "0.4")}
 PHOTOS = "../shared/data/grocery-live"
 
 
@@ -54,21 +43,22 @@ def main() -> None:
     parser.add_argument("--budget", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--ship", action="store_true", help="replace the package's weights")
     options = parser.parse_args()
+    begun = time.monotonic()
     for world in WORLDS:
         config = f"configs/{world}.toml"
         sgmn("synth", f"build/{world}", "--config", config, "--processes", "2")
     call(sys.executable, "scripts/train_builtin/split.py", PHOTOS, "build/photos")
     made = on_cpu() if options.budget == "cpu" else on_gpu()
+    print(f"{made}: after {(time.monotonic() - begun) / 60:.0f} minutes")
     if options.ship:
         call(sys.executable, "scripts/ship_builtin.py", made)
 
 
 def on_cpu() -> str:
-    """All stages, one on top of another; the folder of the last one's weights."""
+    """Both stages, one on top of the other; the folder of the last one's weights."""
     for stage in STAGES:
         train(stage)
-        if stage in WORDS:
-            weigh(f"runs/{stage}/checkpoint", f"runs/{stage}/weighed", *WORDS[stage])
+        weigh(f"runs/{stage}/checkpoint", f"runs/{stage}/weighed", *WORDS[stage])
     return f"runs/{STAGES[-1]}/weighed"
 
 
