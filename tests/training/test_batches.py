@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from sgmn.data import dataset
+from sgmn.data.dataset import Photo
 from sgmn.errors import RecordError
 from sgmn.records import Clip, Product
-from sgmn.training import speech
+from sgmn.training import contents, speech
 from sgmn.training.batches import Batches, shuffled
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.examples import Examples, keys
@@ -213,6 +214,35 @@ def test_elsewhere_the_middle_stays_and_the_corners_are_of_another_place(
     assert corners < 1 and 0.05 < min(shares) < 0.2 and 0.4 < max(shares) < 0.8
 
 
+def test_photos_are_seen_askew_and_as_often_elsewhere_as_is_meant(
+    batches: Batches, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    """The product's photos are white in a red frame, those of all others black."""
+    shown = batches.contents
+    known = shown.examples.pictured[""]
+    white, black = np.full((80, 80, 3), 255, np.uint8), np.zeros((80, 80, 3), np.uint8)
+    framed = white.copy()
+    framed[[0, -1], :, 1:] = framed[:, [0, -1], 1:] = 0
+    own = {photo.path for photo in shown.examples.photos[known[0]]}
+    monkeypatch.setattr(shown, "_picture", lambda path: framed if path in own else black)
+    photo = shown.examples.photos[known[0]][0]
+    seen = [shown._photo(photo, rng) for _ in range(400)]
+    away = np.mean([bool((one.max(-1) < 50).any()) for one in seen])
+    assert away == pytest.approx(contents.ELSEWHERE * (len(known) - 1) / len(known), abs=0.08)
+    red = [((one[..., 0] > 200) & (one[..., 1] < 50)).mean() for one in seen]
+    assert np.mean(red) < 0.5 * ((framed[..., 1] == 0).mean())
+
+
+def test_all_frames_of_clips_and_photos_are_worn(
+    batches: Batches, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    monkeypatch.setattr(Wear, "of", lambda *_: Wear(np.zeros((3, 2))))
+    items = batches.examples.items
+    for item in (next(i for i in items if isinstance(i, kind)) for kind in (Clip, Photo)):
+        frames = batches.contents.clip(item, 0.5, rng).frames
+        assert frames and all(frame.max() == 0 for frame in frames)
+
+
 def test_light_and_blur_keep_the_picture_a_picture(rng: np.random.Generator) -> None:
     picture = noise(rng)
     assert np.array_equal(lit(picture, some_light(0.0, rng)), picture)
@@ -239,7 +269,20 @@ def test_wear_keeps_the_size_and_nothing_of_it_the_picture(rng: np.random.Genera
     coarse = Wear(plain, longer_side=max(picture.shape) / 4).on(picture, rng)
     assert np.array_equal(coarse, blurred(picture, 0.25)) and coarse.std() < picture.std()
     flat = np.full((60, 60, 3), 128, np.uint8)
-    assert noisy(flat, 5.0, rng).std() == pytest.approx(5, abs=0.3)
+    for made in (noisy(flat, 5.0, rng), Wear(plain, noise=5.0).on(flat, rng)):
+        assert made.std() == pytest.approx(5, abs=0.3)
+
+
+def test_half_of_the_frames_arrive_compressed_and_some_out_of_focus(
+    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    done: list[str] = []
+    for name in ("blurred", "compressed"):
+        monkeypatch.setattr(contents, name, lambda seen, _, name=name: done.append(name) or seen)
+    for _ in range(500):
+        contents._sent(np.zeros((4, 4, 3), np.uint8), rng)
+    assert done.count("compressed") == pytest.approx(250, abs=40)
+    assert done.count("blurred") == pytest.approx(150, abs=35)
 
 
 def test_sayings_are_told_of_their_product(tmp_path: Path) -> None:
