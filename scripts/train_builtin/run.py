@@ -1,4 +1,4 @@
-"""The weights that ship, from a seed: data, training, the weight of words.
+"""Built-in weights from a seed: data, training, the weight of words.
 
     python scripts/train_builtin/run.py --budget cpu          # on two cores, two stages
     python scripts/train_builtin/run.py --budget gpu          # on one GPU, one stage
@@ -8,6 +8,7 @@ Each step is left out where it is done, and goes on where it was killed; the sam
 always right. Everything lies under build/ and runs/. With `--budget gpu` on a machine without a
 GPU the data are packed and the command for the machine that has one is printed; bring what it
 writes into runs/builtin-gpu/small back to the same place, and the same command goes on from there.
+What ships now does not come from here: these weights were worse, see docs/decisions/010.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ MINUTES = "25"  # on a GPU
 KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
 PROCESSES = 2  # of one thread each: faster than one of two, see docs/decisions/007
 # What words.py writes after a stage: the weight of words, times that of pictures, and their floor,
-# from its table; the temperature, from scripts/fit_timeline.py. The first stage has the usual ones.
+# from its table; the temperature, from scripts/fit_timeline.py. Those of the last stage are those of
+# the weights that ship; of its own, the table has 0.2 and 0.65, and no temperature was fitted.
 WORDS = {"builtin-small": ("0.19", "0.6", "1"), "builtin": ("0.15", "0.65", "0.4")}
 PHOTOS = "../shared/data/grocery-live"
 
