@@ -193,7 +193,7 @@ def _read(path: Path, max_side: int) -> Picture:
     return picture.read(path, max_side)
 
 
-@lru_cache(maxsize=2048)  # 64 frames of 256 x 144 take 7 MB, the usual ten of them 1.1
+@lru_cache(maxsize=1024)  # 64 frames of 256 x 144 take 7 MB, the usual ten of them 1.1
 def _film(clip: Clip, rate_hz: float, max_side: int) -> tuple[Frame, ...]:
     return clips.timed_clip_frames(clip, MOST_FRAMES, rate_hz, max_side)
 

@@ -65,8 +65,8 @@ def askew(picture: Picture, rng: np.random.Generator) -> Picture:
 def elsewhere(picture: Picture, around: Picture, rng: np.random.Generator) -> Picture:
     """The middle of a picture in the surroundings of another one.
 
-    Photographs of a product come from one or two stores, whose shelves tell it as surely as what
-    it looks like, and say nothing in the next store.
+    Many photographs of a product may come from one visit to a store, whose shelf tells it as surely
+    as what it looks like, and says nothing in the next store.
     """
     shown = Image.fromarray(picture)
     sides = [max(1, round(side * rng.uniform(*MIDDLE))) for side in shown.size]
