@@ -47,13 +47,9 @@ def explain(
 
     _require_kind(output)
     jobs.require_writable(output)
-    if dataset is None:
-        meant = _of_video(Path(clip), transcript, start or 0.0, end)
-    elif transcript is None and start is None and end is None:
-        meant = _of_dataset(dataset, clip)
-        shop = meant.shop_id if shop is None else shop
-    else:
-        raise SgmnError("knows the span and words of its clips", dataset, "give only CLIP")
+    meant = _meant(clip, dataset, transcript, start, end)
+    if dataset is not None and shop is None:
+        shop = meant.shop_id
     used = jobs.embedder(jobs.model_of(index, model))
     opened = jobs.opened(index, used)
     shelf = opened.shelf(jobs.only_shop(opened, shop))
@@ -79,6 +75,21 @@ def explain(
 def _require_kind(output: Path) -> None:
     if output.suffix.lower() not in SUFFIXES:
         raise SgmnError("is neither a picture nor a film", output, "name a .png or .mp4")
+
+
+def _meant(
+    clip: str,
+    dataset: Path | None,
+    transcript: Path | None,
+    start: float | None,
+    end: float | None,
+) -> Clip:
+    """The clip of a dataset that has this id, or a span of the video at this path."""
+    if dataset is None:
+        return _of_video(Path(clip), transcript, start or 0.0, end)
+    if transcript is None and start is None and end is None:
+        return _of_dataset(dataset, clip)
+    raise SgmnError("knows the span and words of its clips", dataset, "give only CLIP")
 
 
 def _of_video(source: Path, transcript: Path | None, start: float, end: float | None) -> Clip:
