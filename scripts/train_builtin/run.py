@@ -32,8 +32,8 @@ MINUTES = "25"  # on a GPU
 KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
 PROCESSES = 2  # of one thread each: faster than one of two, see docs/decisions/007
 # What words.py writes after a stage: the weight of words, times that of pictures, and their floor,
-# from its table; the temperature, from scripts/fit_timeline.py. Those of the last stage are those of
-# the weights that ship; of its own, the table has 0.2 and 0.65, and no temperature was fitted.
+# from its table; the temperature, from scripts/fit_timeline.py. Those of the last stage are of the
+# weights that ship; for its own, the table has 0.2 and 0.65, and no temperature was fitted.
 WORDS = {"builtin-small": ("0.19", "0.6", "1"), "builtin": ("0.15", "0.65", "0.4")}
 PHOTOS = "../shared/data/grocery-live"
 
