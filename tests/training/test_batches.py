@@ -233,6 +233,19 @@ def test_photos_are_seen_askew_and_as_often_elsewhere_as_is_meant(
     assert np.mean(red) < 0.5 * ((framed[..., 1] == 0).mean())
 
 
+def test_the_own_picture_of_a_shop_is_never_elsewhere(
+    batches: Batches, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    """Its twin around it would be as good a reason to take it for the twin."""
+    shown, known = batches.contents, batches.contents.examples.products["", "p0"]
+    white, black = np.full((80, 80, 3), 255, np.uint8), np.zeros((80, 80, 3), np.uint8)
+    of_p0 = [Photo(known.pictures[0], "p0"), *shown.examples.photos["", "p0"]]
+    own = {photo.path for photo in of_p0}
+    monkeypatch.setattr(shown, "_picture", lambda path: white if path in own else black)
+    darkest = [min(shown._photo(photo, rng).min() for _ in range(40)) for photo in of_p0[:2]]
+    assert darkest == [255, 0]
+
+
 def test_all_frames_of_clips_and_photos_are_worn(
     batches: Batches, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:

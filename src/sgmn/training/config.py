@@ -17,7 +17,8 @@ from sgmn.settings import from_tables, read_toml, require
 class ModelConfig:
     """[model] — where to start from.
 
-    source: "small", "lite", "builtin", a checkpoint folder, or a backbone's folder or hub name.
+    source: "small", "lite", "lite1", "builtin", a checkpoint folder, or a backbone's folder or
+        hub name.
     freeze: "text" holds the text tower still and learns its projection only; "towers" holds both
     still, so that each clip and product goes through them once, into a cache; "" holds nothing.
     parts: what there is above the towers, see `model.parts`. terms: of the score besides the

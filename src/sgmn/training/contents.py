@@ -171,9 +171,12 @@ class Contents:
         return photos[int(rng.integers(len(photos)))]
 
     def _photo(self, photo: Photo, rng: np.random.Generator) -> Picture:
-        """What a photo shows, as from another place and half the time in another one."""
+        """What a photo shows, as from another place and half the time in another one.
+
+        A shop's own picture shows nothing around the product that could be learnt instead of it.
+        """
         seen, known = self._picture(photo.path), self.examples.pictured[photo.shop_id]
-        if rng.random() < ELSEWHERE:
+        if rng.random() < ELSEWHERE and not self.examples.is_view(photo):
             other = self._any_of(known[int(rng.integers(len(known)))], rng)
             seen = elsewhere(seen, self._picture(other.path), rng)
         return askew(seen, rng)

@@ -63,6 +63,10 @@ class Examples:
         """The listed products that a clip or photo is labelled with."""
         return [key for key in keys(item) if key in self.products]
 
+    def is_view(self, photo: Photo) -> bool:
+        """Whether it is a picture from the shop's own listing."""
+        return photo.path in self.products[photo.shop_id, photo.product_id].pictures
+
     def ever_sold(self) -> Tensor:
         """(P,) bool: the products that some example is of, in the order of their numbers."""
         found = torch.zeros(len(self.products), dtype=torch.bool)

@@ -14,7 +14,6 @@ from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, distributed
-from torch.distributed._functional_collectives import all_gather_single  # torch names it itself
 from torch.nn import functional
 
 from sgmn.model.tokens import Rows
@@ -68,5 +67,8 @@ def _cat(tensor: Tensor, shapes: list[list[int]], learns: bool) -> Tensor:
 
 
 def _joined(tensor: Tensor) -> Tensor:
+    # The name that torch gives it in its own warnings; here, as torch 2.11 has no such name.
+    from torch.distributed._functional_collectives import all_gather_single
+
     assert distributed.group.WORLD is not None
     return all_gather_single(tensor.contiguous(), 0, distributed.group.WORLD)

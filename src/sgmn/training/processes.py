@@ -5,6 +5,7 @@ Launched by `torchrun` or `accelerate launch`, which tell each process who it is
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Sequence
 from typing import TypeVar
@@ -36,6 +37,15 @@ def is_first() -> bool:
 def share(items: Sequence[T]) -> tuple[T, ...]:
     """What of a batch this process takes."""
     return tuple(items) if count() == 1 else tuple(items[distributed.get_rank() :: count()])
+
+
+def start_method() -> str:
+    """How to start those that prepare batches: where there is such a thing, as copies of a process
+    that has imported everything once; else each imports it for itself, one after the other."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return "spawn"
+    multiprocessing.set_forkserver_preload(["torch", "transformers", "sgmn.training.batches"])
+    return "forkserver"
 
 
 def average_gradients(network: nn.Module) -> None:

@@ -176,7 +176,7 @@ class Trainer:
             batch_size=None,
             sampler=self._draws(),
             num_workers=workers,
-            multiprocessing_context="spawn" if workers else None,
+            multiprocessing_context=processes.start_method() if workers else None,
             worker_init_fn=_deaf,
         )
 
