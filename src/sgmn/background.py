@@ -1,9 +1,13 @@
-"""Work on a background thread while the caller does its own, in order and in bounded memory."""
+"""Work in the background while the caller does its own: threads, in order and in bounded memory,
+and processes, which end with the one that started them."""
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing import parent_process
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
@@ -36,3 +40,19 @@ def behind(action: Callable[[_Item], _Result], items: Iterator[_Item]) -> Iterat
             waiting = worker.submit(action, item)
         if waiting is not None:
             yield waiting.result()
+
+
+def follow_parent() -> None:
+    """End this process when the one that started it is gone: one that was killed cannot tell it.
+
+    For processes of `multiprocessing`, however they were started; the parent of one from a fork
+    server is who asked for it. It ends at once, so what it writes must appear whole.
+    """
+    parent = parent_process()
+    assert parent is not None, "only a process that another one started follows it"
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -250,12 +250,11 @@ def test_settings_are_kept_beside_the_world(world: World) -> None:
 
 def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     code = (
-        "import os, sys, time\n"
+        "import time\n"
         "from multiprocessing import get_context\n"
-        "from sgmn.synth.world import _follow\n"
+        "from sgmn.background import follow_parent\n"
         "if __name__ == '__main__':\n"
-        "    parent = os.getpid()\n"
-        "    wait = lambda: (_follow(parent), time.sleep(60))\n"
+        "    wait = lambda: (follow_parent(), time.sleep(60))\n"
         "    child = get_context('fork').Process(target=wait)\n"
         "    child.start()\n"
         "    print(child.pid, flush=True)\n"

@@ -267,6 +267,12 @@ def test_light_and_blur_keep_the_picture_a_picture(rng: np.random.Generator) -> 
     assert kept[0] > kept[1] > 0
 
 
+def test_light_is_a_gain_and_an_offset_of_each_channel(rng: np.random.Generator) -> None:
+    picture, light = noise(rng), np.array([[0.5, 0.1], [1.4, -0.2], [1.0, 0.3]])
+    meant = np.clip(picture * light[:, 0] + 255 * light[:, 1], 0, 255)
+    assert np.abs(lit(picture, light) - meant).max() <= 1  # the rest below a whole number is cut
+
+
 def test_a_clip_is_dark_and_noisy_or_coarse_as_often_as_asked(rng: np.random.Generator) -> None:
     train = TrainConfig(jitter=0.0, dark=0.2, coarse=0.3)
     worn = [Wear.of(train, rng) for _ in range(500)]

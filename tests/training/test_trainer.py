@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,39 @@ def test_a_signal_to_the_whole_group_still_saves(world: Path, tmp_path: Path) ->
         said = run.communicate(timeout=60)[1].decode()
     assert run.returncode == 0, said
     assert (tmp_path / "run" / "state.json").exists() and "Traceback" not in said
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
+def test_workers_end_with_a_trainer_that_was_killed(world: Path, tmp_path: Path) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text(
+        f'[data]\nfolders = ["{world}"]\n[train]\nsteps = 10000\nbatch = 4\nworkers = 2\n'
+    )
+    command = [sys.executable, "-m", "sgmn.cli", "train", str(config), "-o", str(tmp_path / "run")]
+    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL) as run:
+        log = tmp_path / "run" / "log.jsonl"
+        while run.poll() is None and not (log.exists() and log.read_text()):
+            time.sleep(0.2)
+        assert len(of_session(run.pid)) > 2  # it, and those that prepare batches
+        run.kill()
+    ends = time.monotonic() + 20
+    while of_session(run.pid) and time.monotonic() < ends:
+        time.sleep(0.2)
+    left = of_session(run.pid)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
+
+
+def of_session(leader: int) -> list[int]:
+    """The processes of a session that live."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            state, _, _, session = path.read_text().rpartition(")")[2].split()[:4]
+            if int(session) == leader and state != "Z":
+                found.append(int(path.parent.name))
+    return found
 
 
 def test_damaged_states_are_named(trainer: Callable[..., Trainer], tmp_path: Path) -> None:

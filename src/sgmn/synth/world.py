@@ -10,9 +10,6 @@ Making it again goes on where it stopped: finished films and pictures are left a
 from __future__ import annotations
 
 import json
-import os
-import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -23,6 +20,7 @@ from typing import Any
 
 from PIL import Image
 
+from sgmn.background import follow_parent
 from sgmn.data.dataset import write_jsonl
 from sgmn.errors import SettingsError
 from sgmn.records import Picture
@@ -87,24 +85,13 @@ def _worked(out: Path, settings: WorldSettings, jobs: list[Job], processes: int)
         for job in jobs:
             yield work(out, settings, job)
         return
-    with ProcessPoolExecutor(processes, get_context("spawn"), _follow, (os.getpid(),)) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), follow_parent) as pool:
         try:
             for future in as_completed([pool.submit(work, out, settings, job) for job in jobs]):
                 yield future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def _follow(parent: int) -> None:
-    """End this process when its parent is gone: one that was killed cannot tell its workers."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os._exit(1)  # nothing is half-written: every file appears whole
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def work(out: Path, settings: WorldSettings, job: Job) -> Job:

@@ -26,6 +26,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
+from sgmn.background import follow_parent
 from sgmn.errors import SettingsError
 from sgmn.model import checkpoint
 from sgmn.model.bundle import Model
@@ -177,7 +178,7 @@ class Trainer:
             sampler=self._draws(),
             num_workers=workers,
             multiprocessing_context=processes.start_method() if workers else None,
-            worker_init_fn=_deaf,
+            worker_init_fn=_serving,
         )
 
     def _draws(self) -> Iterator[Draw]:
@@ -235,8 +236,10 @@ class Trainer:
                 signal.signal(number, handler)
 
 
-def _deaf(worker: int) -> None:
-    """A signal to the whole process group is for the trainer, which still needs its workers."""
+def _serving(worker: int) -> None:
+    """A signal to the whole process group is for the trainer, which still needs its workers, and
+    with which they end."""
+    follow_parent()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
 
