@@ -8,7 +8,7 @@ Each step is left out where it is done, and goes on where it was killed; the sam
 always right. Everything lies under build/ and runs/. With `--budget gpu` on a machine without a
 GPU the data are packed and the command for the machine that has one is printed; bring what it
 writes into runs/builtin-gpu/3/small back to the same place, and the same command goes on there.
-What ships now does not come from here: these weights were worse, see docs/decisions/010.
+What ships now does not come from here, see docs/decisions/010 and 011.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
 PROCESSES = 2  # of one thread each: faster than one of two, see docs/decisions/007
 # What words.py writes after a stage: the weight of words, times that of pictures, and their floor,
 # from its table; the temperature, from scripts/fit_timeline.py. Those of the last stage are of the
-# weights that ship; for its own, the table has 0.2 and 0.65, and no temperature was fitted.
+# weights that ship, which come from elsewhere: its own have not been chosen yet.
 WORDS = {"builtin-small": ("0.19", "0.6", "1"), "builtin-hard": ("0.15", "0.65", "0.4")}
 PHOTOS = "../shared/data/grocery-live"
 
