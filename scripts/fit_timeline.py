@@ -7,8 +7,9 @@ WORLD is a dataset with products and streams, such as a split of a generated wor
 for measuring; it counts as much as the composed ones. Each composed stream sells eight products for
 10 to 40 s each, with pauses in which nothing is on sale, in the manner of training clips: a held
 photo over clutter, another product held part of the time, words made from titles. Prints for all
-settings the share of the time that is right offline, and the log loss of what is believed online;
-chosen are, of those that are right nearly as long as the best, the ones of least loss. Give photos
+settings the share of the time that is right offline, and the log loss and the expected calibration
+error (15 bins of equal mass) of what is believed online; chosen are, of those that are right nearly
+as long as the best, and of these of nearly the least loss, the ones of least error. Give photos
 that the model has not learnt, or what is fitted is the manner of streams alone, not the confidence
 on new ones.
 """
@@ -30,6 +31,7 @@ from PIL import Image
 from sgmn import jobs
 from sgmn.catalogue.shelf import Shelf
 from sgmn.data import dataset
+from sgmn.evaluation.calibration import expected_calibration_error
 from sgmn.evaluation.streams import agreement
 from sgmn.live.evidence import TimelineSettings
 from sgmn.live.recognizer import Recognition, Recognizer
@@ -42,10 +44,11 @@ from sgmn.training.examples import Examples
 from sgmn.training.scene import Scene
 from sgmn.training.wear import lit, some_light
 
-TEMPERATURES = (0.15, 0.25, 0.4, 0.6, 1.0)
+TEMPERATURES = (0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 1.0)
 COSTS = (1.0, 2.0, 3.0, 4.0, 6.0)
 THRESHOLDS = (0.0, 0.05, 0.1, 0.2, 0.3)
 NEARLY = 0.02  # of the time right
+AS_LITTLE = 0.01  # nats of log loss
 LEAST = 1e-6  # probability, so that one moment cannot outweigh all others
 HEIGHT = 256  # of the composed frames, in pixels
 PAUSE = 0.2  # how often nothing is on sale between two products
@@ -150,12 +153,22 @@ def shelf_of(used: Embedder, products: list[Product]) -> Shelf:
     return Shelf(products, used.products(contents))
 
 
+class Moment(NamedTuple):
+    """What is believed at one: -log of the truth; of the likeliest, how sure, and whether right."""
+
+    loss: float
+    sure: float
+    right: bool
+
+
 class Fit(NamedTuple):
-    """What settings are worth: the share of time right, and the log loss of online moments."""
+    """What settings are worth, by kind of streams: the share of time right, the log loss of online
+    moments (of all together), their calibration errors."""
 
     settings: TimelineSettings
     shares: list[float]
     loss: float
+    errors: list[float]
 
     @property
     def share(self) -> float:
@@ -164,8 +177,14 @@ class Fit(NamedTuple):
 
 
 def fitted(kinds: list[list[Watched]], settings: TimelineSettings) -> Fit:
-    losses = [loss for watched in kinds for one in watched for loss in log_losses(*one, settings)]
-    return Fit(settings, [share_right(watched, settings) for watched in kinds], fmean(losses))
+    shares = [share_right(watched, settings) for watched in kinds]
+    believed = [[m for one in watched for m in moments(*one, settings)] for watched in kinds]
+    loss = fmean(moment.loss for found in believed for moment in found)
+    return Fit(settings, shares, loss, [error(found) for found in believed])
+
+
+def error(found: list[Moment]) -> float:
+    return expected_calibration_error([m.sure for m in found], [m.right for m in found])
 
 
 def share_right(watched: list[Watched], settings: TimelineSettings) -> float:
@@ -177,22 +196,28 @@ def share_right(watched: list[Watched], settings: TimelineSettings) -> float:
     return sum(a.agreed_s for a in found) / sum(a.total_s for a in found)
 
 
-def log_losses(
+def moments(
     plan: list[Segment], found: Recognition, settings: TimelineSettings
-) -> Iterator[float]:
-    """-log of what is believed of the truth at each moment, by the windows up to it."""
+) -> Iterator[Moment]:
+    """What is believed at each moment, by the windows up to it."""
     decoder, states = OnlineDecoder(found.product_ids, settings), (*found.product_ids, None)
     for time_s, logits in zip(found.times, found.scores, strict=True):
         belief = decoder.push(float(time_s), logits)
         for segment in plan:
             if segment.start <= time_s < segment.end:
-                yield -log(max(LEAST, belief.probabilities[states.index(segment.product_id)]))
+                chance = belief.probabilities[states.index(segment.product_id)]
+                right = belief.product_id == segment.product_id
+                yield Moment(-log(max(LEAST, chance)), belief.confidence, right)
 
 
 def chosen(fits: list[Fit]) -> Fit:
-    """The least log loss of those that are right nearly as long as the best."""
+    """The least error of those that are right nearly as long as the best, at nearly the least loss
+    of these."""
     best = max(fit.share for fit in fits)
-    return min((fit for fit in fits if fit.share >= best - NEARLY), key=lambda fit: fit.loss)
+    good = [fit for fit in fits if fit.share >= best - NEARLY]
+    least = min(fit.loss for fit in good)
+    sound = [fit for fit in good if fit.loss <= least + AS_LITTLE]
+    return min(sound, key=lambda fit: fmean(fit.errors))
 
 
 def parsed() -> argparse.Namespace:
@@ -217,18 +242,19 @@ def main() -> None:
         kinds.append(list(of_world(used, given.world)))
     print(
         "temperature  switch_cost  nothing_threshold  log loss  time right: mean, composed, world"
+        "  ECE: composed, world"
     )
     fits = []
     for heat, cost, threshold in grid(TEMPERATURES, COSTS, THRESHOLDS):
         settings = TimelineSettings(cost, threshold, temperature=heat)
         fits.append(fitted(kinds, settings))
         print(line(fits[-1]), flush=True)
-    print(f"chosen: within {NEARLY:.1%} of the best, the least log loss")
+    print(f"chosen: within {NEARLY} of the best share and {AS_LITTLE} nats, the least mean ECE")
     print(line(chosen(fits)))
 
 
 def line(fit: Fit) -> str:
-    shown = "  ".join(f"{share:.3f}" for share in [fit.share, *fit.shares])
+    shown = "  ".join(f"{share:.3f}" for share in [fit.share, *fit.shares, *fit.errors])
     heat, cost = fit.settings.temperature, fit.settings.switch_cost
     set_to = f"{heat:11.2f}  {cost:11.1f}  {fit.settings.nothing_threshold:17.2f}"
     return f"{set_to}  {fit.loss:8.3f}  {shown}"

@@ -34,7 +34,7 @@ class TimelineSettings:
     whose logits have their temperature already; what suits another depends on how sure it is.
     """
 
-    switch_cost: float = 3.0
+    switch_cost: float = 2.0
     nothing_threshold: float = 0.1
     window_s: float = 10.0
     hop_s: float = 2.0
