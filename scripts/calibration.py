@@ -3,8 +3,9 @@
     python scripts/calibration.py fit DATASET --index INDEX [--model MODEL] [--plot OUT.svg]
     python scripts/calibration.py check DATASET --index INDEX --temperature T [--plot OUT.svg]
 
-Of a clip the confidence is the softmax over its shelf, of a stream it is what the decoder believes
-at each moment; windows are a stream's moments each for itself, where something is on sale. `fit`
+Of a clip the confidence is the softmax over its shelf. A stream has three: of windows, its moments
+each for itself, where something is on sale; of the online decoder's belief at each moment; and that
+of `sgmn watch`, the confidence of the segment that a moment lies in. `fit`
 finds the temperature on the clips, or on the windows of a dataset without clips. Fit it on other
 data than it is checked on; to use it, divide the model's logit scale by it.
 """
@@ -12,6 +13,7 @@ data than it is checked on; to use it, divide the model's logit scale by it.
 from __future__ import annotations
 
 import argparse
+from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from math import log
@@ -31,8 +33,10 @@ from sgmn.data.dataset import Stream
 from sgmn.errors import MediaError
 from sgmn.evaluation import calibration
 from sgmn.evaluation.tables import markdown_table
+from sgmn.live.decoder import smoothed
+from sgmn.live.evidence import TimelineSettings, evidence
 from sgmn.live.recognizer import Recognition, Recognizer
-from sgmn.live.timeline import OnlineDecoder
+from sgmn.live.timeline import OnlineDecoder, segments
 from sgmn.media.content import clip_content
 from sgmn.model.embedder import Embedder
 from sgmn.records import Clip
@@ -148,6 +152,23 @@ def moments(streams: Sequence[Watched], temperature: float) -> Answers:
     return Answers(sure, right, fmean(losses))
 
 
+def told(streams: Sequence[Watched], temperature: float) -> Answers:
+    """The confidence of the segment of each moment, and the log loss given the whole stream."""
+    sure, right, losses, settings = [], [], [], TimelineSettings()
+    for found, truths in streams:
+        scores, states = found.scores / temperature, (*found.product_ids, None)
+        logs = smoothed(evidence(scores, settings), settings.switch_cost)
+        span = (0.0, found.duration_s)
+        timeline = segments(found.times, scores, found.product_ids, settings, span)
+        for row, truth in truths.items():
+            last = timeline[bisect([s.start for s in timeline], found.times[row]) - 1]
+            sure.append(last.confidence)
+            right.append(last.product_id == truth)
+            if truth in states:
+                losses.append(-float(logs[row, states.index(truth)]))
+    return Answers(sure, right, fmean(losses))
+
+
 def padded(queries: Sequence[Query]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Logits (N, S) with -inf beyond a shelf's end, and (N,) the truth that is scored best.
 
@@ -223,7 +244,7 @@ def main() -> None:
         temperature = given.temperature
     kinds: Kinds = {"clips": partial(alone, asked)} if asked else {}
     kinds |= {"windows": partial(alone, windows)} if windows else {}
-    kinds |= {"moments": partial(moments, seen)} if seen else {}
+    kinds |= {"moments": partial(moments, seen), "segments": partial(told, seen)} if seen else {}
     temperatures = tuple(dict.fromkeys((1.0, temperature)))
     print(table(kinds, temperatures))
     if given.plot:

@@ -7,8 +7,9 @@ WORLD is a dataset with products and streams, such as a split of a generated wor
 for measuring; it counts as much as the composed ones. Each composed stream sells eight products for
 10 to 40 s each, with pauses in which nothing is on sale, in the manner of training clips: a held
 photo over clutter, another product held part of the time, words made from titles. Prints for all
-settings the share of the time that is right offline, and the log loss and the expected calibration
-error (15 bins of equal mass) of what is believed online; chosen are, of those that are right nearly
+settings the share of the time that is right, the log loss of each moment's probabilities given the
+whole stream, and the expected calibration error of the confidence of its segment (15 bins of equal
+mass); chosen are, of those that are right nearly
 as long as the best, and of these of nearly the least loss, the ones of least error. Give photos
 that the model has not learnt, or what is fitted is the manner of streams alone, not the confidence
 on new ones.
@@ -33,9 +34,10 @@ from sgmn.catalogue.shelf import Shelf
 from sgmn.data import dataset
 from sgmn.evaluation.calibration import expected_calibration_error
 from sgmn.evaluation.streams import agreement
-from sgmn.live.evidence import TimelineSettings
+from sgmn.live.decoder import smoothed
+from sgmn.live.evidence import TimelineSettings, evidence
 from sgmn.live.recognizer import Recognition, Recognizer
-from sgmn.live.timeline import OnlineDecoder, segments
+from sgmn.live.timeline import segments
 from sgmn.media import content, picture
 from sgmn.model.embedder import Embedder
 from sgmn.records import Picture, Product, Segment, Utterance
@@ -44,7 +46,7 @@ from sgmn.training.examples import Examples
 from sgmn.training.scene import Scene
 from sgmn.training.wear import lit, some_light
 
-TEMPERATURES = (0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 1.0)
+TEMPERATURES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 COSTS = (1.0, 2.0, 3.0, 4.0, 6.0)
 THRESHOLDS = (0.0, 0.05, 0.1, 0.2, 0.3)
 NEARLY = 0.02  # of the time right
@@ -154,7 +156,7 @@ def shelf_of(used: Embedder, products: list[Product]) -> Shelf:
 
 
 class Moment(NamedTuple):
-    """What is believed at one: -log of the truth; of the likeliest, how sure, and whether right."""
+    """What is believed of one: -log of the truth; how sure its segment is, and whether right."""
 
     loss: float
     sure: float
@@ -162,7 +164,7 @@ class Moment(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """What settings are worth, by kind of streams: the share of time right, the log loss of online
+    """What settings are worth, by kind of streams: the share of time right, the log loss of
     moments (of all together), their calibration errors."""
 
     settings: TimelineSettings
@@ -199,15 +201,21 @@ def share_right(watched: list[Watched], settings: TimelineSettings) -> float:
 def moments(
     plan: list[Segment], found: Recognition, settings: TimelineSettings
 ) -> Iterator[Moment]:
-    """What is believed at each moment, by the windows up to it."""
-    decoder, states = OnlineDecoder(found.product_ids, settings), (*found.product_ids, None)
-    for time_s, logits in zip(found.times, found.scores, strict=True):
-        belief = decoder.push(float(time_s), logits)
-        for segment in plan:
-            if segment.start <= time_s < segment.end:
-                chance = belief.probabilities[states.index(segment.product_id)]
-                right = belief.product_id == segment.product_id
-                yield Moment(-log(max(LEAST, chance)), belief.confidence, right)
+    """What is believed of each moment that the plan covers, given the whole stream."""
+    states, span = (*found.product_ids, None), (0, found.duration_s)
+    chances = np.exp(smoothed(evidence(found.scores, settings), settings.switch_cost))
+    told = segments(found.times, found.scores, found.product_ids, settings, span)
+    for time_s, row in zip(found.times, chances, strict=True):
+        for truth in at(plan, time_s):
+            for segment in at(told, time_s):
+                chance = row[states.index(truth.product_id)]
+                right = segment.product_id == truth.product_id
+                yield Moment(-log(max(LEAST, chance)), segment.confidence, right)
+
+
+def at(timeline: Sequence[Segment], time_s: float) -> Iterator[Segment]:
+    """The segment of a moment, if any."""
+    return (segment for segment in timeline if segment.start <= time_s < segment.end)
 
 
 def chosen(fits: list[Fit]) -> Fit:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgmn.live.decoder import filtered, viterbi
+from sgmn.live.decoder import filtered, shares, smoothed, viterbi
 
 costs = st.sampled_from([0.0, 0.3, 1.0, 4.0, inf])
 small = st.tuples(st.integers(1, 5), st.integers(2, 4), st.integers(0, 10_000))
@@ -48,9 +48,35 @@ def test_the_filter_is_a_dense_matrix_product(size, cost):
         np.testing.assert_allclose(np.exp(filtered(evidence, cost)[step]), belief, atol=1e-9)
 
 
+@given(small, costs)
+@settings(max_examples=40, deadline=None)
+def test_the_smoother_weighs_all_paths(size, cost):
+    evidence = drawn(*size)
+    shares = np.zeros(evidence.shape)
+    for path in all_paths(evidence):
+        shares[range(len(path)), path] += exp(worth(evidence, path, cost))
+    shares /= shares.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.exp(smoothed(evidence, cost)), shares, atol=1e-9)
+
+
+@pytest.mark.parametrize("cost", [0.0, 1.0, inf])
+def test_the_smoother_goes_on_from_a_belief(cost):
+    evidence = drawn(9, 4, 3)
+    whole, before = smoothed(evidence, cost), filtered(evidence, cost)[3]
+    np.testing.assert_allclose(smoothed(evidence[4:], cost, before), whole[4:], atol=1e-9)
+    assert smoothed(evidence[:0], cost).shape == (0, 4)
+
+
+def test_rivals_share_what_is_left_by_their_evidence():
+    found = shares(np.log([5.0, 3.0, 1.0, 1.0]), 1, 0.6)
+    np.testing.assert_allclose(found, [0.4 * 5 / 7, 0.6, 0.4 / 7, 0.4 / 7])
+    np.testing.assert_array_equal(shares(np.array([-1e6, 0.0]), 1, 1.0), [0.0, 1.0])
+
+
 def test_a_constant_on_a_row_changes_nothing():
     evidence = drawn(10, 4, 1)
     moved = evidence + np.arange(10)[:, None] * 50.0
+    np.testing.assert_allclose(smoothed(moved, 1.0), smoothed(evidence, 1.0), atol=1e-9)
     np.testing.assert_allclose(filtered(moved, 1.0), filtered(evidence, 1.0), atol=1e-9)
     np.testing.assert_array_equal(viterbi(moved, 1.0), viterbi(evidence, 1.0))
 

@@ -3,7 +3,7 @@
 import json
 import pickle
 import re
-from itertools import pairwise
+from itertools import pairwise, product
 from math import inf
 from pathlib import Path
 
@@ -81,12 +81,19 @@ def test_a_lag_as_long_as_the_stream_is_the_exact_pass(case, chosen, more_s, res
     lag_s = max(lasting(0.0, chosen), span[1]) + more_s
     decoder, heard = EventDecoder(shelf, chosen, lag_s), []
     for count, (time, row) in enumerate(zip(times, scores, strict=True), start=1):
-        heard += decoder.push(time, row)
+        new = decoder.push(time, row)
+        heard += new
         exact = segments(times[:count], scores[:count], shelf, chosen)
         same(decoder.recent, exact)
-        same(segments_of(heard), exact[:-1])  # the last one goes on
+        assert spots(segments_of(heard)) == spots(exact[:-1])  # the last one goes on
+        sure = {segment.end: segment.confidence for segment in exact}
+        for event in new:
+            if event.before_confidence is not None and not event.retracts:
+                assert event.before_confidence == pytest.approx(sure[event.time_s], abs=1e-9)
     heard += decoder.end(span[1])
-    same(segments_of(heard), segments(times, scores, shelf, chosen, span))
+    exact = segments(times, scores, shelf, chosen, span)
+    same(decoder.recent, exact)
+    assert spots(segments_of(heard)) == spots(exact)
 
 
 def by_brute_force(times, scores, shelf, chosen, lag_s, end_s):
@@ -213,7 +220,7 @@ def test_what_starts_changes_and_ends_by_hand():
 
 
 def test_probabilities_by_hand():
-    """Three windows of a; the odds of one are e² : e : 1, of three together e⁶ : e³ : 1."""
+    """Three windows of a; the odds of one are e² : e : 1, and a switch costs e²."""
     decoder = EventDecoder(SHELF, PLAIN)
     row = np.array([2.0, 1.0, 0.0])
     (event,) = decoder.push(1.0, row)
@@ -225,7 +232,9 @@ def test_probabilities_by_hand():
     (end,) = decoder.end(6.0)
     assert (end.confidence, end.alternatives) == (1.0, ())
     (only,) = segments_of([event, end])
-    assert only.confidence == pytest.approx(np.exp(6) / (np.exp(6) + np.exp(3) + 1))
+    paths = np.array(list(product(range(3), repeat=3)))
+    shares = np.exp(row[paths].sum(axis=1) - 2.0 * (np.diff(paths) != 0).sum(axis=1))
+    assert only.confidence == pytest.approx((shares @ (paths == 0).mean(axis=1)) / shares.sum())
     assert only.runner_up == "b"
 
 

@@ -121,7 +121,7 @@ def test_a_lag_as_long_as_the_stream_finds_what_a_recording_shows(
     assert found.duration_s == recorded.duration_s == 60.0
     for live, other in zip(found.segments, recorded.segments, strict=True):
         assert (live.start, live.end, live.product_id) == (other.start, other.end, other.product_id)
-        assert live.confidence == pytest.approx(other.confidence)
+        assert live.confidence == pytest.approx(other.confidence, abs=0.002)  # what came after
         assert live.runner_up == other.runner_up
 
 

@@ -56,15 +56,24 @@ def test_one_wrong_window_is_no_segment_but_a_dwell_is():
     assert [s.product_id for s in segments(times, scores, SHELF, STEADY)] == ["a", "c", "a"]
 
 
-def test_confidence_is_the_evidence_of_the_whole_segment():
-    """By hand: a segment of ten windows that overlap fivefold is worth two windows."""
+def test_confidence_is_the_mean_probability_of_its_moments():
+    """By hand: two windows, a and b alone, a switch at 1 nat, all four paths."""
+    chosen = TimelineSettings(1.0, nothing_threshold=0.0, window_s=2.0, hop_s=2.0)
+    (only,) = segments([1.0, 3.0], np.array([[2.0, 0.0], [0.5, 0.0]]), ["a", "b"], chosen)
+    paths = {"aa": exp(2.5), "ab": exp(2 - 1), "ba": exp(0.5 - 1), "bb": 1.0}
+    first, second = paths["aa"] + paths["ab"], paths["aa"] + paths["ba"]
+    assert only.product_id == "a"
+    assert only.confidence == pytest.approx((first + second) / 2 / sum(paths.values()))
+
+
+def test_a_doubtful_neighbour_makes_a_segment_less_sure():
+    """Two windows that could be another product's count among ten, and not for nothing."""
     times, scores = planted([1])
-    (only,) = segments(times, scores, SHELF, STEADY)
-    each = [evidence(row[None], STEADY)[0] for row in scores]
-    chances = np.exp(sum(each)) / np.exp(sum(each)).sum()
-    assert only.confidence == pytest.approx(chances[1])
-    (half,) = segments(times[:5], scores[:5], SHELF, STEADY)
-    assert half.confidence < only.confidence
+    (sure,) = segments(times, scores, SHELF, STEADY)
+    scores[8:, 3] = scores[8:, 1]
+    (less,) = segments(times, scores, SHELF, STEADY)
+    assert sure.product_id == less.product_id == "b" and less.runner_up == "d"
+    assert 0.6 * sure.confidence < less.confidence < sure.confidence
 
 
 def test_the_runner_up_is_the_next_product():

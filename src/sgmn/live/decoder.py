@@ -51,6 +51,32 @@ def filtered(evidence: LogProbs, switch_cost: float) -> LogProbs:
     return beliefs
 
 
+def smoothed(evidence: LogProbs, switch_cost: float, before: LogProbs | None = None) -> LogProbs:
+    """(W, K) of each state's log-probability given all steps, those after it too.
+
+    `before` (K,) is the belief of the step ahead of the first one; None if there is none.
+    """
+    beliefs, later = np.empty_like(evidence), np.empty_like(evidence)
+    for step, row in enumerate(evidence):
+        before = beliefs[step] = updated(before, row, switch_cost)
+    later[-1:] = 0.0
+    for step in range(len(evidence) - 1, 0, -1):  # costs are the same both ways
+        later[step - 1] = normalized(_passed(evidence[step] + later[step], switch_cost))
+    return normalized(beliefs + later)
+
+
+def shares(evidence: LogProbs, state: int, confidence: float) -> NDArray[np.float64]:
+    """(K,) of probabilities: `confidence` for the state, the rest by evidence (K,) for others.
+
+    So neighbours in time, likely at a segment's ends only, do not outrank its true rivals.
+    """
+    others = evidence.copy()
+    others[state] = -inf
+    found: NDArray[np.float64] = (1 - confidence) * np.exp(normalized(others))
+    found[state] = confidence
+    return found
+
+
 def updated(belief: LogProbs | None, row: LogProbs, switch_cost: float) -> LogProbs:
     """(K,) of log-probabilities after one more row (K,); `belief` None is the first step."""
     return normalized(row if belief is None else _passed(belief, switch_cost) + row)

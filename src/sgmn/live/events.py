@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from sgmn.errors import RecordError, SgmnError
-from sgmn.live.decoder import normalized
+from sgmn.live.decoder import shares
 from sgmn.live.evidence import Scores, TimelineSettings, check, evidence
 from sgmn.live.smoothing import Run, Smoother, Turn, paired, turns
 from sgmn.records import Segment
@@ -33,9 +33,9 @@ class Event:
 
     `id` counts from 1 in each stream. `found_s` is the stream time of the window at which it
     was found, `wall_s` the wall clock then, if it was given. `confidence` is the probability
-    of `product_id`, by the evidence of all its windows up to then; `alternatives` are the
-    next likely states with theirs. `before_confidence` and `before_runner_up` are those of
-    the segment of `before`, as in `Segment`.
+    of `product_id` at its windows up to then, on average; `alternatives` are the next likely
+    states, by the evidence of these windows together, with theirs. `before_confidence` and
+    `before_runner_up` are those of the segment of `before` by then, as in `Segment`.
 
     A "corrected" event replaces the one whose id it `corrects`. Raises RecordError for values
     that cannot be.
@@ -239,9 +239,9 @@ class EventDecoder:
 
     def _likely(self, run: Run) -> tuple[Alternative, ...]:
         """The run's own state, then the others by falling probability over all its windows."""
-        shares = np.exp(normalized(run.logs))
-        order = [run.state, *(i for i in np.argsort(-shares, kind="stable") if i != run.state)]
-        return tuple((self._names[i], min(1.0, float(shares[i]))) for i in order)
+        found = shares(run.logs, run.state, run.confidence)
+        order = [run.state, *(i for i in np.argsort(-found, kind="stable") if i != run.state)]
+        return tuple((self._names[i], float(found[i])) for i in order)
 
 
 def segments_of(events: Iterable[Event]) -> tuple[Segment, ...]:

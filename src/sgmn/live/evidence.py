@@ -34,8 +34,8 @@ class TimelineSettings:
     whose logits have their temperature already; what suits another depends on how sure it is.
     """
 
-    switch_cost: float = 2.0
-    nothing_threshold: float = 0.1
+    switch_cost: float = 4.0
+    nothing_threshold: float = 0.05
     window_s: float = 10.0
     hop_s: float = 2.0
     min_segment_s: float = 0.0

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sgmn.errors import MediaError
-from sgmn.live.decoder import LogProbs, normalized
+from sgmn.live.decoder import LogProbs, shares
 from sgmn.live.evidence import TimelineSettings, evidence
 from sgmn.live.page import Finding, KeyFrame
 from sgmn.live.recognizer import RATE_HZ, Recognition
@@ -75,11 +75,11 @@ def confidence(found: Recognition, settings: TimelineSettings | None = None) -> 
     """(W,) the probability that each window, by itself, gives to what was found at its time."""
     chosen = settings or TimelineSettings()
     alone = evidence(found.scores, chosen) * (chosen.window_s / chosen.hop_s)
-    shares = np.zeros(len(found.times))
+    chances = np.zeros(len(found.times))
     for segment in found.segments:
         rows = _rows(found, segment)
-        shares[rows] = np.exp(alone[rows, _state(found, segment.product_id)])
-    return shares
+        chances[rows] = np.exp(alone[rows, _state(found, segment.product_id)])
+    return chances
 
 
 def key_frame(
@@ -124,12 +124,12 @@ def _surest_s(found: Recognition, logs: LogProbs, segment: Segment) -> float:
 def _rivals(
     found: Recognition, logs: LogProbs, segment: Segment
 ) -> tuple[tuple[str | None, float], ...]:
-    """The best states but the segment's own, by the evidence of all its windows together."""
-    shares = np.exp(normalized(logs[_rows(found, segment)].sum(axis=0)))
+    """The likeliest states but the segment's own, by the evidence of all its windows together."""
     own = _state(found, segment.product_id)
-    best = [int(i) for i in np.argsort(-shares, kind="stable")[: RIVALS + 1] if i != own]
+    chances = shares(logs[_rows(found, segment)].sum(axis=0), own, segment.confidence)
+    best = [int(i) for i in np.argsort(-chances, kind="stable")[: RIVALS + 1] if i != own]
     names = (*found.product_ids, None)
-    return tuple((names[i], float(shares[i])) for i in best[:RIVALS])
+    return tuple((names[i], float(chances[i])) for i in best[:RIVALS])
 
 
 def _rows(found: Recognition, segment: Segment) -> NDArray[np.bool_]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgmn.errors import SettingsError
-from sgmn.live.decoder import LogProbs, viterbi
+from sgmn.live.decoder import LogProbs, smoothed, updated, viterbi
 from sgmn.live.evidence import TimelineSettings
 
 
@@ -27,12 +27,25 @@ from sgmn.live.evidence import TimelineSettings
 class Run:
     """Windows in a row of one state; the next run begins where it ends.
 
-    `logs` (K,) is the evidence of its windows together, not normalized.
+    `logs` (K,) is the evidence of its `windows` together, not normalized, and `sum` that of
+    the state's probability at each of them, given all windows up to the newest; for those that
+    are final, up to the newest when they left the lag.
     """
 
     start_s: float
     state: int
     logs: LogProbs
+    sum: float
+    windows: int = 1
+
+    @property
+    def confidence(self) -> float:
+        """The probability that a moment of it has its state: the mean over its windows."""
+        return min(1.0, self.sum / self.windows)
+
+    def longer(self, logs: LogProbs, chance: float) -> Run:
+        """The run with one more window."""
+        return Run(self.start_s, self.state, self.logs + logs, self.sum + chance, self.windows + 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,10 +81,12 @@ class Smoother:
         _check(settings, lag_s)
         self._settings, self._lag_s = settings, lag_s
         self._newest_s: float | None = None
-        self._starts: list[float] = []  # of the open windows, as are rows and path
+        self._starts: list[float] = []  # of the open windows, as are rows, path and its chances
         self._rows: list[LogProbs] = []
         self._path: list[int] = []
+        self._chances: list[float] = []
         self._totals: LogProbs | None = None  # of the best paths to each state, final windows
+        self._belief: LogProbs | None = None  # of each state at the last final window
         self._settled: Run | None = None  # the last final window's run, as far as it is final
 
     @property
@@ -106,14 +121,16 @@ class Smoother:
     def _settle(self, now_s: float) -> None:
         """Fix the states of the windows that leave the lag, and let go of them."""
         count = bisect_left(self._starts, now_s - self._lag_s)
-        leaving = zip(self._starts[:count], self._path, self._rows, strict=False)
-        for start_s, state, row in leaving:
+        leaving = zip(self._starts[:count], self._path, self._rows, self._chances, strict=False)
+        for start_s, state, row, chance in leaving:
             self._totals = self._reached(row)
+            self._belief = updated(self._belief, row, self._settings.switch_cost)
             if self._settled is None or self._settled.state != state:
-                self._settled = Run(start_s, state, row)
+                self._settled = Run(start_s, state, row, chance)
             else:
-                self._settled = Run(self._settled.start_s, state, self._settled.logs + row)
-        del self._starts[:count], self._rows[:count], self._path[:count]
+                self._settled = self._settled.longer(row, chance)
+        for held in (self._starts, self._rows, self._path, self._chances):
+            del held[:count]
 
     def _reached(self, row: LogProbs) -> LogProbs:
         """(K,) totals of the best paths after one row more than the final windows'."""
@@ -129,10 +146,27 @@ class Smoother:
         path = np.array([*(run.state for run in fixed), *self._best()])
         path = _without_short(path, rows, edges, self._settings.min_segment_s, bool(fixed))
         self._path = [int(state) for state in path[len(fixed) :]]
+        self._chances = self._believed()
+        sums = [*(run.sum for run in fixed), *self._chances]
+        windows = [*(run.windows for run in fixed), *([1] * len(self._rows))]
         return tuple(
-            Run(float(edges[first]), int(path[first]), rows[first:last].sum(axis=0))
+            Run(
+                float(edges[first]),
+                int(path[first]),
+                rows[first:last].sum(axis=0),
+                sum(sums[first:last]),
+                sum(windows[first:last]),
+            )
             for first, last in _spans(path)
         )
+
+    def _believed(self) -> list[float]:
+        """The probability of its state at each open window."""
+        if not self._rows:
+            return []
+        logs = smoothed(np.array(self._rows), self._settings.switch_cost, self._belief)
+        own = logs[np.arange(len(self._path)), self._path]
+        return [float(chance) for chance in np.exp(own)]
 
     def _best(self) -> NDArray[np.int64]:
         """(windows,) the open part of the best path over the whole past."""

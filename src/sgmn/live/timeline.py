@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgmn.errors import SgmnError
-from sgmn.live.decoder import LogProbs, normalized, updated, viterbi
+from sgmn.live.decoder import LogProbs, shares, smoothed, updated, viterbi
 from sgmn.live.evidence import Scores, TimelineSettings, check, evidence
 from sgmn.records import Segment
 
@@ -91,9 +91,9 @@ def segments(
     up to half-way to its neighbours, the first and last up to the ends of `span_s`, which
     are half a hop beyond the outer moments unless given. No windows give no segments.
 
-    The states are the exact best path; `confidence` is the probability of the segment's state
-    if one state holds throughout it: the evidence of its windows together. `runner_up` is
-    the product with the next best.
+    The states are the exact best path; `confidence` is the probability that a moment of the
+    segment has its state, given the whole stream: the mean over its windows. `runner_up` is
+    the other product with the best evidence of all its windows together.
     Raises SgmnError for shapes that do not fit, scores that are not finite, times that do
     not increase, and a span that leaves a moment out.
     """
@@ -106,8 +106,15 @@ def segments(
     edges = _edges(moments, chosen.hop_s, span_s)
     logs = evidence(rows, chosen)
     path = _without_short(viterbi(logs, chosen.switch_cost), logs, edges, chosen.min_segment_s)
+    chances = np.exp(smoothed(logs, chosen.switch_cost))
     return tuple(
-        _segment(int(path[first]), edges[[first, last]], logs[first:last], product_ids)
+        _segment(
+            int(path[first]),
+            edges[[first, last]],
+            logs[first:last].sum(axis=0),
+            float(chances[first:last, path[first]].mean()),
+            product_ids,
+        )
         for first, last in _runs(path)
     )
 
@@ -150,15 +157,15 @@ def _without_short(
 
 
 def _segment(
-    state: int, ends: NDArray[np.float64], logs: LogProbs, products: Sequence[str]
+    state: int, ends: NDArray[np.float64], logs: LogProbs, sure: float, products: Sequence[str]
 ) -> Segment:
-    chances = np.exp(normalized(logs.sum(axis=0)))
+    sure = min(1.0, sure)
     return Segment(
         start=float(ends[0]),
         end=float(ends[1]),
         product_id=_name(state, products),
-        confidence=min(1.0, float(chances[state])),
-        runner_up=_runner_up(state, chances, products),
+        confidence=sure,
+        runner_up=_runner_up(state, shares(logs, state, sure), products),
     )
 
 
