@@ -45,8 +45,9 @@ HEADER = ["confidence of", "T", "n", "right", "mean", "log loss", "ECE", "if cal
 HEADER += ["ECE, equal width", "if calibrated"]
 CAPTION = (
     "Shares in %, log loss in nats, ECE over 15 bins of equal mass and of equal width. If"
-    " calibrated: the mean ECE, and what 95 % stay below, where every confidence is true; windows"
-    " and moments of a stream hang together, so there chance alone does more."
+    " calibrated: the mean ECE, and what 95 % stay below, where every confidence is true and a"
+    " segment is right or wrong as a whole; windows and moments of a stream hang together, so there"
+    " chance alone does more."
 )
 
 
@@ -78,11 +79,13 @@ class Watched(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """Confidences (N,), which answers are right (N,), and the log loss of the truths."""
+    """Confidences (N,), which answers are right (N,), the log loss of the truths, and what is right
+    or wrong as a whole (N,), if anything."""
 
     sure: list[float]
     right: list[bool]
     loss: float
+    groups: list[int] | None = None
 
 
 Kinds = dict[str, Callable[[float], Answers]]  # what each kind of answer is at a temperature
@@ -154,19 +157,21 @@ def moments(streams: Sequence[Watched], temperature: float) -> Answers:
 
 def told(streams: Sequence[Watched], temperature: float) -> Answers:
     """The confidence of the segment of each moment, and the log loss given the whole stream."""
-    sure, right, losses, settings = [], [], [], TimelineSettings()
-    for found, truths in streams:
+    sure, right, losses, groups, settings = [], [], [], [], TimelineSettings()
+    for number, (found, truths) in enumerate(streams):
         scores, states = found.scores / temperature, (*found.product_ids, None)
         logs = smoothed(evidence(scores, settings), settings.switch_cost)
         span = (0.0, found.duration_s)
         timeline = segments(found.times, scores, found.product_ids, settings, span)
         for row, truth in truths.items():
-            last = timeline[bisect([s.start for s in timeline], found.times[row]) - 1]
-            sure.append(last.confidence)
-            right.append(last.product_id == truth)
+            place = bisect([s.start for s in timeline], found.times[row]) - 1
+            sure.append(timeline[place].confidence)
+            right.append(timeline[place].product_id == truth)
+            groups.append((number, place))
             if truth in states:
                 losses.append(-float(logs[row, states.index(truth)]))
-    return Answers(sure, right, fmean(losses))
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    return Answers(sure, right, fmean(losses), [numbers[group] for group in groups])
 
 
 def padded(queries: Sequence[Query]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
@@ -195,7 +200,7 @@ def _cells(name: str, temperature: float, found: Answers) -> list[str]:
     cells.append(f"{found.loss:.3f}")
     for equal in ("mass", "width"):
         error = calibration.expected_calibration_error(found.sure, found.right, equal=equal)
-        mean, high = calibration.error_by_chance(found.sure, equal=equal)
+        mean, high = calibration.error_by_chance(found.sure, equal=equal, groups=found.groups)
         cells += [f"{100 * error:.1f}", f"{100 * mean:.1f} ({100 * high:.1f})"]
     return cells
 

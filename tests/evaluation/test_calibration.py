@@ -95,6 +95,15 @@ def test_chance_alone_does_as_much_as_it_says(equal):
     assert expected_calibration_error(*sampled(60, overconfident=0.3), equal=equal) > high
 
 
+def test_answers_that_are_right_as_a_whole_err_more_by_chance():
+    """Twelve answers of 0.5 in threes: as four that count thrice."""
+    four, _ = error_by_chance([0.5] * 4, bins=1, seed=1)
+    whole, _ = error_by_chance([0.5] * 12, bins=1, seed=1, groups=list("aaabbbcccddd"))
+    alone, _ = error_by_chance([0.5] * 12, bins=1, seed=1)
+    assert whole == pytest.approx(four, abs=0.02) == pytest.approx(0.1875, abs=0.02)
+    assert alone < whole - 0.05
+
+
 def test_with_more_answers_less_is_chance():
     few, many = (error_by_chance(sampled(count, seed=7)[0], samples=100) for count in (50, 20_000))
     assert many[0] < many[1] < 0.02 < 0.1 < few[0]

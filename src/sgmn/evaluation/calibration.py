@@ -71,16 +71,19 @@ def error_by_chance(
     equal: Equal = "mass",
     seed: int = 0,
     samples: int = 1000,
+    groups: ArrayLike | None = None,
 ) -> tuple[float, float]:
     """What ECE would be if the confidences were true: its mean, and the value 95 % are below.
 
-    Answers are drawn right as often as they say (after Bröcker and Smith, 2007), each for
-    itself: of answers that hang together, as a stream's moments, more error is by chance.
+    Answers are drawn right as often as they say (after Bröcker and Smith, 2007), those of one
+    of the `groups` (N,) by the same luck, each for itself without: of answers that hang
+    together, as a stream's moments, more error is by chance.
     """
     sure, _ = _checked(confidences, np.zeros_like(confidences, dtype=bool), bins)
     rng, members = np.random.default_rng(seed), list(_binned(sure, bins, equal))
+    own = np.arange(len(sure)) if groups is None else np.unique(groups, return_inverse=True)[1]
     drawn = [
-        _error(sure, (rng.random(len(sure)) < sure).astype(np.float64), members)
+        _error(sure, (rng.random(len(sure))[own] < sure).astype(np.float64), members)
         for _ in range(samples)
     ]
     return float(np.mean(drawn)), float(np.quantile(drawn, 0.95))
