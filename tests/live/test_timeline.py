@@ -66,6 +66,13 @@ def test_confidence_is_the_mean_probability_of_its_moments():
     assert only.confidence == pytest.approx((first + second) / 2 / sum(paths.values()))
 
 
+def test_there_is_a_runner_up_to_a_segment_that_is_certain():
+    times, scores = planted([1], peak=2000.0)
+    scores[:, 3] += 5.0
+    (only,) = segments(times, scores, SHELF, STEADY)
+    assert (only.confidence, only.runner_up) == (1.0, "d")
+
+
 def test_a_doubtful_neighbour_makes_a_segment_less_sure():
     """Two windows that could be another product's count among ten, and not for nothing."""
     times, scores = planted([1])

@@ -42,27 +42,26 @@ def _traced(came_from: NDArray[np.int32], last: int) -> NDArray[np.int64]:
     return path
 
 
-def filtered(evidence: LogProbs, switch_cost: float) -> LogProbs:
-    """(W, K) of each state's log-probability given the steps up to and including its own."""
+def filtered(evidence: LogProbs, switch_cost: float, before: LogProbs | None = None) -> LogProbs:
+    """(W, K) of each state's log-probability given the steps up to and including its own.
+
+    `before` (K,) is the belief of the step ahead of the first one; None if there is none.
+    """
     beliefs = np.empty_like(evidence)
-    belief = None
     for step, row in enumerate(evidence):
-        beliefs[step] = belief = updated(belief, row, switch_cost)
+        beliefs[step] = before = updated(before, row, switch_cost)
     return beliefs
 
 
 def smoothed(evidence: LogProbs, switch_cost: float, before: LogProbs | None = None) -> LogProbs:
-    """(W, K) of each state's log-probability given all steps, those after it too.
+    """Forward-backward: (W, K) of each state's log-probability given all steps, later ones too.
 
-    `before` (K,) is the belief of the step ahead of the first one; None if there is none.
+    `before` as in `filtered`.
     """
-    beliefs, later = np.empty_like(evidence), np.empty_like(evidence)
-    for step, row in enumerate(evidence):
-        before = beliefs[step] = updated(before, row, switch_cost)
-    later[-1:] = 0.0
+    later = np.zeros_like(evidence)
     for step in range(len(evidence) - 1, 0, -1):  # costs are the same both ways
         later[step - 1] = normalized(_passed(evidence[step] + later[step], switch_cost))
-    return normalized(beliefs + later)
+    return normalized(filtered(evidence, switch_cost, before) + later)
 
 
 def shares(evidence: LogProbs, state: int, confidence: float) -> NDArray[np.float64]:

@@ -240,7 +240,7 @@ class EventDecoder:
     def _likely(self, run: Run) -> tuple[Alternative, ...]:
         """The run's own state, then the others by falling probability over all its windows."""
         found = shares(run.logs, run.state, run.confidence)
-        order = [run.state, *(i for i in np.argsort(-found, kind="stable") if i != run.state)]
+        order = [run.state, *(i for i in np.argsort(-run.logs, kind="stable") if i != run.state)]
         return tuple((self._names[i], float(found[i])) for i in order)
 
 

@@ -126,8 +126,9 @@ def _rivals(
 ) -> tuple[tuple[str | None, float], ...]:
     """The likeliest states but the segment's own, by the evidence of all its windows together."""
     own = _state(found, segment.product_id)
-    chances = shares(logs[_rows(found, segment)].sum(axis=0), own, segment.confidence)
-    best = [int(i) for i in np.argsort(-chances, kind="stable")[: RIVALS + 1] if i != own]
+    together = logs[_rows(found, segment)].sum(axis=0)
+    chances = shares(together, own, segment.confidence)
+    best = [int(i) for i in np.argsort(-together, kind="stable")[: RIVALS + 1] if i != own]
     names = (*found.product_ids, None)
     return tuple((names[i], float(chances[i])) for i in best[:RIVALS])
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgmn.errors import SgmnError
-from sgmn.live.decoder import LogProbs, shares, smoothed, updated, viterbi
+from sgmn.live.decoder import LogProbs, smoothed, updated, viterbi
 from sgmn.live.evidence import Scores, TimelineSettings, check, evidence
 from sgmn.records import Segment
 
@@ -159,13 +159,12 @@ def _without_short(
 def _segment(
     state: int, ends: NDArray[np.float64], logs: LogProbs, sure: float, products: Sequence[str]
 ) -> Segment:
-    sure = min(1.0, sure)
     return Segment(
         start=float(ends[0]),
         end=float(ends[1]),
         product_id=_name(state, products),
-        confidence=sure,
-        runner_up=_runner_up(state, shares(logs, state, sure), products),
+        confidence=min(1.0, sure),
+        runner_up=_runner_up(state, logs, products),
     )
 
 
@@ -173,7 +172,7 @@ def _name(state: int, products: Sequence[str]) -> str | None:
     return products[state] if state < len(products) else None
 
 
-def _runner_up(state: int, chances: NDArray[np.float64], products: Sequence[str]) -> str | None:
+def _runner_up(state: int, likely: NDArray[np.float64], products: Sequence[str]) -> str | None:
     """The likeliest product other than `state`; None if there is no other."""
-    others = [i for i in np.argsort(-chances[: len(products)], kind="stable")[:2] if i != state]
+    others = [i for i in np.argsort(-likely[: len(products)], kind="stable")[:2] if i != state]
     return products[others[0]] if others else None
