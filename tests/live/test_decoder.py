@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgmn.live.decoder import filtered, shares, smoothed, viterbi
+from sgmn.live.decoder import filtered, rivals, smoothed, viterbi
 
 costs = st.sampled_from([0.0, 0.3, 1.0, 4.0, inf])
 small = st.tuples(st.integers(1, 5), st.integers(2, 4), st.integers(0, 10_000))
@@ -67,10 +67,10 @@ def test_the_smoother_goes_on_from_a_belief(cost):
     assert smoothed(evidence[:0], cost).shape == (0, 4)
 
 
-def test_rivals_share_what_is_left_by_their_evidence():
-    found = shares(np.log([5.0, 3.0, 1.0, 1.0]), 1, 0.6)
-    np.testing.assert_allclose(found, [0.4 * 5 / 7, 0.6, 0.4 / 7, 0.4 / 7])
-    np.testing.assert_array_equal(shares(np.array([-1e6, 0.0]), 1, 1.0), [0.0, 1.0])
+def test_rivals_are_of_the_next_best_evidence_and_not_the_likeliest_neighbours():
+    evidence, chances = np.array([1.0, 9.0, 5.0, 4.0, 0.0]), np.array([0.3, 0.5, 0.04, 0.1, 0.06])
+    assert rivals(evidence, chances, 1, 2) == [(2, 0.04), (3, 0.1)]
+    assert rivals(evidence[:2], chances[:2], 1, 3) == [(0, 0.3)]
 
 
 def test_a_constant_on_a_row_changes_nothing():

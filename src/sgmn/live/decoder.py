@@ -64,16 +64,15 @@ def smoothed(evidence: LogProbs, switch_cost: float, before: LogProbs | None = N
     return normalized(filtered(evidence, switch_cost, before) + later)
 
 
-def shares(evidence: LogProbs, state: int, confidence: float) -> NDArray[np.float64]:
-    """(K,) of probabilities: `confidence` for the state, the rest by evidence (K,) for others.
+def rivals(
+    evidence: LogProbs, chances: NDArray[np.float64], state: int, count: int
+) -> list[tuple[int, float]]:
+    """The `count` other states of most evidence (K,), the most first, each with its chance (K,).
 
-    So neighbours in time, likely at a segment's ends only, do not outrank its true rivals.
+    By chance the first would be neighbours in time, which are likely at a segment's ends only.
     """
-    others = evidence.copy()
-    others[state] = -inf
-    found: NDArray[np.float64] = (1 - confidence) * np.exp(normalized(others))
-    found[state] = confidence
-    return found
+    others = [int(i) for i in np.argsort(-evidence, kind="stable") if i != state][:count]
+    return [(i, min(1.0, float(chances[i]))) for i in others]
 
 
 def updated(belief: LogProbs | None, row: LogProbs, switch_cost: float) -> LogProbs:

@@ -15,9 +15,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from sgmn.errors import RecordError, SgmnError
-from sgmn.live.decoder import shares
+from sgmn.live.decoder import rivals
 from sgmn.live.evidence import Scores, TimelineSettings, check, evidence
 from sgmn.live.smoothing import Run, Smoother, Turn, paired, turns
+from sgmn.live.timeline import runner_up
 from sgmn.records import Segment
 
 Kind = Literal["started", "changed", "ended", "corrected"]
@@ -33,8 +34,8 @@ class Event:
 
     `id` counts from 1 in each stream. `found_s` is the stream time of the window at which it
     was found, `wall_s` the wall clock then, if it was given. `confidence` is the probability
-    of `product_id` at its windows up to then, on average; `alternatives` are the next likely
-    states, by the evidence of these windows together, with theirs. `before_confidence` and
+    of `product_id` at its windows up to then, on average; `alternatives` are the states of the
+    next best evidence with theirs, see `decoder.rivals`. `before_confidence` and
     `before_runner_up` are those of the segment of `before` by then, as in `Segment`.
 
     A "corrected" event replaces the one whose id it `corrects`. Raises RecordError for values
@@ -204,13 +205,14 @@ class EventDecoder:
         return "ended" if self._names[turn.run.state] is None else "changed"
 
     def _event(self, kind: Kind, time_s: float, turn: Turn, corrects: int | None = None) -> Event:
-        likely = self._likely(turn.run)
+        run = turn.run
+        others = rivals(run.logs, run.chances, run.state, ALTERNATIVES)
         return Event(
             **self._common(time_s, turn.before),
             kind=kind,
-            product_id=self._names[turn.run.state],
-            confidence=likely[0][1],
-            alternatives=likely[1 : ALTERNATIVES + 1],
+            product_id=self._names[run.state],
+            confidence=self._sureness(run)[0],
+            alternatives=tuple((self._names[state], chance) for state, chance in others),
             corrects=corrects,
         )
 
@@ -234,14 +236,8 @@ class EventDecoder:
 
     def _sureness(self, run: Run) -> tuple[float, str | None]:
         """Confidence and runner-up, as `timeline.segments` has them."""
-        own, *others = self._likely(run)
-        return own[1], next((name for name, _ in others if name is not None), None)
-
-    def _likely(self, run: Run) -> tuple[Alternative, ...]:
-        """The run's own state, then the others by falling probability over all its windows."""
-        found = shares(run.logs, run.state, run.confidence)
-        order = [run.state, *(i for i in np.argsort(-run.logs, kind="stable") if i != run.state)]
-        return tuple((self._names[i], float(found[i])) for i in order)
+        sure = min(1.0, float(run.chances[run.state]))
+        return sure, runner_up(run.state, run.logs, self._products)
 
 
 def segments_of(events: Iterable[Event]) -> tuple[Segment, ...]:

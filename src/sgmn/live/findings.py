@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sgmn.errors import MediaError
-from sgmn.live.decoder import LogProbs, shares
+from sgmn.live.decoder import LogProbs, rivals, smoothed
 from sgmn.live.evidence import TimelineSettings, evidence
 from sgmn.live.page import Finding, KeyFrame
 from sgmn.live.recognizer import RATE_HZ, Recognition
@@ -53,6 +53,7 @@ def findings(
     """
     chosen = settings or TimelineSettings()
     logs = evidence(found.scores, chosen)
+    chances = np.exp(smoothed(logs, chosen.switch_cost))
     reach_s = chosen.window_s / 2
 
     def frame(segment: Segment) -> KeyFrame | None:
@@ -64,7 +65,7 @@ def findings(
         Finding(
             segment,
             frame(segment),
-            _rivals(found, logs, segment),
+            _rivals(found, logs, chances, segment),
             between(said, segment.start, segment.end),
         )
         for segment in found.segments
@@ -122,15 +123,13 @@ def _surest_s(found: Recognition, logs: LogProbs, segment: Segment) -> float:
 
 
 def _rivals(
-    found: Recognition, logs: LogProbs, segment: Segment
+    found: Recognition, logs: LogProbs, chances: NDArray[np.float64], segment: Segment
 ) -> tuple[tuple[str | None, float], ...]:
-    """The likeliest states but the segment's own, by the evidence of all its windows together."""
-    own = _state(found, segment.product_id)
-    together = logs[_rows(found, segment)].sum(axis=0)
-    chances = shares(together, own, segment.confidence)
-    best = [int(i) for i in np.argsort(-together, kind="stable")[: RIVALS + 1] if i != own]
+    """The states of the next best evidence, as `rivals` has them, with their chances."""
+    rows, own = _rows(found, segment), _state(found, segment.product_id)
+    best = rivals(logs[rows].sum(axis=0), chances[rows].mean(axis=0), own, RIVALS)
     names = (*found.product_ids, None)
-    return tuple((names[i], float(chances[i])) for i in best[:RIVALS])
+    return tuple((names[state], chance) for state, chance in best)
 
 
 def _rows(found: Recognition, segment: Segment) -> NDArray[np.bool_]:

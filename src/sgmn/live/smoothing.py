@@ -22,30 +22,34 @@ from sgmn.errors import SettingsError
 from sgmn.live.decoder import LogProbs, smoothed, updated, viterbi
 from sgmn.live.evidence import TimelineSettings
 
+Chances = NDArray[np.float64]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """Windows in a row of one state; the next run begins where it ends.
 
-    `logs` (K,) is the evidence of its `windows` together, not normalized, and `sum` that of
-    the state's probability at each of them, given all windows up to the newest; for those that
-    are final, up to the newest when they left the lag.
+    `logs` (K,) is the evidence of its `windows` together, not normalized, and `sums` (K,) that of
+    each state's probability at them, given all windows up to the newest; for those that are
+    final, up to the newest when they left the lag.
     """
 
     start_s: float
     state: int
     logs: LogProbs
-    sum: float
+    sums: Chances
     windows: int = 1
 
     @property
-    def confidence(self) -> float:
-        """The probability that a moment of it has its state: the mean over its windows."""
-        return min(1.0, self.sum / self.windows)
+    def chances(self) -> Chances:
+        """(K,) of the probability that a moment of it has a state: the mean over its windows."""
+        return self.sums / self.windows
 
-    def longer(self, logs: LogProbs, chance: float) -> Run:
+    def longer(self, logs: LogProbs, chances: Chances) -> Run:
         """The run with one more window."""
-        return Run(self.start_s, self.state, self.logs + logs, self.sum + chance, self.windows + 1)
+        return Run(
+            self.start_s, self.state, self.logs + logs, self.sums + chances, self.windows + 1
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,10 +85,10 @@ class Smoother:
         _check(settings, lag_s)
         self._settings, self._lag_s = settings, lag_s
         self._newest_s: float | None = None
-        self._starts: list[float] = []  # of the open windows, as are rows, path and its chances
+        self._starts: list[float] = []  # of the open windows, as are rows, path and chances
         self._rows: list[LogProbs] = []
         self._path: list[int] = []
-        self._chances: list[float] = []
+        self._chances: list[Chances] = []
         self._totals: LogProbs | None = None  # of the best paths to each state, final windows
         self._belief: LogProbs | None = None  # of each state at the last final window
         self._settled: Run | None = None  # the last final window's run, as far as it is final
@@ -122,13 +126,13 @@ class Smoother:
         """Fix the states of the windows that leave the lag, and let go of them."""
         count = bisect_left(self._starts, now_s - self._lag_s)
         leaving = zip(self._starts[:count], self._path, self._rows, self._chances, strict=False)
-        for start_s, state, row, chance in leaving:
+        for start_s, state, row, chances in leaving:
             self._totals = self._reached(row)
             self._belief = updated(self._belief, row, self._settings.switch_cost)
             if self._settled is None or self._settled.state != state:
-                self._settled = Run(start_s, state, row, chance)
+                self._settled = Run(start_s, state, row, chances)
             else:
-                self._settled = self._settled.longer(row, chance)
+                self._settled = self._settled.longer(row, chances)
         for held in (self._starts, self._rows, self._path, self._chances):
             del held[:count]
 
@@ -147,26 +151,25 @@ class Smoother:
         path = _without_short(path, rows, edges, self._settings.min_segment_s, bool(fixed))
         self._path = [int(state) for state in path[len(fixed) :]]
         self._chances = self._believed()
-        sums = [*(run.sum for run in fixed), *self._chances]
+        sums = np.array([*(run.sums for run in fixed), *self._chances])
         windows = [*(run.windows for run in fixed), *([1] * len(self._rows))]
         return tuple(
             Run(
                 float(edges[first]),
                 int(path[first]),
                 rows[first:last].sum(axis=0),
-                sum(sums[first:last]),
+                sums[first:last].sum(axis=0),
                 sum(windows[first:last]),
             )
             for first, last in _spans(path)
         )
 
-    def _believed(self) -> list[float]:
-        """The probability of its state at each open window."""
+    def _believed(self) -> list[Chances]:
+        """(K,) of each state's probability at each open window."""
         if not self._rows:
             return []
-        logs = smoothed(np.array(self._rows), self._settings.switch_cost, self._belief)
-        own = logs[np.arange(len(self._path)), self._path]
-        return [float(chance) for chance in np.exp(own)]
+        rows, cost = np.array(self._rows), self._settings.switch_cost
+        return list(np.exp(smoothed(rows, cost, self._belief)))
 
     def _best(self) -> NDArray[np.int64]:
         """(windows,) the open part of the best path over the whole past."""

@@ -72,7 +72,7 @@ class OnlineDecoder:
             time_s=time_s,
             product_id=_name(state, self._products),
             confidence=min(1.0, float(chances[state])),
-            runner_up=_runner_up(state, chances, self._products),
+            runner_up=runner_up(state, chances, self._products),
             probabilities=chances,
         )
 
@@ -164,7 +164,7 @@ def _segment(
         end=float(ends[1]),
         product_id=_name(state, products),
         confidence=min(1.0, sure),
-        runner_up=_runner_up(state, logs, products),
+        runner_up=runner_up(state, logs, products),
     )
 
 
@@ -172,7 +172,7 @@ def _name(state: int, products: Sequence[str]) -> str | None:
     return products[state] if state < len(products) else None
 
 
-def _runner_up(state: int, likely: NDArray[np.float64], products: Sequence[str]) -> str | None:
+def runner_up(state: int, likely: NDArray[np.float64], products: Sequence[str]) -> str | None:
     """The likeliest product other than `state`; None if there is no other."""
     others = [i for i in np.argsort(-likely[: len(products)], kind="stable")[:2] if i != state]
     return products[others[0]] if others else None
