@@ -5,7 +5,8 @@
 
 Of a clip the confidence is the softmax over its shelf. A stream has three: of windows, its moments
 each for itself, where something is on sale; of the online decoder's belief at each moment; and that
-of `sgmn watch`, the confidence of the segment that a moment lies in. `fit`
+of `sgmn watch`, the confidence of the segment that a moment lies in, of a recording and as the
+events of a running stream tell it. `fit`
 finds the temperature on the clips, or on the windows of a dataset without clips. Fit it on other
 data than it is checked on; to use it, divide the model's logit scale by it.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from math import log
 from pathlib import Path
@@ -33,13 +35,14 @@ from sgmn.data.dataset import Stream
 from sgmn.errors import MediaError
 from sgmn.evaluation import calibration
 from sgmn.evaluation.tables import markdown_table
-from sgmn.live.decoder import smoothed
-from sgmn.live.evidence import TimelineSettings, evidence
+from sgmn.live.events import segments_of
+from sgmn.live.evidence import TimelineSettings
 from sgmn.live.recognizer import Recognition, Recognizer
+from sgmn.live.session import events_of
 from sgmn.live.timeline import OnlineDecoder, segments
 from sgmn.media.content import clip_content
 from sgmn.model.embedder import Embedder
-from sgmn.records import Clip
+from sgmn.records import Clip, Segment
 
 HEADER = ["confidence of", "T", "n", "right", "mean", "log loss", "ECE", "if calibrated"]
 HEADER += ["ECE, equal width", "if calibrated"]
@@ -79,12 +82,12 @@ class Watched(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """Confidences (N,), which answers are right (N,), the log loss of the truths, and what is right
-    or wrong as a whole (N,), if anything."""
+    """Confidences (N,), which answers are right (N,), the log loss of the truths if each has a
+    probability, and what is right or wrong as a whole (N,), if anything."""
 
     sure: list[float]
     right: list[bool]
-    loss: float
+    loss: float | None
     groups: list[int] | None = None
 
 
@@ -155,23 +158,26 @@ def moments(streams: Sequence[Watched], temperature: float) -> Answers:
     return Answers(sure, right, fmean(losses))
 
 
-def told(streams: Sequence[Watched], temperature: float) -> Answers:
-    """The confidence of the segment of each moment, and the log loss given the whole stream."""
-    sure, right, losses, groups, settings = [], [], [], [], TimelineSettings()
+def told(streams: Sequence[Watched], temperature: float, running: bool = False) -> Answers:
+    """The confidence of the segment of each moment."""
+    sure, right, groups = [], [], []
     for number, (found, truths) in enumerate(streams):
-        scores, states = found.scores / temperature, (*found.product_ids, None)
-        logs = smoothed(evidence(scores, settings), settings.switch_cost)
-        span = (0.0, found.duration_s)
-        timeline = segments(found.times, scores, found.product_ids, settings, span)
+        timeline = timeline_of(replace(found, scores=found.scores / temperature), running)
         for row, truth in truths.items():
             place = bisect([s.start for s in timeline], found.times[row]) - 1
             sure.append(timeline[place].confidence)
             right.append(timeline[place].product_id == truth)
             groups.append((number, place))
-            if truth in states:
-                losses.append(-float(logs[row, states.index(truth)]))
     numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
-    return Answers(sure, right, fmean(losses), [numbers[group] for group in groups])
+    return Answers(sure, right, None, [numbers[group] for group in groups])
+
+
+def timeline_of(found: Recognition, running: bool) -> tuple[Segment, ...]:
+    """As `sgmn watch` has it with its own settings, of a recording or of a running stream."""
+    if running:
+        return segments_of(events_of(found, TimelineSettings()))
+    span = (0.0, found.duration_s)
+    return segments(found.times, found.scores, found.product_ids, span_s=span)
 
 
 def padded(queries: Sequence[Query]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
@@ -197,7 +203,7 @@ def table(kinds: Kinds, temperatures: Sequence[float]) -> str:
 def _cells(name: str, temperature: float, found: Answers) -> list[str]:
     cells = [name, f"{temperature:.3g}", str(len(found.sure))]
     cells += [f"{100 * np.mean(found.right):.1f}", f"{100 * np.mean(found.sure):.1f}"]
-    cells.append(f"{found.loss:.3f}")
+    cells.append("" if found.loss is None else f"{found.loss:.3f}")
     for equal in ("mass", "width"):
         error = calibration.expected_calibration_error(found.sure, found.right, equal=equal)
         mean, high = calibration.error_by_chance(found.sure, equal=equal, groups=found.groups)
@@ -206,13 +212,18 @@ def _cells(name: str, temperature: float, found: Answers) -> list[str]:
 
 
 def diagram(kinds: Kinds, temperatures: Sequence[float]) -> str:
-    """The reliability of clips and moments, 10 bins of equal mass, as SVG."""
+    """The reliability of each kind, 10 bins of equal mass, as SVG; with intervals where each
+    answer is right or wrong for itself."""
     lines = []
     for name, kind in kinds.items():
         for t in temperatures:
             found = kind(t)
             bins = calibration.reliability(found.sure, found.right, bins=10)
-            points = zip(*((b.confidence, b.right, b.low, b.high) for b in bins), strict=True)
+            ends = [(b.low, b.high) if found.groups is None else (b.right, b.right) for b in bins]
+            points = zip(
+                *((b.confidence, b.right, *end) for b, end in zip(bins, ends, strict=True)),
+                strict=True,
+            )
             lines.append(Line(f"{name}, temperature {t:.3g}", *points))
     return figure("Reliability", Axis("confidence"), "share right", lines, diagonal=True)
 
@@ -250,6 +261,7 @@ def main() -> None:
     kinds: Kinds = {"clips": partial(alone, asked)} if asked else {}
     kinds |= {"windows": partial(alone, windows)} if windows else {}
     kinds |= {"moments": partial(moments, seen), "segments": partial(told, seen)} if seen else {}
+    kinds |= {"segments, running": partial(told, seen, running=True)} if seen else {}
     temperatures = tuple(dict.fromkeys((1.0, temperature)))
     print(table(kinds, temperatures))
     if given.plot:

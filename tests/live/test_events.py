@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sgmn.errors import RecordError, SettingsError, SgmnError
-from sgmn.live.decoder import viterbi
+from sgmn.live.decoder import smoothed, viterbi
 from sgmn.live.events import SCHEMA, Event, EventDecoder, from_json, segments_of, to_json
 from sgmn.live.evidence import TimelineSettings, evidence
 from sgmn.live.timeline import segments
@@ -133,7 +133,7 @@ def test_events_tell_what_the_decoder_holds_and_what_is_final_stays(case, chosen
         heard += decoder.end(time) if row is None else decoder.push(time, row)
         found = segments_of(heard)
         held = decoder.recent if row is None else decoder.recent[:-1]
-        same(found[len(found) - len(held) :], held)
+        assert spots(found[len(found) - len(held) :]) == spots(held)
         assert spots(found)[: len(final)] == final  # as they were when they became final
         final = [spot for spot in spots(found) if spot[1] < decoder.final_s]
         assert len(held) + len(final) >= len(found)
@@ -236,6 +236,16 @@ def test_probabilities_by_hand():
     shares = np.exp(row[paths].sum(axis=1) - 2.0 * (np.diff(paths) != 0).sum(axis=1))
     assert only.confidence == pytest.approx((shares @ (paths == 0).mean(axis=1)) / shares.sum())
     assert only.runner_up == "b"
+
+
+def test_what_is_final_still_counts_for_what_follows():
+    """b has two windows of eight; the six before them have left the lag."""
+    times, scores = 1.0 + 2.0 * np.arange(8), lead(*[-1.0] * 6, 2.5, 2.5)
+    decoder = EventDecoder(SHELF, PLAIN, lag_s=4.0)
+    told(decoder, times, scores, 16.0)
+    whole = np.exp(smoothed(evidence(scores, PLAIN), PLAIN.switch_cost))
+    assert decoder.windows < 4 and decoder.recent[-1].product_id == "b"
+    assert decoder.recent[-1].confidence == pytest.approx(whole[6:, 1].mean(), abs=1e-9)
 
 
 def test_there_are_three_alternatives_at_most():

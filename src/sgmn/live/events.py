@@ -101,9 +101,10 @@ def _is_share(value: float) -> bool:
 class EventDecoder:
     """The timeline of one shelf as it happens, as events; see `Event` and `TimelineSettings`.
 
-    A lag of 0 s corrects nothing; one as long as the stream ends with exactly the segments of
-    `timeline.segments` over the same windows. Memory, and work a window, are those of the
-    lag's windows. Raises SettingsError for a lag too short for `min_segment_s`.
+    A lag of 0 s corrects nothing; one as long as the stream ends with the segments of
+    `timeline.segments` over the same windows, but events tell how sure one could be by then.
+    Memory, and work a window, are those of the lag's windows. Raises SettingsError for a lag
+    too short for `min_segment_s`.
     """
 
     def __init__(

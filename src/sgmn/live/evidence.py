@@ -23,7 +23,8 @@ class TimelineSettings:
     """How scores become a timeline.
 
     `switch_cost`, nats, 0 or more: the evidence that it takes to leave a state for another
-    one; 0 takes each window for itself, inf allows one state only. `nothing_threshold`, 0..1
+    one; 0 takes each window for itself, inf allows one state only. The less it is, the less do
+    neighbours tell of a moment, and the less sure is every segment. `nothing_threshold`, 0..1
     without 1: how far from chance to certainty the shelf's softmax must rise for a product
     to count as on sale; see `evidence`. 0 means that something is always on sale.
     `temperature`, above 0, divides the logits: above 1 it makes windows less sure, below 1 surer.
