@@ -155,7 +155,7 @@ def moments(streams: Sequence[Watched], temperature: float) -> Answers:
                 right.append(belief.product_id == truths[row])
             if row in truths and truths[row] in states:
                 losses.append(-log(belief.probabilities[states.index(truths[row])]))
-    return Answers(sure, right, fmean(losses))
+    return Answers(sure, right, fmean(losses) if losses else None)
 
 
 def told(streams: Sequence[Watched], temperature: float, running: bool = False) -> Answers:

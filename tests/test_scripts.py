@@ -24,7 +24,8 @@ from sgmn.errors import SgmnError
 from sgmn.evaluation.ranking import Ranked
 from sgmn.evaluation.report import Report
 from sgmn.live.events import segments_of
-from sgmn.live.recognizer import Recognizer
+from sgmn.live.evidence import TimelineSettings
+from sgmn.live.recognizer import Recognition, Recognizer
 from sgmn.live.session import events_of
 from sgmn.model import checkpoint
 from sgmn.model.embedder import Embedder
@@ -164,6 +165,57 @@ def test_moments_are_those_of_the_stream(
     assert found.right == [b.product_id == s for b, s in zip(heard, sold, strict=True)]
     assert len(watched.queries) == len(heard) == 20
     assert calibration.moments([watched], 50.0).sure[3] < found.sure[3]
+
+
+def watched_by_hand(calibration: ModuleType) -> Any:
+    """Eight windows: a for four of them, then b, which is plain only in the last two."""
+    scores = np.array([[9.0, 0, 0]] * 4 + [[0, 1.0, 0.5]] * 2 + [[0, 9.0, 0]] * 2)
+    times = 1.0 + 2.0 * np.arange(8)
+    found = Recognition((), 16.0, times, scores, ("a", "b", "c"))
+    truths = dict(enumerate(["a"] * 3 + ["b"] * 5))
+    return calibration.Watched(found, truths)
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_segment_speaks_for_all_of_its_moments(
+    script: Callable[[str], ModuleType], running: bool
+) -> None:
+    calibration = script("calibration")
+    watched = watched_by_hand(calibration)
+    timeline = calibration.timeline_of(watched.found, running)
+    told = calibration.told([watched, watched], 1.0, running)
+    inside = [next(s for s in timeline if s.start <= t < s.end) for t in watched.found.times]
+    assert told.sure == [segment.confidence for segment in inside] * 2
+    assert told.right == [s.product_id == watched.truths[row] for row, s in enumerate(inside)] * 2
+    assert len(set(told.groups)) == 2 * len(timeline) and told.loss is None
+    assert calibration._cells("segments", 1.0, told)[5] == ""
+
+
+def test_the_timeline_is_fitted_on_what_segments_tell(
+    script: Callable[[str], ModuleType],
+) -> None:
+    fit, calibration = script("fit_timeline"), script("calibration")
+    found = watched_by_hand(calibration).found
+    plan = [Segment(0, 6, "a"), Segment(6, 12, "b")]
+    sure = TimelineSettings(0.5, nothing_threshold=0.0)
+    moments = list(fit.moments(plan, found, sure))
+    told = calibration.segments(found.times, found.scores, found.product_ids, sure, (0, 16.0))
+    assert len(moments) == 6 and moments[0].sure == told[0].confidence
+    assert [m.right for m in moments[:4]] == [True, True, True, False]
+    assert moments[3].loss > 3 * moments[0].loss > 0
+
+
+def test_what_is_chosen_is_right_for_long_then_likely_then_calibrated(
+    script: Callable[[str], ModuleType],
+) -> None:
+    fit = script("fit_timeline")
+    made = [
+        fit.Fit("too seldom right", [0.60, 0.60], 0.50, [0.0, 0.0]),
+        fit.Fit("too unlikely", [0.80, 0.70], 1.02, [0.0, 0.0]),
+        fit.Fit("least loss", [0.79, 0.70], 1.000, [0.2, 0.1]),
+        fit.Fit("least error", [0.78, 0.69], 1.009, [0.1, 0.1]),
+    ]
+    assert fit.chosen(made).settings == "least error"
 
 
 def test_only_what_the_truth_covers_is_judged(
