@@ -6,9 +6,9 @@
 Of a clip the confidence is the softmax over its shelf. A stream has three: of windows, its moments
 each for itself, where something is on sale; of the online decoder's belief at each moment; and that
 of `sgmn watch`, the confidence of the segment that a moment lies in, of a recording and as the
-events of a running stream tell it. `fit`
-finds the temperature on the clips, or on the windows of a dataset without clips. Fit it on other
-data than it is checked on; to use it, divide the model's logit scale by it.
+events of a running stream tell it. `fit` finds the temperature on the clips, or on the windows of a
+dataset without clips. Fit it on other data than it is checked on; to use it, divide the model's
+logit scale by it.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Answers(NamedTuple):
     sure: list[float]
     right: list[bool]
     loss: float | None
-    groups: list[int] | None = None
+    groups: list[str] | None = None
 
 
 Kinds = dict[str, Callable[[float], Answers]]  # what each kind of answer is at a temperature
@@ -167,9 +167,8 @@ def told(streams: Sequence[Watched], temperature: float, running: bool = False) 
             place = bisect([s.start for s in timeline], found.times[row]) - 1
             sure.append(timeline[place].confidence)
             right.append(timeline[place].product_id == truth)
-            groups.append((number, place))
-    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
-    return Answers(sure, right, None, [numbers[group] for group in groups])
+            groups.append(f"{number}: {place}")
+    return Answers(sure, right, None, groups)
 
 
 def timeline_of(found: Recognition, running: bool) -> tuple[Segment, ...]:

@@ -9,10 +9,9 @@ for measuring; it counts as much as the composed ones. Each composed stream sell
 photo over clutter, another product held part of the time, words made from titles. Prints for all
 settings the share of the time that is right, the log loss of each moment's probabilities given the
 whole stream, and the expected calibration error of the confidence of its segment (15 bins of equal
-mass); chosen are, of those that are right nearly
-as long as the best, and of these of nearly the least loss, the ones of least error. Give photos
-that the model has not learnt, or what is fitted is the manner of streams alone, not the confidence
-on new ones.
+mass); chosen are, of those that are right nearly as long as the best, and of these of nearly the
+least loss, the ones of least error. Give photos that the model has not learnt, or what is fitted is
+the manner of streams alone, not the confidence on new ones.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from sgmn.live.events import segments_of
 from sgmn.live.evidence import TimelineSettings
 from sgmn.live.recognizer import Recognition, Recognizer
 from sgmn.live.session import events_of
+from sgmn.live.timeline import segments
 from sgmn.model import checkpoint
 from sgmn.model.embedder import Embedder
 from sgmn.records import Clip, ClipContent, Product, Segment, Utterance
@@ -182,9 +183,14 @@ def test_a_segment_speaks_for_all_of_its_moments(
 ) -> None:
     calibration = script("calibration")
     watched = watched_by_hand(calibration)
-    timeline = calibration.timeline_of(watched.found, running)
+    found = watched.found
+    given = (found.times, found.scores, found.product_ids)
+    timeline = segments(*given, span_s=(0.0, 16.0))
+    if running:
+        timeline = segments_of(events_of(found, TimelineSettings()))
+        assert timeline != segments(*given, span_s=(0.0, 16.0))  # or neither could be mistaken
     told = calibration.told([watched, watched], 1.0, running)
-    inside = [next(s for s in timeline if s.start <= t < s.end) for t in watched.found.times]
+    inside = [next(s for s in timeline if s.start <= t < s.end) for t in found.times]
     assert told.sure == [segment.confidence for segment in inside] * 2
     assert told.right == [s.product_id == watched.truths[row] for row, s in enumerate(inside)] * 2
     assert len(set(told.groups)) == 2 * len(timeline) and told.loss is None

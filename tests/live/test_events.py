@@ -248,6 +248,19 @@ def test_what_is_final_still_counts_for_what_follows():
     assert decoder.recent[-1].confidence == pytest.approx(whole[6:, 1].mean(), abs=1e-9)
 
 
+def test_a_run_that_is_longer_than_the_lag_is_as_sure_as_all_of_its_windows_were():
+    """Each counts as it was known when it left the lag, or is known now."""
+    times, scores = 1.0 + 2.0 * np.arange(8), lead(-3.0, 0.5, -1.0, 0.2, -0.5, -2.0, 0.4, -1.0)
+    decoder, sure = EventDecoder(SHELF, PLAIN, lag_s=4.0), np.zeros(8)
+    for count in range(1, 9):
+        decoder.push(times[count - 1], scores[count - 1])
+        logs = smoothed(evidence(scores[:count], PLAIN), PLAIN.switch_cost)
+        is_open = times[:count] - 1.0 >= times[count - 1] - 4.0
+        sure[:count][is_open] = np.exp(logs[is_open, 0])
+        (only,) = decoder.recent
+        assert only.confidence == pytest.approx(sure[:count].mean(), abs=1e-9)
+
+
 def test_there_are_three_alternatives_at_most():
     shelf = [f"p{i}" for i in range(6)]
     (event,) = EventDecoder(shelf, PLAIN).push(1.0, np.arange(6.0))
