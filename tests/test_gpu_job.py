@@ -76,10 +76,15 @@ def training(packing: ModuleType) -> ModuleType:
 
 
 def run(pack: Path, out: Path, *minutes: str) -> str:
-    """`train.py` in a process that cannot import what a GPU machine does not have."""
+    """What `train.py` says."""
+    return script("train.py", str(pack), str(out), "--minutes", *minutes)
+
+
+def script(name: str, *words: str) -> str:
+    """What a script says in a process that cannot import what a GPU machine does not have."""
     blocked = f"import sys, runpy; sys.modules.update(dict.fromkeys({ABSENT}))"
-    start = f"sys.argv[1:] = {[str(pack), str(out), '--minutes', *minutes]}"
-    code = f"{blocked}; {start}; runpy.run_path({str(FOLDER / 'train.py')!r}, run_name='__main__')"
+    start = f"sys.path.insert(0, {str(FOLDER)!r}); sys.argv[1:] = {list(words)}"
+    code = f"{blocked}; {start}; runpy.run_path({str(FOLDER / name)!r}, run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -214,3 +219,19 @@ def test_a_pack_that_is_too_large_is_refused(
     with pytest.raises(SystemExit, match="lower --side"):
         packed(packing, monkeypatch, config, "--most", "1000")
     assert [path.name for path in tmp_path.iterdir()] == ["run.toml"]  # nothing half-made stays
+
+
+def test_what_batches_cost_is_told_for_this_process_and_for_loaders(
+    packing: ModuleType, monkeypatch: pytest.MonkeyPatch, world: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text(CONFIG.format(world=world, steps=3))
+    pack = packed(packing, monkeypatch, config)
+    few = ("--loaders", "0", "1", "--seconds", "0.05")
+    here, again, *rows = script("loading.py", str(pack), str(tmp_path / "run"), *few).splitlines()[
+        1:
+    ]
+    assert here.startswith("here, pictures from files: ") and "page faults" in again
+    none, one = (list(map(float, row.split())) for row in rows[1:])
+    assert none[0] == 0 and one[0] == 1
+    assert all(some[2] > 0 and some[3] <= some[2] for some in (none, one))

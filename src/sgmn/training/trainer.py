@@ -152,7 +152,7 @@ class Trainer:
         checkpoint.save(used, self.folder / "checkpoint")
 
     def _steps(self) -> Iterator[Progress]:
-        loader = iter(self._loader())
+        loader = iter(loaded(self.batches, self._draws(), self.config.workers))
         while self.step < self.config.steps:
             began = time.monotonic()
             batches = [next(loader) for _ in range(self.config.accumulate)]
@@ -168,18 +168,6 @@ class Trainer:
                 {name: fmean(one.parts[name] for one in outcomes) for name in outcomes[0].parts},
                 sum(one.skipped for one in outcomes),
             )
-
-    def _loader(self) -> DataLoader[Batch]:
-        """The batches that are still to come, in order, one at a time."""
-        workers = self.config.workers if self.batches.from_files else 0
-        return DataLoader(
-            self.batches,
-            batch_size=None,
-            sampler=self._draws(),
-            num_workers=workers,
-            multiprocessing_context=processes.start_method() if workers else None,
-            worker_init_fn=_serving,
-        )
 
     def _draws(self) -> Iterator[Draw]:
         """The batches still to come; of several processes, this one's share of each."""
@@ -234,6 +222,21 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def loaded(
+    batches: Batches, draws: Iterator[int] | Iterator[Draw], workers: int
+) -> DataLoader[Batch]:
+    """The batches that are drawn, in order, one at a time, made by so many other processes."""
+    workers = workers if batches.from_files else 0
+    return DataLoader(
+        batches,
+        batch_size=None,
+        sampler=draws,
+        num_workers=workers,
+        multiprocessing_context=processes.start_method() if workers else None,
+        worker_init_fn=_serving,
+    )
 
 
 def _serving(worker: int) -> None:
