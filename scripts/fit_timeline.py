@@ -1,17 +1,17 @@
 """Choose the timeline's defaults on streams composed from training photographs, and on others.
 
     python scripts/fit_timeline.py MODEL CATALOGUE PHOTOS [--streams 6] [--seed 0] [--world WORLD]
-      [--sayings FILE]
+      [--sayings FILE] [--phrases FILE]
 
 WORLD is a dataset with products and streams, such as a split of a generated world that is not used
 for measuring; it counts as much as the composed ones. Each composed stream sells eight products for
 10 to 40 s each, with pauses in which nothing is on sale, in the manner of training clips: a held
-photo over clutter, another product held part of the time, words made from titles. Prints for all
-settings the share of the time that is right, the log loss of each moment's probabilities given the
-whole stream, and the expected calibration error of the confidence of its segment (15 bins of equal
-mass); chosen are, of those that are right nearly as long as the best, and of these of nearly the
-least loss, the ones of least error. Give photos that the model has not learnt, or what is fitted is
-the manner of streams alone, not the confidence on new ones.
+photo over clutter, another product held part of the time, words made from titles and sayings.
+Prints for all settings the share of the time that is right, the log loss of each moment's
+probabilities given the whole stream, and the expected calibration error of the confidence of its
+segment (15 bins of equal mass); chosen are, of those that are right nearly as long as the best, and
+of these of nearly the least loss, the ones of least error. Give photos that the model has not
+learnt, or what is fitted is the manner of streams alone, not the confidence on new ones.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from sgmn.model.embedder import Embedder
 from sgmn.records import Picture, Product, Segment, Utterance
 from sgmn.training import speech
 from sgmn.training.examples import Examples
+from sgmn.training.phrases import phrases
 from sgmn.training.scene import Scene
 from sgmn.training.wear import lit, some_light
 
@@ -51,19 +52,24 @@ THRESHOLDS = (0.0, 0.05, 0.1, 0.2, 0.3)
 NEARLY = 0.02  # of the time right
 AS_LITTLE = 0.01  # nats of log loss
 LEAST = 1e-6  # probability, so that one moment cannot outweigh all others
-HEIGHT = 256  # of the composed frames, in pixels
 PAUSE = 0.2  # how often nothing is on sale between two products
 Watched = tuple[list[Segment], Recognition]  # the truth, and what was recognised
 
 
 class Director:
-    """Composes streams from the photos of a dataset."""
+    """Composes streams from the photos of a dataset, `height` pixels high."""
 
     def __init__(
-        self, examples: Examples, rng: np.random.Generator, sayings: Sequence[Path] = ()
+        self,
+        examples: Examples,
+        rng: np.random.Generator,
+        height: int,
+        sayings: Sequence[Path] = (),
+        said: Path | None = None,
     ) -> None:
-        self.examples, self.rng = examples, rng
+        self.examples, self.rng, self.height = examples, rng, height
         self.told = speech.sayings(sayings, examples.products)
+        self.phrases = phrases(said)
         self.keys = sorted(examples.photos)
 
     def plan(self) -> list[Segment]:
@@ -83,7 +89,7 @@ class Director:
         for segment in plan:
             others = [self.keys[i] for i in self.rng.choice(len(self.keys), 4, replace=False)]
             beside = [self.photo(key) for key in others]
-            scene = Scene.of(beside[0], beside[1:], HEIGHT, self.rng)
+            scene = Scene.of(beside[0], beside[1:], self.height, self.rng)
             light, away = some_light(0.2, self.rng), self.rng.uniform(0, 0.5)
             scale = self.rng.uniform(0.35, 0.95)
             for _ in range(int(segment.end - segment.start)):
@@ -99,7 +105,7 @@ class Director:
 
     def photo(self, key: tuple[str, str]) -> Picture:
         photos = self.examples.photos[key]
-        return picture.read(photos[int(self.rng.integers(len(photos)))].path, HEIGHT)
+        return picture.read(photos[int(self.rng.integers(len(photos)))].path, self.height)
 
     def words(self, plan: list[Segment]) -> list[Utterance]:
         """Something said every five seconds."""
@@ -111,11 +117,13 @@ class Director:
 
     def line(self, segment: Segment) -> str:
         if segment.product_id is None:
-            return speech.FILLINGS[int(self.rng.integers(len(speech.FILLINGS)))]
+            fillings = self.phrases.fillings
+            return fillings[int(self.rng.integers(len(fillings)))]
         sold = self.examples.products["", segment.product_id]
         others = [self.examples.products[self.keys[int(self.rng.integers(len(self.keys)))]]]
         told = self.told.get(sold.key, ())
-        return speech.worn(speech.transcript(sold, others, told, self.rng), 0.15, self.rng)
+        said = speech.transcript(sold, others, told, self.rng, self.phrases)
+        return speech.worn(said, 0.15, self.rng)
 
 
 def recognised(director: Director, recognizer: Recognizer) -> Watched:
@@ -132,7 +140,8 @@ def composed(used: Embedder, given: argparse.Namespace) -> Iterator[Watched]:
     examples = Examples([dataset.read(given.catalogue), dataset.read(given.photos)])
     shelf = shelf_of(used, list(examples.products.values()))
     sayings = [given.sayings] if given.sayings else []
-    director = Director(examples, np.random.default_rng(given.seed), sayings)
+    rng = np.random.default_rng(given.seed)
+    director = Director(examples, rng, used.max_side, sayings, given.phrases)
     for _ in range(given.streams):
         yield recognised(director, Recognizer(used, shelf))
 
@@ -238,6 +247,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--world", type=Path)
     parser.add_argument("--sayings", type=Path, help="what is told of the products")
+    parser.add_argument("--phrases", type=Path, help="what is said around it")
     return parser.parse_args()
 
 

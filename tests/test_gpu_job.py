@@ -156,9 +156,10 @@ def test_a_stage_starts_from_what_the_one_before_it_made(
     packing: ModuleType, monkeypatch: pytest.MonkeyPatch, world: Path, tmp_path: Path
 ) -> None:
     """And all are done in one go."""
-    text = CONFIG.format(world=world, steps=2)
+    (tmp_path / "phrases.toml").write_text('openings = ["red milk"]')
+    text = CONFIG.format(world=world, steps=2).replace("[data]", '[data]\nphrases = "phrases.toml"')
     (tmp_path / "run.toml").write_text(text)
-    still = text.replace("frames = 2", "frames = 1").replace("[train]", "[train]\nlr = 1e-9")
+    still = text.replace("frames = 2", "frames = 0").replace("[train]", "[train]\nlr = 1e-9")
     (tmp_path / "more.toml").write_text(still)
     more = str(tmp_path / "more.toml")
     pack = packed(packing, monkeypatch, tmp_path / "run.toml", more)
@@ -180,7 +181,9 @@ def test_stages_of_other_data_are_refused(
     (tmp_path / "run.toml").write_text(CONFIG.format(world=world, steps=3))
     text = CONFIG.format(world=world, steps=3).replace(f', "{world}"]', "]")
     (tmp_path / "more.toml").write_text(text)
-    with pytest.raises(SystemExit, match=r"more\.toml: give it the folders and sayings of"):
+    with pytest.raises(
+        SystemExit, match=r"more\.toml: give it the folders, sayings and phrases of"
+    ):
         packed(packing, monkeypatch, tmp_path / "run.toml", str(tmp_path / "more.toml"))
 
 

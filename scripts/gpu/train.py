@@ -129,6 +129,8 @@ def run_of(root: Path, path: Path, source: Path) -> RunConfig:
     tables["model"]["source"] = str(source)
     for name in ("folders", "sayings"):
         tables["data"][name] = [str(root / path) for path in tables["data"][name]]
+    if "phrases" in tables["data"]:
+        tables["data"]["phrases"] = str(root / tables["data"]["phrases"])
     kinds = {"model": ModelConfig, "data": DataConfig, "train": TrainConfig, "loss": LossConfig}
     model, data, train, loss = from_tables(kinds, tables, path)
     return RunConfig(model, data, train, loss)

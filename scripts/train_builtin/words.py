@@ -1,15 +1,16 @@
 """How much words weigh beside pictures, and how little they may veto, on held-back photographs.
 
-    python scripts/train_builtin/words.py MODEL CATALOGUE HELD [--clips 400]
+    python scripts/train_builtin/words.py MODEL CATALOGUE HELD [--clips 400] [--sayings FILE …]
     python scripts/train_builtin/words.py MODEL --apply 0.5 --floor 0.6 [--temperature 0.4] -o OUT
 
 On its own training photographs a model knows pictures too well, so the weight of words that it
 learns there is too small; and clips whose words are always right never ask for a floor (see
 `scoring.vouched`). HELD is a folder whose photos.jsonl names photographs that the model has not
-learnt. The table says how each ratio of the words' weight to all weights of pictures, and each
-floor, do on cluttered clips composed of them: with their own words, and with those of a clip of
-another product. The log loss takes one transcript in five for wrong. `--apply` writes MODEL with
-what was chosen, and with the temperature that scripts/fit_timeline.py found.
+learnt; what is said there by default is sayings and phrases that it has not learnt either. The
+table says how each ratio of the words' weight to all weights of pictures, and each floor, do on
+cluttered clips composed of them: with their own words, and with those of a clip of another product.
+The log loss takes one transcript in five for wrong. `--apply` writes MODEL with what was chosen,
+and with the temperature that scripts/fit_timeline.py found.
 """
 
 from __future__ import annotations
@@ -103,7 +104,9 @@ def measured(given: argparse.Namespace) -> tuple[Heard, Heard, Tensor, float]:
     used = jobs.embedder(str(given.model))
     train = TrainConfig(drop_transcript=0.0, dark=0.1)
     sayings = tuple(given.sayings)
-    data = DataConfig((given.held,), frames=FRAMES, clutter=1.0, sayings=sayings)
+    data = DataConfig(
+        (given.held,), frames=FRAMES, clutter=1.0, sayings=sayings, phrases=given.phrases
+    )
     contents = Contents(examples, data, train, used.max_side)
     rng = np.random.default_rng(given.seed)
     items = [examples.items[i] for i in rng.permutation(len(examples.items))[: given.clips]]
@@ -157,8 +160,11 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("catalogue", type=Path, nargs="?")
     parser.add_argument("held", type=Path, nargs="?")
     parser.add_argument("--clips", type=int, default=400)
-    told = Path(__file__).with_name("groceries.jsonl")
+    told, said = (
+        Path(__file__).with_name(n) for n in ("groceries-held.jsonl", "phrases-held.toml")
+    )
     parser.add_argument("--sayings", type=Path, nargs="*", default=[told])
+    parser.add_argument("--phrases", type=Path, default=said)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--apply", type=float, metavar="RATIO")
     parser.add_argument("--floor", type=float, default=-1.0, help="a cosine; -1 for none")

@@ -313,7 +313,8 @@ def test_words_follow_the_models_own_tokens(opened: Embedder, rng: np.random.Gen
     own = torch.isin(texts.ids[texts.mask], torch.tensor([1, 2]))  # begin and end of a piece
     tokens = opened.tokens([opened.pictures(clip.frames)], [text])
     with torch.inference_mode():
-        shares = opened.network.parts.emphasis.shares(tokens.words, tokens.word_mask)
+        read = opened.network.parts.read(tokens)
+        shares = opened.network.parts.emphasis.shares(read.words, read.word_mask)
     weights = shares[0][~own]
     expected = weights / weights.sum()
     np.testing.assert_allclose([word.share for word in found.words], expected, atol=1e-6)

@@ -13,12 +13,13 @@ import torch
 
 from sgmn.data import dataset
 from sgmn.data.dataset import Photo
-from sgmn.errors import RecordError
+from sgmn.errors import RecordError, SettingsError
 from sgmn.records import Clip, Product
 from sgmn.training import contents, speech
 from sgmn.training.batches import Batches, shuffled
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.examples import Examples, keys
+from sgmn.training.phrases import phrases
 from sgmn.training.scene import ASKEW, MIRRORED, Scene, askew, blurred, elsewhere, gripped, rounded
 from sgmn.training.wear import Wear, compressed, dimmed, lit, noisy, some_light
 from tests.conftest import noise
@@ -319,3 +320,57 @@ def test_sayings_are_told_of_their_product(tmp_path: Path) -> None:
     assert sum(shares) == pytest.approx(speech.TOLD, abs=0.08) and min(shares) > 0.2
     with pytest.raises(RecordError, match=r"told\.jsonl:1.*'p0' is not among those to learn from"):
         speech.sayings([path], set())
+
+
+PHRASES = """
+openings = ["hi"]
+namings = ["now {name}"]
+categories = ["some {name}"]
+others = ["no {name}"]
+fillings = ["buy it"]
+"""
+
+
+def test_phrases_of_a_file_are_said_instead(tmp_path: Path) -> None:
+    (tmp_path / "phrases.toml").write_text(PHRASES)
+    read, rng = phrases(tmp_path / "phrases.toml"), np.random.default_rng(0)
+    milk, apple = Product("p0", "Arla Milk", category="Milk"), Product("p1", "Gala")
+    said = [speech.transcript(milk, [apple], [], rng, read) for _ in range(200)]
+    parts = ("hi", "now arla milk", "some milk", "no gala", "buy it")
+    assert all(text.startswith("hi") for text in said)
+    left = " ".join(said)
+    for part in sorted(parts, key=len, reverse=True):
+        left = left.replace(part, "")
+    assert not left.strip()
+    counts = [sum(part in text for text in said) / 200 for part in parts[1:3]]
+    assert counts == pytest.approx([speech.FULL, speech.CATEGORY], abs=0.08)
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ('namings = ["this"]', r"'namings' is 'this'.*name it once, as \{name\}"),
+        ('others = ["{name} or {name}"]', "'others' is .*name it once"),
+        ("fillings = []", "'fillings' .*give at least one phrase"),
+        ('greetings = ["hi"]', "unknown key 'greetings'"),
+    ],
+)
+def test_phrases_that_cannot_be_said_are_refused(tmp_path: Path, line: str, wrong: str) -> None:
+    (tmp_path / "phrases.toml").write_text(line)
+    with pytest.raises(SettingsError, match=wrong) as refused:
+        phrases(tmp_path / "phrases.toml")
+    assert "phrases.toml" in str(refused.value)
+
+
+def test_words_alone_look_at_nothing(
+    batches: Batches, world: Path, tiny: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither photos nor films nor shop images are opened."""
+    monkeypatch.delattr(contents, "_read")
+    monkeypatch.delattr(contents, "_film")
+    data, train = replace(batches.data, frames=0), replace(TRAIN, drop_transcript=0.0)
+    batch = Batches(batches.examples, tiny().preparation, data, train)[0]
+    assert batch.clips.pictures.count == batch.products.pictures.count == 0
+    assert not batch.damage and batch.positive.any(1).all()
+    assert set(batch.clips.texts.owner.tolist()) == set(range(len(batch.sold)))
+    assert set(batch.products.texts.owner.tolist()) == set(range(len(batch.listed)))

@@ -19,7 +19,9 @@ from sgmn.model.parts import PARTS
 from sgmn.model.scoring import LEARNT_TERMS
 from sgmn.model.tokens import Tokens
 from sgmn.training import processes
+from sgmn.training.batches import sells
 from sgmn.training.config import LossConfig
+from sgmn.training.losses import info_nce
 from sgmn.training.objective import Looked, Objective, Outcome
 
 B, T, N, L, S = 6, 3, 4, 5, 7
@@ -89,6 +91,32 @@ def test_a_weight_of_zero_leaves_a_loss_out(tiny: Callable[[], Any]) -> None:
     assert set(learnt(full(tiny()), none).parts) == {"score"}
     plain = learnt(full(tiny()), LossConfig(mining=False, hard=3))
     assert set(plain.parts) == {"score", "text", "pair"}  # the second pass still learns
+
+
+def test_how_much_words_tell_is_learnt_from_words_alone(tiny: Callable[[], Any]) -> None:
+    """By the score it is not: of a clip without pictures the words are all there is."""
+    found = {}
+    for telling in (0.0, 1.0):
+        network = full(tiny())
+        width = network.towers.dim
+        config = LossConfig(triplet=0.0, pair=0.0, telling=telling)
+        objective = Objective(width, config, torch.arange(S))
+        clips = network.parts.clips(unseen(tokens(B, width, 1)))
+        products = network.parts.products(unseen(tokens(S, width, 2)))
+        outcome = objective(network, clips, products, SOLD, LISTED)
+        torch.autograd.backward(outcome.loss)
+        worth = network.parts.emphasis.worth.weight.grad
+        found[telling] = 0.0 if worth is None else float(worth.abs().sum())
+        assert ("telling" in outcome.parts) == (telling > 0)
+    logits = clips.words @ products.words.T * network.head().logit_scale * clips.telling[:, None]
+    expected = info_nce(logits, sells(SOLD, LISTED), torch.zeros(B, S, dtype=torch.bool))
+    assert outcome.parts["telling"] == pytest.approx(float(expected.detach()), rel=1e-5)
+    assert found[0.0] < found[1.0] / 1000
+
+
+def unseen(given: Tokens) -> Tokens:
+    """The same without pictures."""
+    return replace(given, present=torch.zeros_like(given.present))
 
 
 def test_the_box_loss_is_over_the_frames_that_have_boxes_and_no_padding(

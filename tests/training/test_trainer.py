@@ -22,8 +22,9 @@ from sgmn.data import dataset
 from sgmn.errors import CheckpointError, SettingsError
 from sgmn.model import backbones, checkpoint
 from sgmn.training.batches import Batches
-from sgmn.training.config import DataConfig, LossConfig, TrainConfig
+from sgmn.training.config import DataConfig, LossConfig, ModelConfig, RunConfig, TrainConfig
 from sgmn.training.examples import Examples
+from sgmn.training.start import started, starting_model
 from sgmn.training.trainer import Progress, Trainer, optimizer, require_fresh
 
 TRAIN = TrainConfig(
@@ -256,3 +257,25 @@ def test_confusable_products_are_listed_with_their_batch(
     assert again.order is not None
     again.order.held = first.order.held
     assert list(again._draws())[-1] == draws[-1]
+
+
+def test_what_is_not_to_learn_stays_as_it_is(
+    world: Path, tmp_path: Path, tiny: Callable[[], Any]
+) -> None:
+    checkpoint.save(tiny(), tmp_path / "tiny")
+    parts = ("reading", "emphasis", "guidance")
+    model = ModelConfig(str(tmp_path / "tiny"), parts=parts, learn=("reading", "emphasis"))
+    loss = LossConfig(mining=False, telling=1.0, triplet=0.0, pair=0.0)
+    train = replace(TRAIN, drop_transcript=0.0, accumulate=1, ema=0.0)
+    run = RunConfig(model, DataConfig((world,), frames=0), train, loss)
+    before = {n: v.clone() for n, v in starting_model(model).network.state_dict().items()}
+    learning, batches, _ = started(run, Examples([dataset.read(world)]), tmp_path / "tokens")
+    assert Trainer(learning, batches, train, tmp_path / "run", loss).run()
+    changed = {n for n, v in weights(tmp_path / "run").items() if not torch.equal(v, before[n])}
+    assert changed and all(n.startswith(("parts.reading.", "parts.emphasis.")) for n in changed)
+    assert {"parts.reading.out.weight", "parts.emphasis.importance.weight"} <= changed
+
+
+def test_only_a_part_that_is_there_can_learn() -> None:
+    with pytest.raises(SettingsError, match=r"'learn' is .*take some of emphasis, guidance"):
+        ModelConfig(parts=("emphasis", "guidance"), learn=("graph",))

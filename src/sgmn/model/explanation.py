@@ -144,9 +144,10 @@ def _looked(
 
 def _weighed(embedder: Embedder, side: Side, tokens: Tokens, guided: Guided) -> list[float] | None:
     """What each token counts: of a transcript for the score, else for where to look."""
-    emphasis = embedder.network.parts.emphasis
-    if side == "clips" and emphasis is not None:
-        found: list[float] = emphasis.shares(tokens.words, tokens.word_mask)[0].tolist()
+    parts = embedder.network.parts
+    if side == "clips" and parts.emphasis is not None:
+        read = parts.read(tokens)
+        found: list[float] = parts.emphasis.shares(read.words, read.word_mask)[0].tolist()
         return found
     return guided.word_weights[0].tolist() if _is_guided(embedder) else None
 

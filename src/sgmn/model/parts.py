@@ -2,7 +2,7 @@
 
     clips:    tokens -> guidance -> clip graph -> frames, their weights, one vector a clip;
               and the patches with theirs, for the instances of the score;
-              words -> emphasis -> what is said, and how much it tells
+              words -> reading -> emphasis -> what is said, and how much it tells
     products: tokens -> guidance -> one vector a product, and the latents of the re-ranker
     second:   the best of the first pass -> interaction, fusion -> their score again
 
@@ -24,10 +24,11 @@ from sgmn.model.fusion import Fusion
 from sgmn.model.graph import ClipGraph, instances
 from sgmn.model.guidance import Guidance, Guided, direction
 from sgmn.model.interaction import Interaction
+from sgmn.model.reading import Reading
 from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights, score
 from sgmn.model.tokens import Tokens
 
-PARTS = ("emphasis", "guidance", "graph", "instances", "interaction", "fusion")
+PARTS = ("reading", "emphasis", "guidance", "graph", "instances", "interaction", "fusion")
 Side = Literal["clips", "products"]
 
 
@@ -56,6 +57,7 @@ class Parts(nn.Module):
         super().__init__()
         self.config = config
         kept, heads = set(config.kept), config.heads
+        self.reading = Reading(dim, heads) if "reading" in kept else None
         self.emphasis = Emphasizer(dim) if "emphasis" in kept else None
         sides = ("clips", "products") if "guidance" in kept else ()
         self.guidance = nn.ModuleDict({side: Guidance(dim, heads) for side in sides})
@@ -81,6 +83,10 @@ class Parts(nn.Module):
         """Where to look and what counts; without guidance, at everything alike."""
         return self.guidance[side](tokens) if self.guidance else alike(tokens)
 
+    def read(self, tokens: Tokens) -> Tokens:
+        """Clips with their words as they are meant."""
+        return tokens if self.reading is None else self.reading(tokens)
+
     def clips(self, tokens: Tokens) -> ClipVectors:
         """Clips to vectors; a clip without frames or without words says so."""
         return self.guided_clips(tokens)[0]
@@ -93,9 +99,10 @@ class Parts(nn.Module):
             frames = self.graph(
                 frames, tokens.present, tokens.patches, guided.patch_weights, tokens.patch_mask
             )
-        found = pool(frames, guided.frame_weights, tokens.said, tokens.has_words)
+        read = self.read(tokens)
+        found = pool(frames, guided.frame_weights, read.said, read.has_words)
         if self.emphasis is not None:
-            said, telling = self.emphasis(tokens)
+            said, telling = self.emphasis(read)
             found = replace(found, words=said, telling=telling)
         if "instances" in self.config.kept:
             found = with_instances(found, tokens, guided)

@@ -82,6 +82,7 @@ class Step:
 
 STEPS = (
     Step("text score", terms=("text", "cross")),
+    Step("reading", parts=("reading",)),
     Step("emphasis", parts=("emphasis",)),
     Step("guided attention", parts=("guidance",)),
     Step("clip graph", parts=("graph",)),

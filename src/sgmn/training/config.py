@@ -25,6 +25,7 @@ class ModelConfig:
     picture's. Parts that the source has not begin fresh; those not named here are left out.
     still: so many first blocks of the lite picture tower learn nothing, which saves their time.
     canvases: [height, width] in pixels that the picture tower sees; those of the source if none.
+    learn: the only parts that learn, all else being held still; none named: whatever may.
     """
 
     source: str = "small"
@@ -33,6 +34,7 @@ class ModelConfig:
     terms: tuple[str, ...] = LEARNT_TERMS
     still: int = 0
     canvases: tuple[Canvas, ...] = ()
+    learn: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require(self.still >= 0, "still", self.still, "give 0 or more")
@@ -43,6 +45,8 @@ class ModelConfig:
         for name, values in (("parts", PARTS), ("terms", LEARNT_TERMS)):
             given = getattr(self, name)
             require(set(given) <= set(values), name, given, f"take some of {', '.join(values)}")
+        there = set(self.learn) <= set(self.parts) - {"instances"}  # which has nothing to learn
+        require(there, "learn", self.learn, f"take some of {', '.join(self.parts)}")
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class DataConfig:
     split: clips of other splits are left out; those of no split are kept. "" keeps all.
     clip_times: how often an epoch sees each clip, against each photo once.
     views: whether the pictures of the products count as photos of them.
-    frames: frames a clip (T). rate_hz: frames a second looked at in a video.
+    frames: frames a clip (T); 0 for words alone, of clips and products. rate_hz: frames a second
+        looked at in a video.
     clutter: share of photo clips that are composed into a cluttered stream (0..1).
     clutter_ramp: share of the run over which clutter rises from none (0..1): a tower from
         scratch first learns what the products look like, then to find them.
@@ -62,7 +67,8 @@ class DataConfig:
     negatives: products of the same shops added to each batch; with mining the most confusable.
     variants: how many versions of each item the token cache holds, see `training.cached`.
     sayings: files of what is told of products, for the transcripts of photo clips, see
-        `training.speech.sayings`.
+        `training.speech.sayings`. phrases: a file of what is said around them, see
+        `training.phrases`.
     """
 
     folders: tuple[Path, ...]
@@ -78,11 +84,12 @@ class DataConfig:
     negatives: int = 0
     variants: int = 2
     sayings: tuple[Path, ...] = ()
+    phrases: Path | None = None
 
     def __post_init__(self) -> None:
         require(bool(self.folders), "folders", self.folders, "name at least one dataset")
         require(self.clip_times > 0, "clip_times", self.clip_times, "give 1 or more")
-        require(self.frames > 0, "frames", self.frames, "give 1 or more")
+        require(self.frames >= 0, "frames", self.frames, "give 0 or more")
         require(0 < self.rate_hz < inf, "rate_hz", self.rate_hz, "give frames a second above 0")
         require(self.distractors >= 0, "distractors", self.distractors, "give 0 or more")
         require(self.negatives >= 0, "negatives", self.negatives, "give 0 or more")
@@ -153,7 +160,8 @@ class TrainConfig:
 class LossConfig:
     """[loss] — what to minimise, besides InfoNCE on the score. A weight of 0 leaves a loss out.
 
-    text: weight of InfoNCE on transcript and title alone. triplet: of distance-weighted
+    text: weight of InfoNCE on transcript and title alone. telling: of the same where words count as
+    much as they tell. triplet: of distance-weighted
     triplets, with `margin` of the cosines and `memory` products of past batches.
     pair: of a clip's product against its `hard` hardest others, as the second pass scores them.
     box: of guidance that looks elsewhere than into the boxes of labelled clips; not from a cache.
@@ -163,6 +171,7 @@ class LossConfig:
     """
 
     text: float = 0.2
+    telling: float = 0.0
     triplet: float = 0.2
     pair: float = 0.5
     box: float = 0.0
@@ -174,7 +183,7 @@ class LossConfig:
     duplicate_title: float = 0.995
 
     def __post_init__(self) -> None:
-        for name in ("text", "triplet", "pair", "box"):
+        for name in ("text", "telling", "triplet", "pair", "box"):
             require(0 <= getattr(self, name) < inf, name, getattr(self, name), "give 0 or more")
         require(self.hard > 0, "hard", self.hard, "give 1 or more")
         require(self.memory >= 0, "memory", self.memory, "give 0 or more")
@@ -213,4 +222,5 @@ def read(path: Path) -> RunConfig:
         name: tuple(path.parent / each for each in getattr(data, name))
         for name in ("folders", "sayings")
     }
-    return RunConfig(model, replace(data, **near), train, loss)
+    phrases = data.phrases and path.parent / data.phrases
+    return RunConfig(model, replace(data, phrases=phrases, **near), train, loss)

@@ -21,6 +21,7 @@ from sgmn.training import boxes, speech
 from sgmn.training.boxes import Boxes
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.examples import Examples, Key, keys
+from sgmn.training.phrases import phrases
 from sgmn.training.scene import HELD_WIDTH, Scene, askew, blurred, cropped, elsewhere
 from sgmn.training.wear import Wear, compressed, lit, some_light
 
@@ -46,10 +47,11 @@ class Contents:
     ) -> None:
         self.examples, self.data, self.train, self.max_side = examples, data, train, max_side
         self.sayings = speech.sayings(data.sayings, examples.products)
+        self.phrases = phrases(data.phrases)
 
     def product(self, product: Product, rng: np.random.Generator) -> ProductContent:
         """One of the product's views, slightly cropped and lit, and its title most of the time."""
-        views = product.pictures
+        views = product.pictures if self.data.frames else ()
         chosen = [views[int(rng.integers(len(views)))]] if views else []
         jitter = self.train.jitter / 2
         shown = tuple(
@@ -64,7 +66,10 @@ class Contents:
         return ProductContent(shown, product.title)
 
     def clip(self, item: Clip | Photo, clutter: float, rng: np.random.Generator) -> ClipContent:
-        """A clip as it is, or composed of photos; `clutter` is the share that is composed."""
+        """A clip as it is, or composed of photos; `clutter` is the share that is composed.
+
+        Without pictures where the config wants no frames, as products are then.
+        """
         return self._clip(item, clutter, rng)[0]
 
     def boxed(self, item: Clip | Photo, clutter: float, rng: np.random.Generator) -> Boxed:
@@ -81,10 +86,10 @@ class Contents:
         times: tuple[float, ...] = ()
         if isinstance(item, Photo):
             beside = self._others(keys(item)[0], rng)
-            shown = self._of_photos(item, beside, clutter, rng)
+            shown = self._of_photos(item, beside, clutter, rng) if self.data.frames else ()
         else:
             beside = []
-            shown, times = self._of_video(item, rng)
+            shown, times = self._of_video(item, rng) if self.data.frames else ((), ())
         return ClipContent(shown, self._words(item, beside, rng)), times
 
     def _words(self, item: Clip | Photo, beside: Sequence[Key], rng: np.random.Generator) -> str:
@@ -101,7 +106,8 @@ class Contents:
         """What may be said of a product, with others of the clip to be named."""
         others = [self.examples.products[other] for other in beside if other != key]
         told = self.sayings.get(key, ())
-        return speech.transcript(self.examples.products[key], others, told, rng)
+        sold = self.examples.products[key]
+        return speech.transcript(sold, others, told, rng, self.phrases)
 
     def _another(self, item: Clip | Photo, rng: np.random.Generator) -> Clip | Photo:
         """An item of the shop that sells nothing of what the item sells, if a few tries find it."""

@@ -2,6 +2,7 @@
 
 score    InfoNCE on the one score
 text     the same on transcript and title alone
+telling  and once more, where a transcript counts as much as it tells
 triplet  distance-weighted triplets of clips and products, before and after interaction
 pair     each clip's product against its hardest others, as the second pass scores them
 box      the guidance of labelled clips looks into the boxes of the product meant
@@ -85,10 +86,14 @@ class Objective(nn.Module):
         weights = network.head()
         scores = score(clips, products, weights)
         parts = {"score": self._ranked(scores * weights.logit_scale, positive, classes)}
+        said = self._said(clips, products, weights)
         if self.config.text > 0:
-            parts["text"] = self.config.text * self._text(
-                clips, products, weights, positive, classes
-            )
+            loss = self._text(said, clips, products, positive, classes)
+            parts["text"] = self.config.text * loss
+        if self.config.telling > 0:
+            told = said * clips.telling[:, None]
+            loss = self._text(told, clips, products, positive, classes)
+            parts["telling"] = self.config.telling * loss
         missing = 0
         if self.triplets is not None:
             loss, missing = self._triplets(network, clips, products, positive, classes)
@@ -105,11 +110,16 @@ class Objective(nn.Module):
     def _ranked(self, logits: Tensor, positive: Tensor, classes: Tensor) -> Tensor:
         return info_nce(logits, positive, of_own_class(positive, classes, classes))
 
+    @staticmethod
+    def _said(clips: ClipVectors, products: ProductVectors, weights: ScoreWeights) -> Tensor:
+        """The logits (B, S) of transcripts and titles alone."""
+        return clips.words @ products.words.T * weights.logit_scale
+
     def _text(
         self,
+        logits: Tensor,
         clips: ClipVectors,
         products: ProductVectors,
-        weights: ScoreWeights,
         positive: Tensor,
         classes: Tensor,
     ) -> Tensor:
@@ -118,7 +128,6 @@ class Objective(nn.Module):
         titles = products.words.detach()
         same = (positive.float() @ (titles @ titles.T > 1 - 1e-4).float()) > 0
         same |= of_own_class(positive, classes, classes)
-        logits = clips.words @ products.words.T * weights.logit_scale
         return info_nce(logits, positive & there, ~there | same)
 
     def _triplets(

@@ -15,39 +15,11 @@ import numpy as np
 from sgmn import lines
 from sgmn.errors import RecordError
 from sgmn.records import Product
+from sgmn.training.phrases import Phrases
 
 T = TypeVar("T")
 
-OPENINGS = (
-    "hello everyone welcome to the live",
-    "good evening friends stay with me",
-    "okay look at this one here",
-    "so the next thing on my table",
-    "thank you for coming let me show you",
-    "right everybody come closer",
-)
-NAMINGS = (
-    "today we have {name}",
-    "this {name} is what everybody asks for",
-    "i brought {name} for you",
-    "let me tell you about {name}",
-    "here is our {name}",
-)
-OTHERS = (
-    "this is not {name} from before",
-    "somebody asks for {name} that comes later",
-    "it goes well with {name}",
-    "we also sell {name}",
-)
-FILLINGS = (
-    "the price is only for today",
-    "we do not have many left",
-    "i use it at home every day",
-    "press the heart for me",
-    "it is so good believe me",
-    "write your question in the chat",
-    "number five in the basket",
-)
+BUILT_IN = Phrases()
 SOUNDS = ("uh", "um", "you know", "like", "okay")
 
 # How much of the name is said: all its words, the category only, or nothing at all.
@@ -57,29 +29,37 @@ Key = tuple[str, str]  # shop_id, product_id
 
 
 def transcript(
-    product: Product, others: Sequence[Product], told: Sequence[str], rng: np.random.Generator
+    product: Product,
+    others: Sequence[Product],
+    told: Sequence[str],
+    rng: np.random.Generator,
+    phrases: Phrases = BUILT_IN,
 ) -> str:
     """Words said of `product`; `others` may be named beside it, `told` are sayings about it."""
-    parts = [_one(OPENINGS, rng)]
-    name = _name(product, rng)
+    parts = [_one(phrases.openings, rng)]
+    name = _name(product, phrases, rng)
     if name:
-        parts.append(_one(NAMINGS, rng).format(name=name))
+        parts.append(name)
     if told and rng.random() < TOLD:
         parts.append(_one(told, rng))
     if others and rng.random() < 0.3:
         named = _one(others, rng)
         name = (named.category if named.category and rng.random() < 0.5 else named.title).lower()
-        parts.append(_one(OTHERS, rng).format(name=name))
-    parts += [_one(FILLINGS, rng) for _ in range(rng.integers(0, 3))]
+        parts.append(_one(phrases.others, rng).format(name=name))
+    parts += [_one(phrases.fillings, rng) for _ in range(rng.integers(0, 3))]
     head, rest = parts[0], parts[1:]
     return " ".join([head, *(rest[i] for i in rng.permutation(len(rest)))])
 
 
-def _name(product: Product, rng: np.random.Generator) -> str:
+def _name(product: Product, phrases: Phrases, rng: np.random.Generator) -> str:
+    """The product named by its title or its category, or not at all."""
     luck = rng.random()
     if luck < FULL:
-        return product.title.lower()
-    return product.category.lower() if luck < FULL + CATEGORY else ""
+        return _one(phrases.namings, rng).format(name=product.title.lower())
+    if luck < FULL + CATEGORY and product.category:
+        kinds = phrases.categories or phrases.namings
+        return _one(kinds, rng).format(name=product.category.lower())
+    return ""
 
 
 def worn(words: str, drop: float, rng: np.random.Generator) -> str:
