@@ -120,7 +120,8 @@ class Director:
             fillings = self.phrases.fillings
             return fillings[int(self.rng.integers(len(fillings)))]
         sold = self.examples.products["", segment.product_id]
-        others = [self.examples.products[self.keys[int(self.rng.integers(len(self.keys)))]]]
+        other = self.examples.products[self.keys[int(self.rng.integers(len(self.keys)))]]
+        others = [other] if other is not sold else []
         told = self.told.get(sold.key, ())
         said = speech.transcript(sold, others, told, self.rng, self.phrases)
         return speech.worn(said, 0.15, self.rng)

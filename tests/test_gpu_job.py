@@ -159,10 +159,15 @@ def test_a_stage_starts_from_what_the_one_before_it_made(
     (tmp_path / "phrases.toml").write_text('openings = ["red milk"]')
     text = CONFIG.format(world=world, steps=2).replace("[data]", '[data]\nphrases = "phrases.toml"')
     (tmp_path / "run.toml").write_text(text)
-    still = text.replace("frames = 2", "frames = 0").replace("[train]", "[train]\nlr = 1e-9")
+    still = text.replace("frames = 2", "frames = 0").replace(
+        "[train]", "[train]\nlr = 1e-9\ndrop_transcript = 0.0"
+    )
     (tmp_path / "more.toml").write_text(still)
     more = str(tmp_path / "more.toml")
     pack = packed(packing, monkeypatch, tmp_path / "run.toml", more)
+    with zipfile.ZipFile(pack) as held:
+        assert json.loads(held.read("config-2.json"))["data"]["phrases"] == "phrases.toml"
+        assert held.read("phrases.toml") == (tmp_path / "phrases.toml").read_bytes()
     said = run(pack, tmp_path / "run", "10", "10")
     assert said.count("finished at step 2, 2 were planned") == 2
     first, last, small = (

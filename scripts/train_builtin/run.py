@@ -5,7 +5,8 @@
     python scripts/train_builtin/run.py --budget cpu --ship   # and put them into the package
 
 Each step is left out where it is done, and goes on where it was killed; the same command again is
-always right. Everything lies under build/ and runs/. With `--budget gpu` on a machine without a
+always right, as long as the configs are the same: after a change remove what it made there.
+Everything lies under build/ and runs/. With `--budget gpu` on a machine without a
 GPU the data are packed and the command for the machine that has one is printed; bring what it
 writes into runs/builtin-gpu/4/small back to the same place, and the same command goes on there.
 What ships came from `--budget cpu`, see docs/model-card.md.
@@ -33,7 +34,7 @@ MINUTES = ("4", "12", "6", "2")  # of each stage on a GPU
 KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
 PROCESSES = 2  # of one thread each: faster than one of two, see docs/decisions/007
 # What words.py writes after a stage: the weight of words, times that of pictures, and their floor,
-# from its table; the temperature, from scripts/fit_timeline.py. Measured once, see decision 012.
+# from its table; the temperature, from scripts/fit_timeline.py. Measured once, see decision 013.
 WORDS = {"builtin-small": ("0.19", "0.6", "1"), "builtin-words": ("0.15", "0.6", "0.6")}
 PHOTOS = "../shared/data/grocery-live"
 

@@ -19,7 +19,7 @@ from sgmn.training import contents, speech
 from sgmn.training.batches import Batches, shuffled
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.examples import Examples, keys
-from sgmn.training.phrases import phrases
+from sgmn.training.phrases import Phrases, phrases
 from sgmn.training.scene import ASKEW, MIRRORED, Scene, askew, blurred, elsewhere, gripped, rounded
 from sgmn.training.wear import Wear, compressed, dimmed, lit, noisy, some_light
 from tests.conftest import noise
@@ -351,6 +351,7 @@ def test_phrases_of_a_file_are_said_instead(tmp_path: Path) -> None:
     [
         ('namings = ["this"]', r"'namings' is 'this'.*name it once, as \{name\}"),
         ('others = ["{name} or {name}"]', "'others' is .*name it once"),
+        ('fillings = ["{name}"]', "'fillings' is '{name}'.*name nothing there"),
         ("fillings = []", "'fillings' .*give at least one phrase"),
         ('greetings = ["hi"]', "unknown key 'greetings'"),
     ],
@@ -360,6 +361,17 @@ def test_phrases_that_cannot_be_said_are_refused(tmp_path: Path, line: str, wron
     with pytest.raises(SettingsError, match=wrong) as refused:
         phrases(tmp_path / "phrases.toml")
     assert "phrases.toml" in str(refused.value)
+
+
+def test_what_has_no_name_is_not_named() -> None:
+    """Neither the product on sale nor one beside it; braces are said as they are."""
+    rng, bare = np.random.default_rng(0), Product("p0", "", image=Path("p0.jpg"))
+    odd = Phrases(("hi",), ("now {name} at 50% {off}",), (), ("no {name}",), ("buy",))
+    assert not any("now" in speech.transcript(bare, [], [], rng, odd) for _ in range(50))
+    milk = Product("p1", "Milk")
+    assert any(
+        "now milk at 50% {off}" in speech.transcript(milk, [], [], rng, odd) for _ in range(50)
+    )
 
 
 def test_words_alone_look_at_nothing(

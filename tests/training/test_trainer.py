@@ -23,6 +23,7 @@ from sgmn.errors import CheckpointError, SettingsError
 from sgmn.model import backbones, checkpoint
 from sgmn.training.batches import Batches
 from sgmn.training.config import DataConfig, LossConfig, ModelConfig, RunConfig, TrainConfig
+from sgmn.training.config import read as read_config
 from sgmn.training.examples import Examples
 from sgmn.training.start import started, starting_model
 from sgmn.training.trainer import Progress, Trainer, optimizer, require_fresh
@@ -30,6 +31,9 @@ from sgmn.training.trainer import Progress, Trainer, optimizer, require_fresh
 TRAIN = TrainConfig(
     steps=8, batch=6, lr=3e-3, ema=0.9, workers=0, log_every=1, device="cpu", accumulate=2
 )
+
+
+ALONE = replace(TRAIN, drop_transcript=0.0, accumulate=1, ema=0.0)
 
 
 @pytest.fixture
@@ -259,23 +263,55 @@ def test_confusable_products_are_listed_with_their_batch(
     assert list(again._draws())[-1] == draws[-1]
 
 
+@pytest.mark.parametrize(("frames", "freeze"), [(0, "text"), (2, "")])
 def test_what_is_not_to_learn_stays_as_it_is(
-    world: Path, tmp_path: Path, tiny: Callable[[], Any]
+    frames: int, freeze: str, world: Path, tmp_path: Path, tiny: Callable[[], Any]
 ) -> None:
     checkpoint.save(tiny(), tmp_path / "tiny")
-    parts = ("reading", "emphasis", "guidance")
-    model = ModelConfig(str(tmp_path / "tiny"), parts=parts, learn=("reading", "emphasis"))
+    parts = ("reading", "emphasis", "guidance", "graph", "instances")
+    model = ModelConfig(str(tmp_path / "tiny"), freeze, parts, learn=("reading", "emphasis"))
     loss = LossConfig(mining=False, telling=1.0, triplet=0.0, pair=0.0)
-    train = replace(TRAIN, drop_transcript=0.0, accumulate=1, ema=0.0)
-    run = RunConfig(model, DataConfig((world,), frames=0), train, loss)
+    run = RunConfig(model, DataConfig((world,), frames=frames), ALONE, loss)
     before = {n: v.clone() for n, v in starting_model(model).network.state_dict().items()}
     learning, batches, _ = started(run, Examples([dataset.read(world)]), tmp_path / "tokens")
-    assert Trainer(learning, batches, train, tmp_path / "run", loss).run()
+    assert Trainer(learning, batches, ALONE, tmp_path / "run", loss).run()
     changed = {n for n, v in weights(tmp_path / "run").items() if not torch.equal(v, before[n])}
     assert changed and all(n.startswith(("parts.reading.", "parts.emphasis.")) for n in changed)
     assert {"parts.reading.out.weight", "parts.emphasis.importance.weight"} <= changed
 
 
+def test_a_batch_that_teaches_nothing_that_may_learn_is_gone_past(
+    world: Path, tmp_path: Path, tiny: Callable[[], Any]
+) -> None:
+    """All clips are silent, and only the reading of words may learn."""
+    checkpoint.save(tiny(), tmp_path / "tiny")
+    model = ModelConfig(str(tmp_path / "tiny"), parts=("reading",), learn=("reading",))
+    loss = LossConfig(mining=False, triplet=0.0, pair=0.0)
+    silent = replace(ALONE, drop_transcript=1.0, steps=2)
+    run = RunConfig(model, DataConfig((world,), frames=2), silent, loss)
+    learning, batches, _ = started(run, Examples([dataset.read(world)]), tmp_path / "tokens")
+    assert Trainer(learning, batches, silent, tmp_path / "run", loss).run()
+
+
 def test_only_a_part_that_is_there_can_learn() -> None:
-    with pytest.raises(SettingsError, match=r"'learn' is .*take some of emphasis, guidance"):
-        ModelConfig(parts=("emphasis", "guidance"), learn=("graph",))
+    for part in ("graph", "instances"):
+        with pytest.raises(SettingsError, match=r"'learn' is .*that can: emphasis, guidance$"):
+            ModelConfig(parts=("emphasis", "guidance", "instances"), learn=(part,))
+
+
+@pytest.mark.parametrize(
+    ("tables", "wrong"),
+    [
+        ("[data]\nframes = 0", "'drop_transcript' is 0.5.*set drop_transcript = 0"),
+        ("[data]\nframes = 0\n[model]\nfreeze = 'towers'", "'freeze' is .*set freeze = \"text\""),
+        ("[model]\nparts = []\n[loss]\ntelling = 1.0", "'telling' is 1.0.*add \"emphasis\""),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(
+    tables: str, wrong: str, tmp_path: Path
+) -> None:
+    text = tables if "[data]" in tables else f"{tables}\n[data]"
+    (tmp_path / "run.toml").write_text(text.replace("[data]", '[data]\nfolders = ["here"]'))
+    with pytest.raises(SettingsError, match=wrong) as refused:
+        read_config(tmp_path / "run.toml")
+    assert "run.toml" in str(refused.value)

@@ -107,7 +107,7 @@ class Parts(nn.Module):
         if "instances" in self.config.kept:
             found = with_instances(found, tokens, guided)
         if self.fusion is not None:
-            found = self._with_tokens(found, tokens, guided)
+            found = self._with_tokens(found, read, guided)
         return found, guided
 
     def _with_tokens(self, found: ClipVectors, tokens: Tokens, guided: Guided) -> ClipVectors:

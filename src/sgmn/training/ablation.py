@@ -143,7 +143,9 @@ class Ablation:
         return ranks
 
     def _trainer(self, row: Row, seed: int, folder: Path) -> Trainer:
-        model = replace(self.config.model, parts=row.parts, terms=row.terms, freeze="towers")
+        model = replace(
+            self.config.model, parts=row.parts, terms=row.terms, freeze="towers", learn=()
+        )
         train = replace(self.config.train, seed=seed)
         started = starting_model(model, seed)
         cache = self.out / "tokens"

@@ -21,7 +21,7 @@ from sgmn.model.inputs import Inputs
 from sgmn.model.tokens import Tokens
 from sgmn.records import Clip, Product
 from sgmn.training.batches import Batches, Read
-from sgmn.training.cache import TokenCache, towers_hash
+from sgmn.training.cache import TokenCache, file_hash, towers_hash
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.examples import Examples, Key
 
@@ -46,6 +46,8 @@ class CachedBatches(Batches):
         super().__init__(examples, model.preparation, data, train)
         self.contents.train = still
         self.model, self.cache = model, TokenCache(folder, towers_hash(model))
+        files = (*data.sayings, *([data.phrases] if data.phrases else []))
+        self.told = [file_hash(path) for path in files]
 
     def fill(self, progress: Callable[[int, int], None] = lambda done, total: None) -> list[str]:
         """Encode what the cache lacks; lines about what could not be read, which is left out."""
@@ -90,7 +92,8 @@ class CachedBatches(Batches):
         worn = (variant, _id(item), self.train.jitter, self.train.drop_word)
         data = sorted((k, v) for k, v in asdict(self.data).items() if k not in NOT_OF_ITEMS)
         if isinstance(item, Photo):  # composed with others of all that there are
-            return self.cache.name([item.path], "photo", worn, data, len(self.examples.items))
+            count = len(self.examples.items)
+            return self.cache.name([item.path], "photo", worn, data, self.told, count)
         files = [item.video] if item.video else item.frames
         return self.cache.name(files, "clip", item.start, item.end, item.words, worn, data)
 

@@ -45,8 +45,9 @@ class ModelConfig:
         for name, values in (("parts", PARTS), ("terms", LEARNT_TERMS)):
             given = getattr(self, name)
             require(set(given) <= set(values), name, given, f"take some of {', '.join(values)}")
-        there = set(self.learn) <= set(self.parts) - {"instances"}  # which has nothing to learn
-        require(there, "learn", self.learn, f"take some of {', '.join(self.parts)}")
+        able = [part for part in self.parts if part != "instances"]  # which has nothing to learn
+        remedy = f"take some of 'parts' that can: {', '.join(able) or 'there are none'}"
+        require(set(self.learn) <= set(able), "learn", self.learn, remedy)
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,17 @@ class RunConfig:
     train: TrainConfig
     loss: LossConfig = field(default_factory=LossConfig)
 
+    def __post_init__(self) -> None:
+        heard = self.loss.telling == 0 or "emphasis" in self.model.parts
+        require(heard, "telling", self.loss.telling, "add \"emphasis\" to 'parts', which learns it")
+        if self.data.frames == 0:
+            why = "with frames = 0, for words alone, set"
+            cached = self.model.freeze == "towers"
+            require(not cached, "freeze", self.model.freeze, f'{why} freeze = "text"')
+            silent = self.train.drop_transcript
+            require(silent == 0, "drop_transcript", silent, f"{why} drop_transcript = 0")
+            require(self.loss.box == 0, "box", self.loss.box, f"{why} box = 0")
+
 
 def read(path: Path) -> RunConfig:
     """A run from a TOML file; folders are relative to the file. Raises SettingsError."""
@@ -223,4 +235,7 @@ def read(path: Path) -> RunConfig:
         for name in ("folders", "sayings")
     }
     phrases = data.phrases and path.parent / data.phrases
-    return RunConfig(model, replace(data, phrases=phrases, **near), train, loss)
+    try:
+        return RunConfig(model, replace(data, phrases=phrases, **near), train, loss)
+    except SettingsError as error:  # from `require`, which does not know the file
+        raise SettingsError(error.what, path, error.remedy) from error

@@ -104,7 +104,8 @@ class Contents:
 
     def _made_up(self, key: Key, beside: Sequence[Key], rng: np.random.Generator) -> str:
         """What may be said of a product, with others of the clip to be named."""
-        others = [self.examples.products[other] for other in beside if other != key]
+        known = [self.examples.products[other] for other in beside if other != key]
+        others = [other for other in known if other.title]
         told = self.sayings.get(key, ())
         sold = self.examples.products[key]
         return speech.transcript(sold, others, told, rng, self.phrases)

@@ -56,6 +56,9 @@ class Phrases:
         for kind in ("namings", "categories", "others"):
             for phrase in getattr(self, kind):
                 require(phrase.count(SLOT) == 1, kind, phrase, f"name it once, as {SLOT}")
+        for kind in ("openings", "fillings"):
+            for phrase in getattr(self, kind):
+                require(SLOT not in phrase, kind, phrase, f"name nothing there: without {SLOT}")
 
     @property
     def every(self) -> tuple[str, ...]:

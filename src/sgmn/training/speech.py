@@ -15,7 +15,7 @@ import numpy as np
 from sgmn import lines
 from sgmn.errors import RecordError
 from sgmn.records import Product
-from sgmn.training.phrases import Phrases
+from sgmn.training.phrases import SLOT, Phrases
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ def transcript(
     if others and rng.random() < 0.3:
         named = _one(others, rng)
         name = (named.category if named.category and rng.random() < 0.5 else named.title).lower()
-        parts.append(_one(phrases.others, rng).format(name=name))
+        parts.append(_one(phrases.others, rng).replace(SLOT, name))
     parts += [_one(phrases.fillings, rng) for _ in range(rng.integers(0, 3))]
     head, rest = parts[0], parts[1:]
     return " ".join([head, *(rest[i] for i in rng.permutation(len(rest)))])
@@ -55,11 +55,11 @@ def _name(product: Product, phrases: Phrases, rng: np.random.Generator) -> str:
     """The product named by its title or its category, or not at all."""
     luck = rng.random()
     if luck < FULL:
-        return _one(phrases.namings, rng).format(name=product.title.lower())
-    if luck < FULL + CATEGORY and product.category:
+        name, kinds = product.title, phrases.namings
+    else:
+        name = product.category if luck < FULL + CATEGORY else ""
         kinds = phrases.categories or phrases.namings
-        return _one(kinds, rng).format(name=product.category.lower())
-    return ""
+    return _one(kinds, rng).replace(SLOT, name.lower()) if name else ""
 
 
 def worn(words: str, drop: float, rng: np.random.Generator) -> str:

@@ -38,7 +38,7 @@ def starting_model(config: ModelConfig, seed: int = 0) -> Model:
     elif config.freeze == "towers":
         network.towers.requires_grad_(False)
     if config.learn:
-        network.requires_grad_(False)
+        network.freeze_text().requires_grad_(False)
         for name in config.learn:
             getattr(network.parts, name).requires_grad_(True)
     return Model(network, model.tokenizer, model.name)

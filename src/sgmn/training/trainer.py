@@ -204,7 +204,8 @@ class Trainer:
         if batch.inside is not None:
             looked = Looked(guided.patch_weights, batch.inside.to(self.device))
         outcome: Outcome = self.objective(self.network, clips, products, sold, listed, looked)
-        torch.autograd.backward(outcome.loss / parts)
+        if outcome.loss.requires_grad:  # not when those clips are silent and only words may learn
+            torch.autograd.backward(outcome.loss / parts)
         return outcome._replace(loss=outcome.loss.detach())
 
     @contextmanager
