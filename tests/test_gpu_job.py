@@ -214,9 +214,12 @@ def test_the_pack_holds_each_folder_once_and_the_words_it_needs(
     assert tables["data"]["folders"] == ["data/0", "data/0"]
     assert all(f"data/0/{path}" in names for clip in clips for path in clip["frames"])
     assert len(names) == len(set(names))
+    (tmp_path / "phrases.toml").write_text('fillings = ["zucchini forever"]')
+    config.write_text(config.read_text().replace("[data]", '[data]\nphrases = "phrases.toml"'))
     model = checkpoint.load("small")
     used = packing.pieces(model.tokenizer, packing.configs.read(config))
     assert set(model.tokenizer("this red milk okay", truncation=False)["input_ids"]) <= used
+    assert set(model.tokenizer("zucchini forever", truncation=False)["input_ids"]) <= used
 
 
 def test_a_pack_that_is_too_large_is_refused(

@@ -35,7 +35,7 @@ KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
 PROCESSES = 2  # of one thread each: faster than one of two, see docs/decisions/007
 # What words.py writes after a stage: the weight of words, times that of pictures, and their floor,
 # from its table; the temperature, from scripts/fit_timeline.py. Measured once, see decision 013.
-WORDS = {"builtin-small": ("0.19", "0.6", "1"), "builtin-words": ("0.15", "0.6", "0.6")}
+WORDS = {"builtin-small": ("0.19", "0.6", "1"), "builtin-words": ("0.25", "0.6", "0.6")}
 PHOTOS = "../shared/data/grocery-live"
 
 

@@ -120,3 +120,11 @@ def denied(names: Tensor, chatter: Tensor, deny: Tensor, count: int) -> tuple[To
     said = normalize(words.mean(1), dim=1)
     clips = replace(ONE[[0] * count], words=words, word_mask=mask, said=said, has_words=mask.any(1))
     return clips, torch.where(denies, named ^ 1, named)
+
+
+def test_the_re_ranker_reads_what_was_read() -> None:
+    torch.manual_seed(0)
+    parts, t = Parts(D, PartsConfig(("reading", "fusion"))).eval(), tokens()
+    parts.reading = trained()
+    read = parts.clips(t).tokens[:, -t.words.shape[1] :]
+    assert torch.equal(read, parts.read(t).words) and (read - t.words).abs().max() > 0.1

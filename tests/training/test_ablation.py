@@ -17,6 +17,10 @@ from sgmn.model.parts import PARTS
 from sgmn.model.scoring import LEARNT_TERMS
 from sgmn.training import ablation
 from sgmn.training.ablation import Ranks, chosen, lines, markdown, rows
+from sgmn.training.cache import file_hash
+from sgmn.training.cached import CachedBatches
+from sgmn.training.config import DataConfig, TrainConfig
+from sgmn.training.examples import Examples
 from sgmn.training.setup import prepared
 
 
@@ -89,6 +93,29 @@ def test_rows_run_once_on_one_cache(config: Path, world: Path, tmp_path: Path) -
     assert ready.run(wanted[0], 0, lambda p: None) == marked  # read, not run again
     ablation.write(lines({"backbone alone": [marked]}, wanted), out)
     assert "backbone alone" in (out / "table.md").read_text()
+
+
+def test_rows_learn_with_all_that_they_have(config: Path, tmp_path: Path) -> None:
+    """Whatever the config lets learn by itself, which a row may not even have."""
+    config.write_text(config.read_text().replace("[model]", '[model]\nlearn = ["reading"]'))
+    ready, _ = prepared(config, [], tmp_path / "out", dataset.read)
+    trainer = ready._trainer(chosen(["backbone alone"])[0], 0, tmp_path / "run")
+    assert trainer.network.head.log_scale.requires_grad
+
+
+def test_other_sayings_in_the_same_file_are_encoded_anew(
+    world: Path, tiny: Callable[[], Any], tmp_path: Path
+) -> None:
+    told = tmp_path / "told.jsonl"
+    names = []
+    for saying in ("it is red", "it is red", "it is green"):
+        told.write_text(json.dumps({"product_id": "p2", "told": [saying]}))
+        file_hash.cache_clear()  # which remembers files for as long as a process runs
+        data = DataConfig((world,), sayings=(told,))
+        examples = Examples([dataset.read(world)])
+        batches = CachedBatches(examples, tiny(), data, TrainConfig(), tmp_path / "tokens")
+        names.append(batches._clip_name(examples.photos["", "p2"][0], 0))
+    assert names[0] == names[1] != names[2]
 
 
 def test_a_row_trains_the_parts_and_not_the_towers(config: Path, tmp_path: Path) -> None:

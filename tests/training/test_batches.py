@@ -374,6 +374,20 @@ def test_what_has_no_name_is_not_named() -> None:
     )
 
 
+def test_what_is_made_up_is_of_the_configs_phrases_and_names_no_nameless_product(
+    batches: Batches, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    (tmp_path / "phrases.toml").write_text(PHRASES)
+    data = replace(batches.data, phrases=tmp_path / "phrases.toml")
+    made = contents.Contents(batches.examples, data, TRAIN, 32)
+    key, beside = ("", "p2"), ("", "p1")
+    known = batches.examples.products
+    said = [made._made_up(key, [beside], rng) for _ in range(100)]
+    assert all(text.startswith("hi") for text in said) and any("no " in text for text in said)
+    batches.examples.products = known | {beside: replace(known[beside], title="")}
+    assert not any("no " in made._made_up(key, [beside], rng) for _ in range(100))
+
+
 def test_words_alone_look_at_nothing(
     batches: Batches, world: Path, tiny: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

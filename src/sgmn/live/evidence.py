@@ -36,7 +36,7 @@ class TimelineSettings:
     """
 
     switch_cost: float = 4.0
-    nothing_threshold: float = 0.05
+    nothing_threshold: float = 0.1
     window_s: float = 10.0
     hop_s: float = 2.0
     min_segment_s: float = 0.0

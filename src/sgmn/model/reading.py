@@ -42,10 +42,11 @@ class Reading(nn.Module):
         change = self.out(self.norm(self._read(words, mask))) * mask.unsqueeze(-1)
         length = mean(words, mask).norm(dim=1, keepdim=True)
         said = functional.normalize(length * tokens.said + mean(change, mask), dim=1)
-        return replace(tokens, words=words + change, said=said * tokens.has_words.unsqueeze(1))
+        return replace(tokens, words=words + change, said=said)
 
     def _read(self, words: Tensor, mask: Tensor) -> Tensor:
-        """Words of about length 1 an element; a silent clip reads its padding, to no effect."""
+        """Words of about length 1 an element; a silent clip reads its padding, to no effect, as
+        not every kernel knows what to make of a row with nothing in it."""
         scaled = functional.normalize(words, dim=-1) * words.shape[-1] ** 0.5
         hidden: Tensor = self.layer(scaled, src_key_padding_mask=~mask & mask.any(1, keepdim=True))
         return torch.where(mask.unsqueeze(-1), hidden, torch.zeros_like(hidden))
