@@ -4,7 +4,7 @@
 
 Forward: the early blocks a few pictures at a time, against all at once. A step (forward and
 backward, the first five blocks held still): with every block's look around held still too,
-against learning it. The sides take turns, one call each, on one thread; canvases of 256×144.
+against learning it. The sides take turns, one call each, on one thread; on its portrait canvas.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ HELD = 5
 def main() -> None:
     given = parsed()
     torch.set_num_threads(1)
-    towers = checkpoint.load("builtin").network.towers
-    pixels = torch.randn(given.pictures, 3, 256, 144)
+    network = checkpoint.load("builtin").network
+    towers = network.towers
+    pixels = torch.randn(given.pictures, 3, *network.config.canvases[0])
     show("forward", in_turns(forwards(towers, pixels), given.turns), given.pictures)
     show("step", in_turns(steps(towers, pixels), given.turns), given.pictures)
 
