@@ -1,7 +1,7 @@
 """Train what `scripts/gpu/pack.py` packed, where only torch and transformers are installed.
 
-    python scripts/gpu/train.py build/gpu.zip runs/gpu --minutes 1.5 6 2
-    python scripts/gpu/train.py build/gpu.zip runs/gpu --minutes 1.5 6 2   # goes on from there
+    python scripts/gpu/train.py build/gpu.zip runs/gpu --minutes 4 12 6 2
+    python scripts/gpu/train.py build/gpu.zip runs/gpu --minutes 4 12 6 2   # goes on from there
 
 Writes OUT/1, OUT/2, … as `sgmn train` does, a folder a stage, and into each of them `small`: its
 weights in half precision, for a way home through a narrow door. A stage that would take longer
