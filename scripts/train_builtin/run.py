@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 WORLDS = ("world", "world-more")
 STAGES = ("builtin-small", "builtin", "builtin-hard", "builtin-words")
 PACK, ON_GPU = "build/gpu.zip", "runs/builtin-gpu"
-PACKING = ("--side", "256", "--quality", "50", "--views", "2")  # 57 MiB
+PACKING = ("--side", "256", "--quality", "50", "--views", "2")  # 58 MiB
 MINUTES = ("4", "12", "6", "2")  # of each stage on a GPU
 # Large blocks stay with the process (glibc): a quarter of the time, see docs/decisions/008.
 KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
@@ -75,10 +75,11 @@ def on_gpu() -> str:
     command = ("scripts/gpu/train.py", PACK, ON_GPU, "--minutes", *MINUTES)
     if not (ROOT / small).exists():
         if not torch.cuda.is_available():
-            path = "PYTHONPATH=src OMP_NUM_THREADS=1"  # so that 15 loaders start at once
+            kept = " ".join(f"{name}={value}" for name, value in KEPT.items())
+            path = f"PYTHONPATH=src OMP_NUM_THREADS=1 {kept}"  # so that 15 loaders start at once
             print(f"no GPU is here; on a machine that has one:  {path} python {' '.join(command)}")
             raise SystemExit(f"then bring {small} back and give the same command again")
-        call(sys.executable, *command, OMP_NUM_THREADS="1")
+        call(sys.executable, *command, OMP_NUM_THREADS="1", **KEPT)
     weigh(small, f"{ON_GPU}/weighed", *WORDS[STAGES[-1]])
     return f"{ON_GPU}/weighed"
 

@@ -148,7 +148,8 @@ def test_the_box_loss_is_over_the_frames_that_have_boxes_and_no_padding(
         inside[..., -1] = inside[..., -1] & inside[..., :-1].any(-1) if fill else False
         looked = Looked(guided.patch_weights, inside)
         found.append(objective(network, clips, products, SOLD, LISTED, looked).parts["box"])
-    assert found[0] == found[1] == pytest.approx(0.3 * float(torch.stack(logs).detach().mean()), rel=1e-5)
+    expected = 0.3 * float(torch.stack(logs).detach().mean())
+    assert found[0] == found[1] == pytest.approx(expected, rel=1e-5)
 
 
 def test_clips_of_one_product_and_duplicates_teach_nothing_against_each_other(
@@ -164,7 +165,7 @@ def test_clips_of_one_product_and_duplicates_teach_nothing_against_each_other(
     moved = replace(shelf, **{n: torch.cat([getattr(shelf, n)[:1], getattr(other, n)[1:]])
                               for n in ("picture", "words", "latents")})  # fmt: skip
     found = [objective(network, clips, p, SOLD[5:], torch.tensor([5, 6])) for p in (shelf, moved)]
-    assert float(found[0].loss) == pytest.approx(float(found[1].loss), abs=1e-6)
+    assert found[0].loss.item() == pytest.approx(found[1].loss.item(), abs=1e-6)
     assert found[0].skipped == 1  # no negative is left, and it says so
 
 
