@@ -12,18 +12,13 @@ from torch.nn.functional import normalize
 from sgmn.model.emphasis import Emphasizer
 from sgmn.model.scoring import ScoreHead, score
 from sgmn.model.tokens import Tokens
-from tests.model.test_guidance import B, D, tokens
+from tests.model.test_guidance import B, D, moved, tokens
 from tests.model.test_scoring import clips, products
 
 
-def trained(seed: int = 3) -> Emphasizer:
-    """As after training: nothing is at its start."""
-    torch.manual_seed(seed)
-    part = Emphasizer(D)
-    with torch.no_grad():
-        for parameter in part.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
-    return part
+def trained() -> Emphasizer:
+    """As after training."""
+    return moved(lambda: Emphasizer(D))
 
 
 def test_fresh_it_changes_nothing() -> None:

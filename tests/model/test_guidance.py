@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.functional import normalize
 
 from sgmn.model.guidance import Guidance, Guided, box_loss
 from sgmn.model.tokens import Tokens
 
+M = TypeVar("M", bound=nn.Module)
 B, T, N, L, D = 4, 3, 6, 5, 32
 
 
@@ -31,13 +34,20 @@ def tokens(seed: int = 0) -> Tokens:
     return Tokens(whole, present, patches, patch_mask, words, word_mask, said, word_mask.any(1))
 
 
-def trained(seed: int = 5) -> Guidance:
-    """As after training: nothing is at its start, and the gates are open."""
+def moved(make: Callable[[], M], seed: int = 3) -> M:
+    """A part as after training: nothing is at its start."""
     torch.manual_seed(seed)
-    guidance = Guidance(D)
+    part = make()
     with torch.no_grad():
-        for parameter in guidance.parameters():
+        for parameter in part.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
+    return part
+
+
+def trained(seed: int = 5) -> Guidance:
+    """As after training, the gates open."""
+    guidance = moved(lambda: Guidance(D), seed)
+    with torch.no_grad():
         guidance.gate.fill_(0.1)
         guidance.time_gain.fill_(0.5)
     return guidance

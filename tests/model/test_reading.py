@@ -12,19 +12,14 @@ from sgmn.model.emphasis import Emphasizer
 from sgmn.model.parts import Parts, PartsConfig
 from sgmn.model.reading import Reading
 from sgmn.model.tokens import Tokens
-from tests.model.test_guidance import B, D, tokens
+from tests.model.test_guidance import B, D, moved, tokens
 
 ONE = tokens()[:1]
 
 
-def trained(seed: int = 3) -> Reading:
-    """As after training: nothing is at its start."""
-    torch.manual_seed(seed)
-    part = Reading(D).eval()
-    with torch.no_grad():
-        for parameter in part.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
-    return part
+def trained() -> Reading:
+    """As after training."""
+    return moved(lambda: Reading(D).eval())
 
 
 def test_fresh_it_changes_nothing() -> None:

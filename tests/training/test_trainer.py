@@ -275,6 +275,7 @@ def test_what_is_not_to_learn_stays_as_it_is(
     before = {n: v.clone() for n, v in starting_model(model).network.state_dict().items()}
     learning, batches, _ = started(run, Examples([dataset.read(world)]), tmp_path / "tokens")
     assert Trainer(learning, batches, ALONE, tmp_path / "run", loss).run()
+    assert not learning.network.towers.text_backbone().training  # held still: no dropout either
     changed = {n for n, v in weights(tmp_path / "run").items() if not torch.equal(v, before[n])}
     assert changed and all(n.startswith(("parts.reading.", "parts.emphasis.")) for n in changed)
     assert {"parts.reading.out.weight", "parts.emphasis.importance.weight"} <= changed

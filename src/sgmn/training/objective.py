@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from sgmn.model.guidance import box_loss
 from sgmn.model.network import SGMN
-from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights, score
+from sgmn.model.scoring import ClipVectors, ProductVectors, score
 from sgmn.training.batches import sells
 from sgmn.training.config import LossConfig
 from sgmn.training.gathering import gathered
@@ -86,7 +86,7 @@ class Objective(nn.Module):
         weights = network.head()
         scores = score(clips, products, weights)
         parts = {"score": self._ranked(scores * weights.logit_scale, positive, classes)}
-        said = self._said(clips, products, weights)
+        said = clips.words @ products.words.T * weights.logit_scale
         if self.config.text > 0:
             loss = self._text(said, clips, products, positive, classes)
             parts["text"] = self.config.text * loss
@@ -109,11 +109,6 @@ class Objective(nn.Module):
 
     def _ranked(self, logits: Tensor, positive: Tensor, classes: Tensor) -> Tensor:
         return info_nce(logits, positive, of_own_class(positive, classes, classes))
-
-    @staticmethod
-    def _said(clips: ClipVectors, products: ProductVectors, weights: ScoreWeights) -> Tensor:
-        """The logits (B, S) of transcripts and titles alone."""
-        return clips.words @ products.words.T * weights.logit_scale
 
     def _text(
         self,
