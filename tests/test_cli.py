@@ -163,6 +163,7 @@ def refusals(world: Path, model: Path, indexed: Path, tmp: Path) -> dict[str, tu
         "nothing to take": ("index", tmp / "empty", "-o", tmp / "i", "-m", model),
         "a very long path": ("check", "x" * 300),
         "no shares": ("synth", tmp / "world", "--split", "half"),
+        "no such split": ("synth", tmp / "world", "--only", "vla"),
         "no such number of shops": ("synth", tmp / "world", "--shops", 0),
     }
 

@@ -6,10 +6,10 @@
 
 Each step is left out where it is done, and goes on where it was killed; the same command again is
 always right, as long as the configs are the same: after a change remove what it made there.
-Everything lies under build/ and runs/. With `--budget gpu` on a machine without a
-GPU the data are packed and the command for the machine that has one is printed; bring what it
-writes into runs/builtin-gpu/4/small back to the same place, and the same command goes on there.
-What ships came from `--budget cpu`, see docs/model-card.md.
+Everything lies under build/ and runs/; how long each command took, in runs/spent.jsonl. With
+`--budget gpu` on a machine without a GPU the data are packed and the command for the machine that
+has one is printed; bring what it writes into runs/builtin-gpu/4/small back to the same place, and
+the same command goes on there. What ships came from `--budget cpu`, see docs/model-card.md.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).parents[2]
+SPENT = ROOT / "runs" / "spent.jsonl"
 WORLDS = ("world", "world-more")
 STAGES = ("builtin-small", "builtin", "builtin-hard", "builtin-words")
 PACK, ON_GPU = "build/gpu.zip", "runs/builtin-gpu"
@@ -46,13 +47,12 @@ def main() -> None:
     parser.add_argument("--budget", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--ship", action="store_true", help="replace the package's weights")
     options = parser.parse_args()
-    begun = time.monotonic()
     for world in WORLDS:
-        config = f"configs/{world}.toml"
-        sgmn("synth", f"build/{world}", "--config", config, "--processes", "2")
+        only = ("--only", "train", "--config", f"configs/{world}.toml")
+        sgmn("synth", f"build/{world}", *only, "--processes", "2")
     call(sys.executable, "scripts/train_builtin/split.py", PHOTOS, "build/photos")
     made = on_cpu() if options.budget == "cpu" else on_gpu()
-    print(f"{made}: after {(time.monotonic() - begun) / 60:.0f} minutes")
+    print(f"{made}: {spent() / 60:.0f} minutes were spent")
     if options.ship:
         call(sys.executable, "scripts/ship_builtin.py", made)
 
@@ -125,9 +125,22 @@ def sgmn(*words: str) -> None:
 def call(*words: str, **more: str) -> None:
     """Run a command in the repository; its failure ends this one."""
     print("$", " ".join(words), flush=True)
-    done = subprocess.run(words, cwd=ROOT, env={**os.environ, **more}, check=False)
+    begun = time.monotonic()
+    try:
+        done = subprocess.run(words, cwd=ROOT, env={**os.environ, **more}, check=False)
+    finally:
+        SPENT.parent.mkdir(exist_ok=True)
+        with SPENT.open("a", encoding="utf-8") as file:
+            row = {"seconds": round(time.monotonic() - begun, 1), "command": " ".join(words[1:])}
+            file.write(json.dumps(row) + "\n")
     if done.returncode:
         raise SystemExit(done.returncode)
+
+
+def spent() -> float:
+    """Seconds of all commands, of those too that were interrupted."""
+    rows = SPENT.read_text(encoding="utf-8").splitlines()
+    return sum(float(json.loads(row)["seconds"]) for row in rows)
 
 
 if __name__ == "__main__":

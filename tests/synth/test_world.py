@@ -195,6 +195,15 @@ def test_a_world_may_grow_but_not_change(tmp_path: Path) -> None:
         make(tmp_path, replace(small, clips=2, seed=8))
 
 
+def test_one_split_alone_is_as_it_is_in_the_whole_world(world: World, tmp_path: Path) -> None:
+    assert make(tmp_path, SETTINGS, only="val") == {"clips": 2, "products": 9}
+    assert {path.name for path in tmp_path.iterdir()} == {".synth", "val"}
+    whole = {name: digest for name, digest in digests(world.root).items() if name[:4] == "val/"}
+    assert digests(tmp_path) == whole
+    with pytest.raises(SettingsError, match="take one of train, val, test"):
+        make(tmp_path, SETTINGS, only="vla")
+
+
 def test_a_preview_shows_products_and_frames(tmp_path: Path) -> None:
     path = tmp_path / "sheets" / "preview.png"
     preview(path, SETTINGS)

@@ -24,6 +24,9 @@ def synth(
     split: Annotated[
         str | None, typer.Option(help="Shares of shops for train,val,test, such as 0.6,0.2,0.2.")
     ] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Make this split alone: train, val or test.")
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="A TOML file with [world]: every knob of WorldSettings.")
     ] = None,
@@ -43,12 +46,13 @@ def synth(
         typer.echo(str(out))
         return
     with screen.bar() as bar:
-        task = bar.add_task("making", total=None)
 
         def progress(done: int, total: int, name: str) -> None:
-            bar.update(task, completed=done, total=total)
+            if not bar.task_ids:  # not before anything can be wrong with what was asked
+                bar.add_task("making", total=total)
+            bar.update(bar.task_ids[0], completed=done)
 
-        counts = world.make(out, settings, processes, progress)
+        counts = world.make(out, settings, processes, progress, only)
     typer.echo(", ".join(f"{count} {name}" for name, count in counts.items()) + f" in {out}")
 
 

@@ -39,21 +39,41 @@ _MAY_GROW = ("clips", "streams")
 
 
 def make(
-    out: Path, settings: WorldSettings, processes: int = 1, progress: Progress | None = None
+    out: Path,
+    settings: WorldSettings,
+    processes: int = 1,
+    progress: Progress | None = None,
+    only: str | None = None,
 ) -> dict[str, int]:
     """Make what is missing of a world in the folder `out`; how many there are of each kind.
 
+    Of one split where `only` names it; the others can be made later, and no byte will differ.
     Raises SettingsError when `out` holds a world of other settings (more clips or streams are
-    welcome). Each process uses one core; the number of them changes no byte.
+    welcome), and for a split that no shop is in. Each process uses one core; the number of them
+    changes no byte.
     """
     out = Path(out)
+    splits = _wanted(settings, only)
     _require_same(out, settings)
-    jobs = list(_jobs(settings))
+    jobs = [job for job in _jobs(settings) if settings.splits[job[1]] in splits]
     for done, job in enumerate(_worked(out, settings, jobs, processes), start=1):
         if progress is not None:
             progress(done, len(jobs), f"{job[0]} {job[2]}")
-    _write_lines(out, settings)
+    for split in splits:
+        _write_lines(out, settings, split)
     return dict(Counter(f"{kind}s" for kind, _, _ in jobs))
+
+
+def _wanted(settings: WorldSettings, only: str | None) -> tuple[str, ...]:
+    """The splits to make, in the order of their first shops."""
+    splits = tuple(dict.fromkeys(settings.splits))
+    if only is None:
+        return splits
+    if only not in splits:
+        raise SettingsError(
+            f"no shop is in the split {only!r}", remedy=f"take one of {', '.join(splits)}"
+        )
+    return (only,)
 
 
 def _require_same(out: Path, settings: WorldSettings) -> None:
@@ -169,17 +189,16 @@ def _note(out: Path, name: str) -> Path:
     return out / _WORK / "clips" / f"{name}.json"
 
 
-def _write_lines(out: Path, settings: WorldSettings) -> None:
-    for split in dict.fromkeys(settings.splits):
-        root = out / split
-        shops = [n for n, own in enumerate(settings.splits) if own == split]
-        products = (
-            records.product(article, root, split, settings.views)
-            for number in shops
-            for article in scenario.of_shop(settings, number)
-        )
-        write_jsonl(root / "products.jsonl", products)
-        write_jsonl(root / "clips.jsonl", _clip_lines(out, settings, frozenset(shops)))
+def _write_lines(out: Path, settings: WorldSettings, split: str) -> None:
+    root = out / split
+    shops = [n for n, own in enumerate(settings.splits) if own == split]
+    products = (
+        records.product(article, root, split, settings.views)
+        for number in shops
+        for article in scenario.of_shop(settings, number)
+    )
+    write_jsonl(root / "products.jsonl", products)
+    write_jsonl(root / "clips.jsonl", _clip_lines(out, settings, frozenset(shops)))
 
 
 def _clip_lines(
