@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from sgmn import jobs
 from sgmn.catalogue.index import Index
@@ -379,6 +380,60 @@ def test_a_fifth_of_the_photos_is_held_back(
     )
     assert held | learnt == every and not held & learnt
     assert len(held) == round(0.2 * len(every))
+
+
+def test_one_visit_of_those_products_that_have_several_is_held_back(
+    script: Callable[[str], ModuleType],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """p0 has visits of 6, 3 and 3 photos, p1 two; what is seen of a visit lies close together."""
+    monkeypatch.syspath_prepend(FOLDER / "train_builtin")
+    sizes = {"p0": (6, 3, 4), "p1": (6, 3)}
+    rows, vectors, visits = [], [], []
+    for product, several in sizes.items():
+        for visit, size in enumerate(several):
+            for at in range(size):
+                rows.append({"path": f"{product}-{visit}-{at}.jpg", "product_id": product})
+                vectors.append(np.eye(3)[visit] + 0.05 * np.eye(3)[(visit + at) % 3])
+                visits.append((product, visit))
+    order = np.random.default_rng(0).permutation(len(rows))  # the photos of a product are mixed
+    (tmp_path / "shop").mkdir()
+    for row in rows:
+        Image.new("RGB", (8, 8)).save(tmp_path / "shop" / row["path"])
+    dataset.write_jsonl(tmp_path / "shop" / "photos.jsonl", [rows[at] for at in order])
+    products = [{"product_id": product, "title": product} for product in sizes]
+    dataset.write_jsonl(tmp_path / "shop" / "products.jsonl", products)
+    split = script("visits")
+    monkeypatch.setattr(split, "seen", lambda paths: np.array(vectors)[order])
+    monkeypatch.setattr(sys, "argv", ["visits.py", str(tmp_path / "shop"), str(tmp_path / "out")])
+    split.main()
+    held, learnt = (
+        {photo.path.name for photo in dataset.read(tmp_path / "out" / name).photos}
+        for name in ("held", "train")
+    )
+    wanted = {row["path"] for row, visit in zip(rows, visits, strict=True) if visit == ("p0", 1)}
+    assert held == wanted
+    assert learnt == {row["path"] for row in rows} - wanted
+    assert "3 photos: " in capsys.readouterr().out
+
+
+def test_a_tower_tells_visits_apart_by_what_is_seen(
+    script: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A mosaic and a slope of light, each photographed thrice with some noise."""
+    monkeypatch.syspath_prepend(FOLDER / "train_builtin")
+    rng = np.random.default_rng(0)
+    mosaic = np.kron(rng.integers(0, 256, (6, 6, 3)), np.ones((32, 32, 1)))
+    slope = np.broadcast_to(np.linspace(0, 255, 192)[:, None, None], mosaic.shape)
+    paths = [tmp_path / f"{number}.png" for number in range(6)]
+    for number, path in enumerate(paths):
+        noisy = (mosaic, slope)[number % 2] + rng.normal(0, 4, mosaic.shape)
+        Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(path)
+    split = script("visits")
+    found = split.visits(split.seen(paths))
+    assert found[0] != found[1] and found.tolist() == [*found[:2]] * 3
 
 
 def test_words_are_weighed_and_given_a_floor(

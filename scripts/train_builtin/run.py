@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -123,22 +124,26 @@ def sgmn(*words: str) -> None:
 
 
 def call(*words: str, **more: str) -> None:
-    """Run a command in the repository; its failure ends this one."""
+    """Run a command in the repository; its failure ends this one.
+
+    What ends this one ends the command first, which may want to write a checkpoint.
+    """
     print("$", " ".join(words), flush=True)
     begun = time.monotonic()
-    try:
-        done = subprocess.run(words, cwd=ROOT, env={**os.environ, **more}, check=False)
-    finally:
-        SPENT.parent.mkdir(exist_ok=True)
-        with SPENT.open("a", encoding="utf-8") as file:
-            row = {"seconds": round(time.monotonic() - begun, 1), "command": " ".join(words[1:])}
-            file.write(json.dumps(row) + "\n")
-    if done.returncode:
-        raise SystemExit(done.returncode)
+    child = subprocess.Popen(words, cwd=ROOT, env={**os.environ, **more})
+    signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number))
+    signal.signal(signal.SIGINT, lambda number, frame: None)  # a terminal tells both
+    status = child.wait()
+    SPENT.parent.mkdir(exist_ok=True)
+    with SPENT.open("a", encoding="utf-8") as file:
+        row = {"seconds": round(time.monotonic() - begun, 1), "command": " ".join(words[1:])}
+        file.write(json.dumps(row) + "\n")
+    if status:
+        raise SystemExit(status)
 
 
 def spent() -> float:
-    """Seconds of all commands, of those too that were interrupted."""
+    """Seconds of all commands so far, of those too that were interrupted."""
     rows = SPENT.read_text(encoding="utf-8").splitlines()
     return sum(float(json.loads(row)["seconds"]) for row in rows)
 

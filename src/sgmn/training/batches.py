@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
@@ -26,6 +24,7 @@ from sgmn.training import boxes
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.contents import Boxed, Contents
 from sgmn.training.examples import Examples, Key
+from sgmn.training.shuffles import Order, by_shop, shuffled
 
 # The number of a batch, its places in `Examples.items`, and the numbers of confusable products
 # to list with them, nearest first.
@@ -78,14 +77,16 @@ class Batches(TorchDataset[Batch]):
         self.examples, self.prepare, self.data, self.train = examples, prepare, data, train
         max_side = max(max(canvas) for canvas in prepare.canvases)
         self.contents = Contents(examples, data, train, max_side)
+        shops = [item.shop_id for item in examples.items]
+        self.order: Order = by_shop(shops, train.batch) if data.by_shop else shuffled
 
     def __len__(self) -> int:
         return self.train.steps * self.train.accumulate
 
     def __getitem__(self, draw: int | Draw) -> Batch:
-        """The batch of a number; its items are those given, or those of a plain shuffle."""
+        """The batch of a number; its items are those given, or those of `order`."""
         if isinstance(draw, int):
-            draw = (draw, self.places(draw, shuffled), ())
+            draw = (draw, self.places(draw, self.order), ())
         index, places, near = draw
         rng = np.random.default_rng((self.train.seed, 1, index))
         damage: list[str] = []
@@ -118,10 +119,8 @@ class Batches(TorchDataset[Batch]):
         """What decides the batches: the configs and how many examples there are."""
         return f"{self.data} {self.train} {len(self.examples.items)} examples"
 
-    def places(
-        self, index: int, order: Callable[[int, int, int], NDArray[np.int64]]
-    ) -> tuple[int, ...]:
-        """The items of a batch where `order` (count, seed, epoch) gives each epoch's order."""
+    def places(self, index: int, order: Order) -> tuple[int, ...]:
+        """The items of a batch where `order` gives each epoch's order."""
         count, size = len(self.examples.items), self.train.batch
         found = [divmod(place, count) for place in range(index * size, (index + 1) * size)]
         return tuple(int(order(count, self.train.seed, epoch)[place]) for epoch, place in found)
@@ -188,12 +187,6 @@ def readable(items: Sequence[T], read: Callable[[T], C], damage: list[str]) -> l
         except MediaError as error:
             damage.append(str(error))
     return found
-
-
-@lru_cache(maxsize=4)
-def shuffled(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """The plain order of an epoch: every item once, by the seed alone."""
-    return np.random.default_rng((seed, 0, epoch)).permutation(count)
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> Tensor:

@@ -27,7 +27,15 @@ from sgmn.training.examples import Examples, Key
 
 Item = Clip | Photo
 T = TypeVar("T")
-NOT_OF_ITEMS = ("folders", "split", "clip_times", "views", "negatives", "variants")  # of DataConfig
+NOT_OF_ITEMS = (
+    "folders",
+    "split",
+    "clip_times",
+    "views",
+    "negatives",
+    "by_shop",
+    "variants",
+)  # of DataConfig
 
 
 class CachedBatches(Batches):

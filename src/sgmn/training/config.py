@@ -65,6 +65,8 @@ class DataConfig:
         scratch first learns what the products look like, then to find them.
     distractors: products at most beside the one meant, in a composed clip.
     other_frames: share of frames at most that show another product instead (0..1).
+    by_shop: each batch is of one shop as far as its examples fill it, see `training.shuffles`;
+        with mining, batches are of confusable products anyway.
     negatives: products of the same shops added to each batch; with mining the most confusable.
     variants: how many versions of each item the token cache holds, see `training.cached`.
     sayings: files of what is told of products, for the transcripts of photo clips, see
@@ -82,6 +84,7 @@ class DataConfig:
     clutter_ramp: float = 0.0
     distractors: int = 4
     other_frames: float = 0.75
+    by_shop: bool = False
     negatives: int = 0
     variants: int = 2
     sayings: tuple[Path, ...] = ()
@@ -214,6 +217,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         heard = self.loss.telling == 0 or "emphasis" in self.model.parts
         require(heard, "telling", self.loss.telling, "add \"emphasis\" to 'parts', which learns it")
+        apart = not (self.data.by_shop and self.loss.mining)
+        require(apart, "by_shop", True, "leave it out, or set mining = false in [loss]")
         if self.data.frames == 0:
             why = "with frames = 0, for words alone, set"
             cached = self.model.freeze == "towers"

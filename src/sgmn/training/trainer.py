@@ -32,7 +32,7 @@ from sgmn.model import checkpoint
 from sgmn.model.bundle import Model
 from sgmn.model.network import SGMN, chosen_device
 from sgmn.training import processes
-from sgmn.training.batches import Batch, Batches, Draw, shuffled
+from sgmn.training.batches import Batch, Batches, Draw
 from sgmn.training.boxes import Grids
 from sgmn.training.config import LossConfig, TrainConfig
 from sgmn.training.journal import Journal
@@ -172,7 +172,7 @@ class Trainer:
     def _draws(self) -> Iterator[Draw]:
         """The batches still to come; of several processes, this one's share of each."""
         for index in range(self.step * self.config.accumulate, len(self.batches)):
-            places = self.batches.places(index, self.order or shuffled)
+            places = self.batches.places(index, self.order or self.batches.order)
             near = self.order.beside(places) if self.order is not None else ()
             yield index, processes.share(places), processes.share(near)
 
