@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.examples import Examples, keys
 from sgmn.training.phrases import Phrases, phrases
 from sgmn.training.scene import ASKEW, MIRRORED, Scene, askew, blurred, elsewhere, gripped, rounded
-from sgmn.training.shuffles import by_shop, shuffled
+from sgmn.training.shuffles import ByShop, shuffled
 from sgmn.training.wear import Wear, compressed, dimmed, lit, noisy, some_light
 from tests.conftest import noise
 
@@ -61,7 +62,7 @@ def test_an_epoch_sees_every_example_once(batches: Batches) -> None:
 def test_batches_by_shop_are_of_one_shop_as_far_as_it_fills_them() -> None:
     """Three epochs of 25 items of shops of 14, 7 and 4, in batches of 4 that go across epochs."""
     shops = [*"a" * 14, *"b" * 7, *"c" * 4]
-    order = by_shop(shops, 4)
+    order = ByShop(shops, 4)
     epochs = [order(25, 3, epoch).tolist() for epoch in range(3)]
     assert all(sorted(epoch) == list(range(25)) for epoch in epochs)
     assert epochs[0] != epochs[1]
@@ -69,9 +70,9 @@ def test_batches_by_shop_are_of_one_shop_as_far_as_it_fills_them() -> None:
     batches = ["".join(sorted(set(drawn[at : at + 4]))) for at in range(0, 72, 4)]
     for shop, of_an_epoch in (("a", 3), ("b", 1), ("c", 1)):
         assert batches.count(shop) >= 3 * of_an_epoch
-    assert order(25, 3, 1).tolist() == by_shop(shops, 4)(25, 3, 1).tolist()
+    assert order(25, 3, 1).tolist() == ByShop(shops, 4)(25, 3, 1).tolist()
     assert order(25, 4, 1).tolist() != epochs[1]
-    few = by_shop(["a", "b"], 8)
+    few = ByShop(["a", "b"], 8)
     assert sorted(few(2, 0, 0).tolist()) == sorted(few(2, 0, 5).tolist()) == [0, 1]
 
 
@@ -80,10 +81,11 @@ def test_a_run_by_shop_draws_its_batches_so(world: Path, tiny: Callable[[], Any]
     drawn = []
     for wanted in (False, True):
         data = DataConfig((world,), frames=1, by_shop=wanted)
-        drawn.append(Batches(examples, prepare, data, TRAIN).order(27, 0, 0).tolist())
+        batches = pickle.loads(pickle.dumps(Batches(examples, prepare, data, TRAIN)))
+        drawn.append(batches.order(27, 0, 0).tolist())  # as a process that makes batches has it
     shops = [item.shop_id for item in examples.items]
     assert drawn[0] == shuffled(27, 0, 0).tolist()
-    assert drawn[1] == by_shop(shops, 6)(27, 0, 0).tolist() != drawn[0]
+    assert drawn[1] == ByShop(shops, 6)(27, 0, 0).tolist() != drawn[0]
 
 
 def test_what_has_no_product_is_counted(batches: Batches) -> None:

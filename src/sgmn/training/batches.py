@@ -24,7 +24,7 @@ from sgmn.training import boxes
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.contents import Boxed, Contents
 from sgmn.training.examples import Examples, Key
-from sgmn.training.shuffles import Order, by_shop, shuffled
+from sgmn.training.shuffles import ByShop, Order, shuffled
 
 # The number of a batch, its places in `Examples.items`, and the numbers of confusable products
 # to list with them, nearest first.
@@ -78,7 +78,7 @@ class Batches(TorchDataset[Batch]):
         max_side = max(max(canvas) for canvas in prepare.canvases)
         self.contents = Contents(examples, data, train, max_side)
         shops = [item.shop_id for item in examples.items]
-        self.order: Order = by_shop(shops, train.batch) if data.by_shop else shuffled
+        self.order: Order = ByShop(shops, train.batch) if data.by_shop else shuffled
 
     def __len__(self) -> int:
         return self.train.steps * self.train.accumulate

@@ -27,15 +27,8 @@ from sgmn.training.examples import Examples, Key
 
 Item = Clip | Photo
 T = TypeVar("T")
-NOT_OF_ITEMS = (
-    "folders",
-    "split",
-    "clip_times",
-    "views",
-    "negatives",
-    "by_shop",
-    "variants",
-)  # of DataConfig
+# Of DataConfig:
+NOT_OF_ITEMS = ("folders", "split", "clip_times", "views", "by_shop", "negatives", "variants")
 
 
 class CachedBatches(Batches):
