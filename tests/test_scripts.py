@@ -388,7 +388,7 @@ def test_one_visit_of_those_products_that_have_several_is_held_back(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """p0 has visits of 6, 3 and 3 photos, p1 two; what is seen of a visit lies close together."""
+    """p0 has visits of 6, 3 and 4 photos, p1 two; what is seen of a visit lies close together."""
     monkeypatch.syspath_prepend(FOLDER / "train_builtin")
     sizes = {"p0": (6, 3, 4), "p1": (6, 3)}
     rows, vectors, visits = [], [], []

@@ -10,9 +10,11 @@ from __future__ import annotations
 import argparse
 import os
 import random
+from collections.abc import Iterable
 from pathlib import Path
 
 from sgmn.data import dataset
+from sgmn.data.dataset import Photo
 
 HELD = 0.2
 
@@ -27,17 +29,18 @@ def main() -> None:
     random.Random(0).shuffle(places)
     held = round(HELD * len(photos))
     for name, some in (("held", places[:held]), ("train", places[held:])):
-        folder = given.out / name
-        folder.mkdir(parents=True, exist_ok=True)
-        rows = [
-            {
-                "path": os.path.relpath(photos[place].path, folder),
-                "product_id": photos[place].product_id,
-            }
-            for place in some
-        ]
-        dataset.write_jsonl(folder / "photos.jsonl", rows)
-        print(f"{len(rows)} photos: {folder}")
+        write((photos[place] for place in some), given.out / name)
+
+
+def write(photos: Iterable[Photo], folder: Path) -> None:
+    """A dataset of these photos, which stay where they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [
+        {"path": os.path.relpath(photo.path, folder), "product_id": photo.product_id}
+        for photo in photos
+    ]
+    dataset.write_jsonl(folder / "photos.jsonl", rows)
+    print(f"{len(rows)} photos: {folder}")
 
 
 if __name__ == "__main__":

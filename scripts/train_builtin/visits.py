@@ -12,7 +12,6 @@ pictures where they are.
 from __future__ import annotations
 
 import argparse
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
+from split import write  # beside this script
 
 from sgmn.batching import batched
 from sgmn.data import dataset
@@ -28,7 +28,7 @@ from sgmn.media import picture
 from sgmn.model import backbones
 from sgmn.model.inputs import fit
 
-APART = 0.35  # cosine distance, on average, of two visits at least; chosen by eye on two products
+APART = 0.35  # cosine distance, on average, of two visits at least; chosen by eye on three products
 VISITS = 3  # of a product whose photos are held back, at least
 PHOTOS = 3  # of a visit, at least
 HELD, MOST = 0.2, 0.4  # shares of a product's photos to hold back
@@ -47,15 +47,8 @@ def main() -> None:
         own = np.array([at for at, photo in enumerate(photos) if photo.product_id == product])
         held.update(own[held_back(visits(vectors[own]))].tolist())
     for name, wanted in (("held", True), ("train", False)):
-        folder = given.out / name
-        folder.mkdir(parents=True, exist_ok=True)
-        rows = [
-            {"path": os.path.relpath(photo.path, folder), "product_id": photo.product_id}
-            for place, photo in enumerate(photos)
-            if (place in held) == wanted
-        ]
-        dataset.write_jsonl(folder / "photos.jsonl", rows)
-        print(f"{len(rows)} photos: {folder}")
+        some = (photo for place, photo in enumerate(photos) if (place in held) == wanted)
+        write(some, given.out / name)
 
 
 @torch.inference_mode()
