@@ -18,7 +18,7 @@ from sgmn.errors import RecordError, SettingsError
 from sgmn.records import Clip, Product
 from sgmn.training import contents, speech
 from sgmn.training.batches import Batches
-from sgmn.training.config import DataConfig, TrainConfig
+from sgmn.training.config import DataConfig, LossConfig, ModelConfig, RunConfig, TrainConfig
 from sgmn.training.examples import Examples, keys
 from sgmn.training.phrases import Phrases, phrases
 from sgmn.training.scene import ASKEW, MIRRORED, Scene, askew, blurred, elsewhere, gripped, rounded
@@ -72,6 +72,8 @@ def test_batches_by_shop_are_of_one_shop_as_far_as_it_fills_them() -> None:
         assert batches.count(shop) >= 3 * of_an_epoch
     assert order(25, 3, 1).tolist() == ByShop(shops, 4)(25, 3, 1).tolist()
     assert order(25, 4, 1).tolist() != epochs[1]
+    whole = ByShop([*"a" * 8, *"b" * 8], 4)  # no batch lies in two epochs
+    assert whole(16, 3, 0).tolist() != whole(16, 3, 1).tolist()
     few = ByShop(["a", "b"], 8)
     assert sorted(few(2, 0, 0).tolist()) == sorted(few(2, 0, 5).tolist()) == [0, 1]
 
@@ -86,6 +88,13 @@ def test_a_run_by_shop_draws_its_batches_so(world: Path, tiny: Callable[[], Any]
     shops = [item.shop_id for item in examples.items]
     assert drawn[0] == shuffled(27, 0, 0).tolist()
     assert drawn[1] == ByShop(shops, 6)(27, 0, 0).tolist() != drawn[0]
+
+
+def test_by_shop_and_confusable_batches_exclude_each_other(tmp_path: Path) -> None:
+    data = DataConfig((tmp_path,), by_shop=True)
+    RunConfig(ModelConfig(), data, TRAIN, LossConfig(mining=False))
+    with pytest.raises(SettingsError, match="'by_shop' is True"):
+        RunConfig(ModelConfig(), data, TRAIN, LossConfig(mining=True))
 
 
 def test_what_has_no_product_is_counted(batches: Batches) -> None:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -83,6 +84,16 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     assert losses(parted) == losses(whole)
     for name, value in weights(whole).items():
         assert torch.equal(value, weights(parted)[name]), name
+
+
+def test_a_run_learns_from_the_batches_of_its_order(
+    trainer: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    run = trainer(tmp_path, LossConfig(mining=False))
+    run.batches.order = lambda count, seed, epoch: np.arange(count)[::-1]
+    count = len(run.batches.examples.items)
+    _, places, _ = next(run._draws())
+    assert list(places) == list(range(count - 1, count - 1 - TRAIN.batch, -1))
 
 
 def test_lines_after_the_checkpoint_are_cut(
