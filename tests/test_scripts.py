@@ -364,24 +364,6 @@ def test_beliefs_hold_half_way_to_their_neighbours(script: Callable[[str], Modul
     assert list(held) == [Segment(0, 4, "a"), Segment(4, 6, None), Segment(6, 8, "b")]
 
 
-def test_a_fifth_of_the_photos_is_held_back(
-    script: Callable[[str], ModuleType],
-    world: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.syspath_prepend(FOLDER / "train_builtin")
-    monkeypatch.setattr(sys, "argv", ["split.py", str(world), str(tmp_path)])
-    script("split").main()
-    every = {photo.path.resolve() for photo in dataset.read(world).photos}
-    held, learnt = (
-        {photo.path.resolve() for photo in dataset.read(tmp_path / name).photos}
-        for name in ("held", "train")
-    )
-    assert held | learnt == every and not held & learnt
-    assert len(held) == round(0.2 * len(every))
-
-
 def test_one_visit_of_those_products_that_have_several_is_held_back(
     script: Callable[[str], ModuleType],
     tmp_path: Path,
@@ -405,9 +387,9 @@ def test_one_visit_of_those_products_that_have_several_is_held_back(
     dataset.write_jsonl(tmp_path / "shop" / "photos.jsonl", [rows[at] for at in order])
     products = [{"product_id": product, "title": product} for product in sizes]
     dataset.write_jsonl(tmp_path / "shop" / "products.jsonl", products)
-    split = script("visits")
+    split = script("split")
     monkeypatch.setattr(split, "seen", lambda paths: np.array(vectors)[order])
-    monkeypatch.setattr(sys, "argv", ["visits.py", str(tmp_path / "shop"), str(tmp_path / "out")])
+    monkeypatch.setattr(sys, "argv", ["split.py", str(tmp_path / "shop"), str(tmp_path / "out")])
     split.main()
     held, learnt = (
         {photo.path.name for photo in dataset.read(tmp_path / "out" / name).photos}
@@ -431,7 +413,7 @@ def test_a_tower_tells_visits_apart_by_what_is_seen(
     for number, path in enumerate(paths):
         noisy = (mosaic, slope)[number % 2] + rng.normal(0, 4, mosaic.shape)
         Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(path)
-    split = script("visits")
+    split = script("split")
     found = split.visits(split.seen(paths))
     assert found[0] != found[1] and found.tolist() == [*found[:2]] * 3
 
@@ -453,14 +435,20 @@ def test_words_are_weighed_and_given_a_floor(
         words.main()
         return capsys.readouterr().out.splitlines()
 
-    lines = run(str(world), str(world), "--clips", "12", "--sayings")
+    few = ("--clips", "12", "--sayings")
+    lines = run(str(world), str(world), *few)
     alone = float(lines[0].split()[-1])
     rows = [[float(cell) for cell in line.split()] for line in lines[2:-1]]
     assert len(rows) == len(words.RATIOS) * len(words.FLOORS)
-    assert all(row[2] == row[4] == alone for row in rows if row[0] == 0)  # words that weigh nothing
+    assert all(row[4] == row[6] == alone for row in rows if row[0] == 0)  # words that weigh nothing
     named = [float(word) for word in lines[-1].replace("the least log loss:", "").split()[1::2]]
-    least = min(row[5] for row in rows)
-    assert any(row[:2] == named and row[5] == least for row in rows)  # losses show three digits
+    least = min(row[2] for row in rows)
+    assert any(row[:2] == named and row[2] == least for row in rows)  # losses show three digits
+    both = run(str(world), str(world), "--world", str(world), *few)
+    assert "the rest, of unknown products" in both[0]
+    more = [[float(cell) for cell in line.split()] for line in both if line[:2] == " 0"]
+    assert [row[4:7] for row in more] == [row[4:] for row in rows]  # composed clips, as before
+    assert {len(row) for row in more} == {10} and [row[2] for row in more] != [r[2] for r in rows]
     run("--apply", "0.3", "--floor", "0.5", "--temperature", "0.5", "-o", str(tmp_path / "out"))
     with torch.no_grad():
         before, after = (checkpoint.load(m).network.head() for m in (model, tmp_path / "out"))
@@ -474,6 +462,15 @@ def test_others_words_are_never_of_the_same_product(
     monkeypatch.syspath_prepend(FOLDER / "train_builtin")
     truth = [3, 3, 1, 2, 3]
     assert list(script("words").exchanged(truth)) == [2, 2, 3, 4, 2]
+
+
+def test_each_held_back_photo_is_composed_once_before_any_again(
+    script: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(FOLDER / "train_builtin")
+    drawn = script("words").drawn(list("abc"), 8, np.random.default_rng(0))
+    assert len(drawn) == 8 and len({*drawn[6:]}) == 2
+    assert sorted(drawn[:3]) == sorted(drawn[3:6]) == list("abc")
 
 
 def test_left_out_is_each_part_and_term_that_a_model_has(

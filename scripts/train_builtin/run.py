@@ -36,9 +36,9 @@ MINUTES = ("4", "12", "6", "2")  # of each stage on a GPU
 KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
 PROCESSES = 2  # of one thread each: faster than one of two, see docs/decisions/007
 # What words.py writes after a stage: the weight of words, times that of pictures, and their floor,
-# from its table; the temperature, from scripts/fit_timeline.py. Measured once, see decision 013.
-WORDS = {"builtin-small": ("0.19", "0.6", "1"), "builtin-words": ("0.25", "0.6", "0.6")}
-PHOTOS = "../shared/data/grocery-live"
+# from its table; the temperature, from scripts/fit_timeline.py. Measured once, see decision 014.
+WORDS = {"builtin-small": ("0.19", "0.6", "1"), "builtin-words": ("0.5", "0.65", "0.6")}
+PHOTOS, SPLIT = "../shared/data/grocery-live", "build/photos"
 
 
 def main() -> None:
@@ -51,7 +51,8 @@ def main() -> None:
     for world in WORLDS:
         only = ("--only", "train", "--config", f"configs/{world}.toml")
         sgmn("synth", f"build/{world}", *only, "--processes", "2")
-    call(sys.executable, "scripts/train_builtin/split.py", PHOTOS, "build/photos")
+    if not (ROOT / SPLIT / "train" / "photos.jsonl").exists():
+        call(sys.executable, "scripts/train_builtin/split.py", PHOTOS, SPLIT)
     made = on_cpu() if options.budget == "cpu" else on_gpu()
     print(f"{made}: {spent() / 60:.0f} minutes were spent")
     if options.ship:
