@@ -445,7 +445,7 @@ def test_words_are_weighed_and_given_a_floor(
     least = min(row[2] for row in rows)
     assert any(row[:2] == named and row[2] == least for row in rows)  # losses show three digits
     both = run(str(world), str(world), "--world", str(world), *few)
-    assert "the rest, of unknown products" in both[0]
+    assert "1 of unknown products" in both[0]
     more = [[float(cell) for cell in line.split()] for line in both if line[:2] == " 0"]
     assert [row[4:7] for row in more] == [row[4:] for row in rows]  # composed clips, as before
     assert {len(row) for row in more} == {10} and [row[2] for row in more] != [r[2] for r in rows]
