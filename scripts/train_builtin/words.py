@@ -153,7 +153,7 @@ def composed(used: Embedder, given: argparse.Namespace) -> Trial:
 
 
 def of_world(used: Embedder, folder: Path) -> Iterator[Trial]:
-    """The clips of a dataset, each before the products of its shop."""
+    """The clips of a dataset, each before the products of its shop, its first product the truth."""
     data = dataset.read(folder)
     for shop in sorted({clip.shop_id for clip in data.clips}):
         products = [product for product in data.products if product.shop_id == shop]
