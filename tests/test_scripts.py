@@ -464,6 +464,28 @@ def test_others_words_are_never_of_the_same_product(
     assert list(script("words").exchanged(truth)) == [2, 2, 3, 4, 2]
 
 
+def test_kinds_of_clips_count_alike_and_others_words_as_often_as_they_are_wrong(
+    script: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(FOLDER / "train_builtin")
+    words, kinds = script("words"), []
+    for clips, seed in ((3, 0), (7, 1)):
+        rng = torch.Generator().manual_seed(seed)
+        own, others = (
+            words.Heard(torch.zeros(clips, 4), torch.rand(clips, 4, generator=rng), torch.ones(1))
+            for _ in range(2)
+        )
+        kinds.append([words.Trial(own, others, torch.arange(clips) % 4)])
+    one, other = (words.lost([kind], 0.5, -1.0, 9.0) for kind in kinds)
+    assert words.lost(kinds, 0.5, -1.0, 9.0) == pytest.approx((one + other) / 2)
+    trial = kinds[0][0]
+    right, wrong = (
+        words.lost([[words.Trial(heard, heard, trial.truth)]], 0.5, -1.0, 9.0)
+        for heard in (trial.own, trial.others)
+    )
+    assert one == pytest.approx((1 - words.WRONG) * right + words.WRONG * wrong)
+
+
 def test_each_held_back_photo_is_composed_once_before_any_again(
     script: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
 ) -> None:
