@@ -18,7 +18,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/ready
-	$(BIN)/sgmn synth $(DEMO)/world --config configs/demo.toml --processes 2
+	$(BIN)/sgmn synth $(DEMO)/world --config src/sgmn/configs/demo.toml --processes 2
 	$(BIN)/sgmn index $(DEMO)/world/test -o $(DEMO)/index --model builtin
 	$(BIN)/sgmn watch $(LIVE).mp4 --index $(DEMO)/index --transcript $(LIVE).json --truth $(LIVE).json \
 	  --output $(DEMO)/timeline.json --vtt $(DEMO)/chapters.vtt --html $(DEMO)/report.html

@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 
 from sgmn.catalogue.index import Index, ModelStamp
-from sgmn.media import picture
+from sgmn.media import image
 from sgmn.model import backbones, checkpoint
 from sgmn.model.embedder import Embedder
 from sgmn.records import Product
@@ -71,7 +71,7 @@ Sides = dict[str, Callable[[], object]]
 
 def sides(embedder: Embedder, products: Sequence[Product], folder: Path) -> Sides:
     silent = [Product(product.product_id, image=product.image) for product in products]
-    views = [picture.read(path, embedder.max_side) for p in products for path in p.pictures]
+    views = [image.read(path, embedder.max_side) for p in products for path in p.pictures]
     batches = [views[start : start + BATCH] for start in range(0, len(views), BATCH)]
     ready = [embedder.prepare.pictures(batch) for batch in batches]
 

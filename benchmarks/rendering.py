@@ -20,9 +20,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sgmn.synth import host, scenario, stage, studio, world
+from sgmn.synth import host, product_photo, room, scenario, world
 from sgmn.synth.action import Action
-from sgmn.synth.film import Film
+from sgmn.synth.footage import Film
 from sgmn.synth.render import Scene
 from sgmn.synth.scenario import Scenario
 from sgmn.synth.settings import WorldSettings
@@ -91,9 +91,9 @@ def frames(plan: Scenario, settings: WorldSettings) -> None:
 def bare(plan: Scenario, settings: WorldSettings, *, whole: bool) -> None:
     made = scenario.set_of(plan, settings)
     action = Action(made.stage.who, made.solids, made.showings, made.camera)
-    still = [(stage.ROOM, stage.room(made.stage)), (stage.HOST, host.body(made.stage.who))]
+    still = [(room.ROOM, room.room(made.stage)), (room.HOST, host.body(made.stage.who))]
     still += [
-        (stage.FIRST + place, stage.standing(made.solids[place], rest))
+        (room.FIRST + place, room.standing(made.solids[place], rest))
         for place, rest in made.rests.items()
     ]
     rays = made.camera.rays()
@@ -109,10 +109,12 @@ def image_sides(settings: WorldSettings, images: int) -> Sides:
     side = settings.image_px
     return {
         "picture": lambda: [
-            studio.picture(scenario.built(article, side), side) for article in articles
+            product_photo.picture(scenario.built(article, side), side) for article in articles
         ],
         "bare": lambda: [
-            Scene([(1, solid)]).view(studio.camera(solid, 0.2, side).rays(0.5), studio.LIGHT)
+            Scene([(1, solid)]).view(
+                product_photo.camera(solid, 0.2, side).rays(0.5), product_photo.LIGHT
+            )
             for solid in solids
         ],
     }

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from sgmn.model import checkpoint, lite
+from sgmn.model import checkpoint, efficientnet
 from sgmn.model.encoders import Towers
 
 HELD = 5
@@ -43,16 +43,16 @@ def parsed() -> argparse.Namespace:
 
 def forwards(towers: Towers, pixels: torch.Tensor) -> dict[str, Callable[[], None]]:
     def run(few: int) -> None:
-        lite.FEW = few
+        efficientnet.FEW = few
         with torch.inference_mode():
             towers.see(pixels)
 
-    few = lite.FEW
+    few = efficientnet.FEW
     return {"all at once": lambda: run(len(pixels)), "a few at a time": lambda: run(few)}
 
 
 def steps(towers: Towers, pixels: torch.Tensor) -> dict[str, Callable[[], None]]:
-    tower = next(part for part in towers.modules() if isinstance(part, lite.LiteTower))
+    tower = next(part for part in towers.modules() if isinstance(part, efficientnet.LiteTower))
     tower.hold(HELD)
     looks = [block.look for block in tower.blocks[HELD:]]
 

@@ -31,15 +31,15 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from sgmn import jobs
 from sgmn.catalogue.shelf import Shelf
 from sgmn.live.recognizer import RATE_HZ, TOGETHER, Recognizer, Reel
 from sgmn.live.session import Session
 from sgmn.live.windows import windows
 from sgmn.media import video
-from sgmn.media.live import LiveFrame, LiveSource
+from sgmn.media.live_source import LiveFrame, LiveSource
 from sgmn.model.embedder import Embedder
 from sgmn.records import Picture, Product, ProductContent, Utterance
+from sgmn.workflows import opening
 
 WIDTH, HEIGHT, RATE = 1920, 1080, 25
 MARGIN = 200  # pixels that the crop may wander
@@ -57,7 +57,7 @@ def main() -> None:
     options = parsed()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
     torch.set_num_threads(options.threads or options.cores)
-    used = jobs.embedder(jobs.model_of(options.index, None) if options.index else "builtin")
+    used = opening.embedder(opening.model_of(options.index, None) if options.index else "builtin")
     recognizer = Recognizer(used, shelf_of(used, options.index))
     with tempfile.TemporaryDirectory() as folder:
         path = options.video or Path(folder) / "stream.mp4"
@@ -86,8 +86,8 @@ def parsed() -> argparse.Namespace:
 def shelf_of(used: Embedder, index: Path | None) -> Shelf:
     """The shop of an index, or one of 50 drawn products."""
     if index is not None:
-        opened = jobs.opened(index, used)
-        return jobs.Shelves(opened)[jobs.only_shop(opened, None)]
+        opened = opening.opened(index, used)
+        return opening.Shelves(opened)[opening.only_shop(opened, None)]
     rng = np.random.default_rng(0)
     titles = [f"fresh green lime number {number}" for number in range(50)]
     contents = [ProductContent((drawn(rng, 224, 224),), title) for title in titles]

@@ -15,12 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
-from sgmn import jobs
 from sgmn.catalogue.index import Index
 from sgmn.data import dataset
 from sgmn.model import checkpoint
 from sgmn.model.bundle import Model
 from sgmn.model.scoring import LEARNT_TERMS
+from sgmn.workflows import evaluation, opening
 from tests.command import Run
 
 
@@ -97,8 +97,8 @@ def test_it_explains_what_is_evaluated(
     out = tmp_path / "out.png"
     ended = run("explain", "c", "--dataset", tmp_path, "-i", indexed, "-o", out)
     assert ended.status == 0 and out.is_file(), ended.err
-    used = jobs.embedder(str(tmp_path / "model"))
-    (ranked,) = jobs.ranked(dataset.read(tmp_path).clips, Index.open(indexed), used)
+    used = opening.embedder(str(tmp_path / "model"))
+    (ranked,) = evaluation.ranked(dataset.read(tmp_path).clips, Index.open(indexed), used)
     first = next(line for line in ended.out.splitlines() if line.startswith("│ 1 │"))
     assert ranked.best[0] in first and f"{ranked.scores[0]:+.3f}" in first
     assert f"the true product p1 comes {ranked.rank}. of 6" in ended.out

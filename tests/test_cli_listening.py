@@ -18,13 +18,13 @@ import pytest
 from sgmn import cli
 from sgmn.errors import CheckpointError
 from sgmn.live import session
-from sgmn.media.sound import Samples
-from sgmn.media.speech import Word
+from sgmn.media.audio import Samples
+from sgmn.media.speech_recognition import Word
 from sgmn.model import checkpoint
 from sgmn.records import Utterance
 from tests.command import Run
-from tests.media.test_live import falls_silent, sender, sends
 from tests.media.test_live_sound import talking
+from tests.media.test_live_source import falls_silent, sender, sends
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def tones(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         asked.append(given)
         return Tones()
 
-    monkeypatch.setattr("sgmn.media.speech.whisper", load)
+    monkeypatch.setattr("sgmn.media.speech_recognition.whisper", load)
     return asked
 
 
@@ -213,6 +213,6 @@ def test_a_model_that_is_not_there_is_refused_before_the_stream_is_opened(
     def load(*given: Any) -> None:
         raise CheckpointError("cannot be loaded", "small", "give a folder")
 
-    monkeypatch.setattr("sgmn.media.speech.whisper", load)
+    monkeypatch.setattr("sgmn.media.speech_recognition.whisper", load)
     ended = run("watch", "tcp://127.0.0.1:9", "-i", indexed, "--asr", "small")
     assert ended.status == 2 and "small" in ended.err and "tcp" not in ended.err

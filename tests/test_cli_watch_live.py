@@ -24,7 +24,7 @@ import pytest
 
 from sgmn import cli
 from sgmn.live.events import from_json, segments_of
-from sgmn.media.live import LiveSource
+from sgmn.media.live_source import LiveSource
 from sgmn.model import checkpoint
 from tests.command import Run
 
@@ -240,12 +240,12 @@ def test_what_cannot_be_is_one_line_and_status_2(
 def test_a_live_screen_shows_what_goes_on(indexed: Path) -> None:
     from rich.console import Console
 
-    from sgmn import screen
+    from sgmn.cli import console
     from sgmn.live.events import Event
     from sgmn.live.session import Moment
     from sgmn.live.timeline import Belief
 
-    shown = screen.LiveScreen({"p0": "red [b]milk"}, LiveSource("rtmp://shop.example/live/s3cret"))
+    shown = console.LiveScreen({"p0": "red [b]milk"}, LiveSource("rtmp://shop.example/live/s3cret"))
     pages = [_page(Console(width=100, record=True), shown)]
     shown(Moment(Belief(9.0, "p0", 0.75, None, None), 0.0, 12))  # type: ignore[arg-type]
     for number in range(1, 8):

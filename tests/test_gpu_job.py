@@ -18,7 +18,7 @@ from sgmn.model import checkpoint
 from sgmn.model.embedder import Embedder
 from sgmn.training.config import TrainConfig
 
-FOLDER = Path(__file__).parents[1] / "scripts" / "gpu"
+FOLDER = Path(__file__).parents[1] / "tools" / "gpu"
 ABSENT = ("av", "lancedb", "pyarrow", "rich", "typer", "pytorch_metric_learning", "jinja2")
 CONFIG = """
 [model]

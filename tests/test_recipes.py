@@ -12,7 +12,7 @@ from sgmn.synth.settings import WorldSettings
 from sgmn.training import config as configs
 from tests.command import Run
 
-FOLDER = Path(__file__).parents[1] / "configs"
+FOLDER = Path(__file__).parents[1] / "src" / "sgmn" / "configs"
 
 
 @pytest.fixture
@@ -23,7 +23,10 @@ def folder() -> Path:
 
 
 def test_every_config_is_read(folder: Path) -> None:
-    found = sorted(folder.glob("*.toml"))
+    found = [
+        *folder.glob("*.toml"),
+        *folder.parents[2].glob("tools/train_builtin/configs/**/*.toml"),
+    ]
     assert len(found) > 8
     for path in found:
         if "world" in read_toml(path):

@@ -18,7 +18,6 @@ import pytest
 import torch
 from PIL import Image
 
-from sgmn import jobs
 from sgmn.catalogue.index import Index
 from sgmn.data import dataset
 from sgmn.errors import SgmnError
@@ -32,8 +31,9 @@ from sgmn.live.timeline import segments
 from sgmn.model import checkpoint
 from sgmn.model.embedder import Embedder
 from sgmn.records import Clip, ClipContent, Product, Segment, Utterance
+from sgmn.workflows import evaluation, opening
 
-FOLDER = Path(__file__).parents[1] / "scripts"
+FOLDER = Path(__file__).parents[1] / "tools"
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -60,7 +60,7 @@ def index(world: Path, used: Embedder, tmp_path: Path) -> Index:
 
 
 def indexed(products: Iterable[Product], used: Embedder, path: Path) -> Index:
-    made = Index.create_or_open(path, jobs.stamp(used))
+    made = Index.create_or_open(path, opening.stamp(used))
     made.update(products, used.products, max_side=used.max_side)
     return made
 
@@ -80,7 +80,7 @@ def test_as_they_are_is_what_evaluate_says(
 ) -> None:
     clips = talking(world)
     answers = list(script("robustness").Trial(clips, index, used, 0).ranked())
-    plain = list(jobs.ranked(clips, index, used))
+    plain = list(evaluation.ranked(clips, index, used))
     for answer, expected in zip(answers, plain, strict=True):
         assert answer["as they are"].best == expected.best
         assert answer["as they are"].scores == pytest.approx(expected.scores, abs=1e-6)
@@ -96,7 +96,7 @@ def test_each_condition_changes_what_its_name_says(
     untitled = indexed(bare, used, tmp_path / "untitled")
 
     def expected(changed: list[Clip], shop: Index = index) -> list[Any]:
-        return [answer.scores for answer in jobs.ranked(changed, shop, used)]
+        return [answer.scores for answer in evaluation.ranked(changed, shop, used)]
 
     def found(name: str) -> list[Any]:
         return [pytest.approx(answer[name].scores, abs=1e-6) for answer in answers]
@@ -345,7 +345,7 @@ def test_a_figure_is_sound_and_in_its_frame(script: Callable[[str], ModuleType])
 def test_each_way_to_a_timeline_is_what_its_name_says(
     script: Callable[[str], ModuleType], index: Index, used: Embedder, stream: Path
 ) -> None:
-    streams, shelf = script("streams"), jobs.Shelves(index)[""]
+    streams, shelf = script("streams"), opening.Shelves(index)[""]
     shown = dataset.read_stream(stream / "streams" / "s.json")
     recognizer = Recognizer(used, shelf)
     found = streams.timelines(recognizer, shown)

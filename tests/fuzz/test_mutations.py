@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from sgmn.errors import MediaError
-from sgmn.media import picture, transcript, video
+from sgmn.media import image, transcript, video
 from sgmn.records import Utterance
 from tests.media.footage import film, steady
 
@@ -70,11 +70,11 @@ KINDS = [
     Kind("transport", ".ts", filmed(sound_from_s=0.0), all_frames, 30),
     Kind("matroska", ".mkv", filmed(sound_from_s=0.0), all_frames, 15),
     Kind("late", ".mp4", lambda path: film(path, steady(3), noise=True), late_frames, 15),
-    Kind("jpeg", ".jpg", drawn(), picture.read, 60),
-    Kind("png", ".png", drawn(), picture.read, 50),
-    Kind("webp", ".webp", drawn(), picture.read, 40),
-    Kind("gif", ".gif", drawn(), picture.read, 30),
-    Kind("tiff", ".tiff", drawn(compression="tiff_lzw"), picture.read, 20),
+    Kind("jpeg", ".jpg", drawn(), image.read, 60),
+    Kind("png", ".png", drawn(), image.read, 50),
+    Kind("webp", ".webp", drawn(), image.read, 40),
+    Kind("gif", ".gif", drawn(), image.read, 30),
+    Kind("tiff", ".tiff", drawn(compression="tiff_lzw"), image.read, 20),
     Kind("srt", ".srt", written(SRT), transcript.read, 50),
     Kind("vtt", ".vtt", written(transcript.write_vtt(SAID)), transcript.read, 50),
     Kind("json", ".json", written(json.dumps({"segments": ROWS})), transcript.read, 50),

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from sgmn.live.drawing import Listing, Scene
 from sgmn.model.explanation import Comparison, Contribution, Explanation, Gaze
-from sgmn.model.heat import Heat
-from sgmn.model.words import Word
+from sgmn.model.heatmap import Heat
+from sgmn.model.word_spans import Word
+from sgmn.report.drawing import Listing, Scene
 
 RED, GREEN, BLUE = (200, 30, 30), (30, 160, 30), (30, 30, 200)
 

@@ -18,7 +18,7 @@ from sgmn.errors import MediaError
 from sgmn.live.evidence import TimelineSettings
 from sgmn.live.recognizer import Recognizer
 from sgmn.live.timeline import Belief
-from sgmn.media import content, transcript, video
+from sgmn.media import record_content, transcript, video
 from sgmn.model.embedder import Embedder
 from sgmn.model.tokens import Looks
 from sgmn.records import ClipContent, Picture
@@ -53,7 +53,9 @@ def recognizer(world: Path, tiny: Callable[[], Any]) -> Recognizer:
     with torch.no_grad():
         embedder.network.head.log_scale.fill_(4.6)
     products = feed.read(world).products
-    shelf = Shelf(products, embedder.products([content.product_content(p) for p in products]))
+    shelf = Shelf(
+        products, embedder.products([record_content.product_content(p) for p in products])
+    )
     return Recognizer(embedder, shelf, SETTINGS, ("picture",))
 
 

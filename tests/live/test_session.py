@@ -21,8 +21,8 @@ from sgmn.live.recognizer import Recognizer
 from sgmn.live.session import Moment, Paced, Session, events_of
 from sgmn.live.windows import Window
 from sgmn.media import video
-from sgmn.media.hearing import Hearing
-from sgmn.media.live import LiveFrame, LiveSource
+from sgmn.media.live_source import LiveFrame, LiveSource
+from sgmn.media.live_transcript import Hearing
 from sgmn.model.tokens import Looks
 from sgmn.records import Picture, Utterance
 

@@ -12,11 +12,11 @@ import av
 import numpy as np
 import pytest
 
-from sgmn.media.live import LiveSource
-from sgmn.media.sound import SAMPLE_RATE_HZ, Samples
+from sgmn.media.audio import SAMPLE_RATE_HZ, Samples
+from sgmn.media.live_source import LiveSource
 from tests.media.footage import film, steady
-from tests.media.test_live import QUICK, sender, sends
-from tests.media.test_speech import tone
+from tests.media.test_live_source import QUICK, sender, sends
+from tests.media.test_speech_recognition import tone
 
 Span = tuple[float, float]
 
@@ -115,7 +115,7 @@ def test_a_stream_without_sound_goes_on_with_pictures_and_says_so(tmp_path: Path
 def test_sound_that_nobody_takes_is_dropped_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sgmn.media.live._HEARD_S", 1.0)
+    monkeypatch.setattr("sgmn.media.live_source._HEARD_S", 1.0)
     data = talking(tmp_path / "a.ts", 5, [(4.5, 4.8)])
     with sender(sends(data)) as address, LiveSource(address, settings=QUICK, hears=True) as source:
         assert len(list(source)) == 5
@@ -127,7 +127,7 @@ def test_sound_that_nobody_takes_is_dropped_and_counted(
 
 
 def test_a_file_waits_for_whoever_hears_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sgmn.media.live._HEARD_S", 0.5)
+    monkeypatch.setattr("sgmn.media.live_source._HEARD_S", 0.5)
     talking(tmp_path / "a.ts", 4, [(1.0, 1.5), (3.0, 3.5)])
     with LiveSource(str(tmp_path / "a.ts"), settings=QUICK, hears=True) as source:
         found = heard(source)

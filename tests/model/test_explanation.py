@@ -13,9 +13,9 @@ from sgmn.errors import SgmnError
 from sgmn.model.bundle import Model
 from sgmn.model.embedder import Embedder
 from sgmn.model.explanation import NOTHING, Comparison, Explanation, explain, heat
-from sgmn.model.heat import cut
+from sgmn.model.heatmap import cut
 from sgmn.model.inputs import Placement, Preparation, placement
-from sgmn.model.words import words
+from sgmn.model.word_spans import words
 from sgmn.records import ClipContent, ProductContent
 from tests.conftest import noise
 from tests.model.test_parts import some_clips, some_products, with_all

@@ -9,13 +9,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from sgmn.synth import scenario, script, truth
-from sgmn.synth.film import Film, boxes_of
+from sgmn.synth import ground_truth, scenario, storyboard
+from sgmn.synth.footage import Film, boxes_of
 from sgmn.synth.light import Light
 from sgmn.synth.mesh import at, moved, plain, turned
 from sgmn.synth.render import Camera, Scene
-from sgmn.synth.script import Sale
 from sgmn.synth.shapes import cuboid, ellipsoid, lathe
+from sgmn.synth.storyboard import Sale
 from tests.synth.conftest import SETTINGS
 
 RED = plain((255, 0, 0))
@@ -83,21 +83,21 @@ def test_boxes_are_the_smallest_around_each_product() -> None:
 
 def test_buckets_are_those_of_lpr4m() -> None:
     half, tiny = (0.0, 0.0, 1.0, 0.5), (0.0, 0.0, 0.1, 0.1)
-    found = truth.measures([{0: half, 1: tiny}, {1: tiny}, {0: half}, {}], {0})
+    found = ground_truth.measures([{0: half, 1: tiny}, {1: tiny}, {0: half}, {}], {0})
     assert found["area"] == 0.5
     assert (found["scale"], found["visible"], found["products"]) == ("large", "medium", "few")
     assert (found["visible_share"], found["boxes"]) == (0.5, 1.0)
-    assert truth.measures([{}], {0})["visible"] == "short"
+    assert ground_truth.measures([{}], {0})["visible"] == "short"
 
 
 @pytest.mark.parametrize("visible", [0.1, 0.4, 0.7, 0.95])
 def test_showings_last_for_the_share_that_is_wanted(visible: float) -> None:
     for seed in range(20):
-        found = script.showings(
+        found = storyboard.showings(
             Sale(5, 35, 0), visible, [1], 0.5, (0.1, 0.2), np.random.default_rng(seed)
         )
         own = [s for s in found if s.product == 0]
-        hidden = 2 * script.ENTER_S * 0.35 * len(own)
+        hidden = 2 * storyboard.ENTER_S * 0.35 * len(own)
         shown = sum(s.end - s.start for s in own) - hidden
         assert shown / 30 == pytest.approx(visible, abs=0.06)
         spans = sorted((s.start, s.end) for s in found)

@@ -8,8 +8,8 @@ from itertools import groupby
 import numpy as np
 import pytest
 
-from sgmn.synth import names, scenario, shop, studio
-from sgmn.synth.article import Article
+from sgmn.synth import names, product_photo, scenario, shop
+from sgmn.synth.product import Article
 
 ARTICLES = shop.articles(3, 0, 150, 0.8)
 
@@ -86,9 +86,11 @@ def test_every_family_builds_a_solid_that_stands_on_the_ground() -> None:
 def test_a_product_looks_like_its_twins_but_not_the_same() -> None:
     sets = [group for group in groups(ARTICLES) if len(group) > 1]
     by_family = {group[0].family: group for group in sets}
-    other = studio.picture(scenario.built(sets[0][0], 96), 64).astype(float)
+    other = product_photo.picture(scenario.built(sets[0][0], 96), 64).astype(float)
     for name, group in by_family.items():
-        one, two = (studio.picture(scenario.built(a, 96), 64).astype(float) for a in group[:2])
+        one, two = (
+            product_photo.picture(scenario.built(a, 96), 64).astype(float) for a in group[:2]
+        )
         apart = np.abs(one - two).mean()
         assert apart > 0.02, name
         if name != sets[0][0].family and group[0].varies != "size":
@@ -97,7 +99,7 @@ def test_a_product_looks_like_its_twins_but_not_the_same() -> None:
 
 def test_second_views_are_not_crops_of_the_first() -> None:
     solid = scenario.built(ARTICLES[0], 96)
-    views = [studio.picture(solid, 64, view).astype(float) for view in range(4)]
+    views = [product_photo.picture(solid, 64, view).astype(float) for view in range(4)]
     for i, one in enumerate(views):
         assert one.shape == (64, 64, 3)
         assert (one[:3] > 250).all()  # white ground

@@ -17,11 +17,11 @@ from sgmn.model.parts import PARTS
 from sgmn.model.scoring import LEARNT_TERMS
 from sgmn.training import ablation
 from sgmn.training.ablation import Ranks, chosen, lines, markdown, rows
-from sgmn.training.cache import file_hash
-from sgmn.training.cached import CachedBatches
+from sgmn.training.ablation_setup import prepared
 from sgmn.training.config import DataConfig, TrainConfig
-from sgmn.training.examples import Examples
-from sgmn.training.setup import prepared
+from sgmn.training.data.cached_batches import CachedBatches
+from sgmn.training.data.examples import Examples
+from sgmn.training.data.token_cache import file_hash
 
 
 def test_each_row_differs_from_its_reference_in_one_thing() -> None:

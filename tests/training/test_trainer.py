@@ -22,11 +22,11 @@ import torch
 from sgmn.data import dataset
 from sgmn.errors import CheckpointError, SettingsError
 from sgmn.model import backbones, checkpoint
-from sgmn.training.batches import Batches
 from sgmn.training.config import DataConfig, LossConfig, ModelConfig, RunConfig, TrainConfig
 from sgmn.training.config import read as read_config
-from sgmn.training.examples import Examples
-from sgmn.training.start import started, starting_model
+from sgmn.training.data.batches import Batches
+from sgmn.training.data.examples import Examples
+from sgmn.training.run_setup import started, starting_model
 from sgmn.training.trainer import Progress, Trainer, optimizer, require_fresh
 
 TRAIN = TrainConfig(

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from sgmn import lines
+from sgmn import jsonl
 from sgmn.catalogue.spreadsheet import Row
 from sgmn.catalogue.spreadsheet import rows as spreadsheet_rows
 from sgmn.errors import RecordError
-from sgmn.lines import Fields
-from sgmn.media import picture
+from sgmn.jsonl import Fields
+from sgmn.media import image
 from sgmn.records import Product
 
 _TABLES = frozenset({".csv", ".tsv"})
@@ -63,11 +63,11 @@ def read(source: Path, shop_id: str = "") -> Feed:
 
 
 def _source(source: Path, shop_id: str) -> _Made:
-    if not lines.exists(source):
+    if not jsonl.exists(source):
         raise RecordError("does not exist", where=source, remedy="give a file or a folder")
     if source.is_dir():
         listed = source / "products.jsonl"
-        return _lines(listed, shop_id) if lines.exists(listed) else _pictures(source, shop_id)
+        return _lines(listed, shop_id) if jsonl.exists(listed) else _pictures(source, shop_id)
     if source.suffix.lower() == ".jsonl":
         return _lines(source, shop_id)
     if source.suffix.lower() in _TABLES:
@@ -95,14 +95,14 @@ def _require_new(product: Product, where: str, first: dict[tuple[str, str], str]
 
 
 def _lines(path: Path, shop_id: str) -> _Made:
-    for where, text in lines.numbered(path):
+    for where, text in jsonl.numbered(path):
         yield where, partial(_line, text, where, path.parent, shop_id)
 
 
 def _line(text: bytes, where: str, root: Path, shop_id: str) -> Product:
-    fields = lines.parse(text, where)
+    fields = jsonl.parse(text, where)
     _require_local([fields.values.get("image"), *fields.list("images")], fields.where)
-    return lines.product(fields, root, shop_id)
+    return jsonl.product(fields, root, shop_id)
 
 
 def _table(path: Path, shop_id: str) -> _Made:
@@ -117,14 +117,14 @@ def _row(row: Row, root: Path, shop_id: str) -> Product:
     _require_local([row.values.get("image"), *views], row.where)
     known = {name: text for name, text in row.values.items() if text}
     given = known | {"images": views, "attributes": dict(row.attributes)}
-    return lines.product(Fields(given, row.where), root, shop_id)
+    return jsonl.product(Fields(given, row.where), root, shop_id)
 
 
 def _require_local(images: Iterable[object], where: str) -> None:
-    for image in images:
-        if isinstance(image, str) and "://" in image:
+    for location in images:
+        if isinstance(location, str) and "://" in location:
             raise RecordError(
-                f"image {image!r} is an address, and only local files are read",
+                f"image {location!r} is an address, and only local files are read",
                 where=where,
                 remedy="download it and give its path relative to the catalogue",
             )
@@ -132,18 +132,18 @@ def _require_local(images: Iterable[object], where: str) -> None:
 
 def _pictures(folder: Path, shop_id: str) -> _Made:
     files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    if not any(path.suffix.lower() in picture.SUFFIXES for path in files):
+    if not any(path.suffix.lower() in image.SUFFIXES for path in files):
         raise RecordError(
             "holds neither products.jsonl nor pictures",
             where=folder,
-            remedy=f"put there products.jsonl, or pictures ({' '.join(picture.SUFFIXES)})",
+            remedy=f"put there products.jsonl, or pictures ({' '.join(image.SUFFIXES)})",
         )
     for path in files:
         yield str(path), partial(_pictured, path, shop_id)
 
 
 def _pictured(path: Path, shop_id: str) -> Product:
-    if path.suffix.lower() not in picture.SUFFIXES or not path.is_file():
-        raise RecordError("is no picture", where=path, remedy=f"give {' '.join(picture.SUFFIXES)}")
+    if path.suffix.lower() not in image.SUFFIXES or not path.is_file():
+        raise RecordError("is no picture", where=path, remedy=f"give {' '.join(image.SUFFIXES)}")
     title = " ".join(path.stem.replace("_", " ").replace("-", " ").split())
     return Product(product_id=path.stem, title=title, image=path, shop_id=shop_id)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from sgmn.background import ahead, behind
-from sgmn.catalogue import contents, rows
+from sgmn.catalogue import entries, rows
 from sgmn.catalogue.feed import Refused
 from sgmn.catalogue.rows import Entry
 from sgmn.errors import MediaError, RecordError
@@ -86,11 +86,11 @@ class Update:
             return []
         self.seen.add(product.key)
         try:
-            digest = contents.content_hash(product)
+            digest = entries.content_hash(product)
             if self.known.get(rows.row_id(product.key)) == digest:
                 self.unchanged += 1
                 return []
-            return [contents.entry(product, digest, self.max_side)]
+            return [entries.entry(product, digest, self.max_side)]
         except (MediaError, RecordError) as error:
             self._refuse(product, str(error))
             return []

@@ -18,9 +18,9 @@ from sgmn.records import Clip, ClipContent, Picture, Product, ProductContent, Ut
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from sgmn.live.drawing import Scene
     from sgmn.media.video import Frame
     from sgmn.model.explanation import Explanation
+    from sgmn.report.drawing import Scene
 
 SUFFIXES = (".png", ".mp4")
 LISTED, DRAWN = 3, 2  # products, best first
@@ -41,18 +41,20 @@ def explain(
     shop: ShopOption = None,
 ) -> None:
     """Show why a clip gets its product: where the model looks, what it hears, how it scores."""
-    from sgmn import jobs, screen
-    from sgmn.live import film, sheet
+    from sgmn import outputs
+    from sgmn.cli import console
     from sgmn.model import explanation
+    from sgmn.report import contact_sheet, overlay_video
+    from sgmn.workflows import opening
 
     _require_kind(output)
-    jobs.require_writable(output)
+    outputs.require_writable(output)
     meant = _meant(clip, dataset, transcript, start, end)
     if dataset is not None and shop is None:
         shop = meant.shop_id
-    used = jobs.embedder(jobs.model_of(index, model))
-    opened = jobs.opened(index, used)
-    shelf = opened.shelf(jobs.only_shop(opened, shop))
+    used = opening.embedder(opening.model_of(index, model))
+    opened = opening.opened(index, used)
+    shelf = opened.shelf(opening.only_shop(opened, shop))
     damage: list[str] = []
     frames = _frames(meant, used.max_side, damage)
     content = ClipContent(tuple(frame.rgb for frame in frames), meant.words)
@@ -63,9 +65,9 @@ def explain(
     shown = [_content(product, small.get(product.product_id), damage) for product in best]
     contents = dict(zip(ranking, shown, strict=False))
     found = explanation.explain(used, content, shelf.vectors, contents)
-    drawn = film if output.suffix.lower() == ".mp4" else sheet
+    drawn = overlay_video if output.suffix.lower() == ".mp4" else contact_sheet
     drawn.write(_scene(meant, frames, found, best, shown), output)
-    screen.out.print(_table(found, best))
+    console.out.print(_table(found, best))
     for true in meant.product_ids:
         typer.echo(_placed(true, [match.product_id for match in matches]))
     for line in damage:
@@ -115,12 +117,12 @@ def _of_dataset(folder: Path, clip_id: str) -> Clip:
 
 def _frames(clip: Clip, max_side: int, damage: list[str]) -> list[Frame]:
     """The frames that evaluation takes of a clip, with their times; see `clips.clip_frames`."""
-    from sgmn.jobs import FRAMES
-    from sgmn.media import picture, video
+    from sgmn.media import image, video
+    from sgmn.workflows.evaluation import FRAMES
 
     if clip.video is None:
         picked = video.pick(len(clip.frames), FRAMES)
-        return [video.Frame(float(i), picture.read(clip.frames[i], max_side)) for i in picked]
+        return [video.Frame(float(i), image.read(clip.frames[i], max_side)) for i in picked]
     found = list(_sampled(clip, max_side, damage))
     return [found[i] for i in video.pick(len(found), FRAMES)]
 
@@ -144,10 +146,10 @@ def _drawn(clip: Clip, frames: Sequence[Frame]) -> tuple[Picture, ...]:
 
 def _content(product: Product, small: bytes | None, damage: list[str]) -> ProductContent:
     """What a product shows: its pictures, or the one that the index has kept."""
-    from sgmn.media import content
+    from sgmn.media import record_content
 
     try:
-        return content.product_content(product, max_side=DRAWN_SIDE)
+        return record_content.product_content(product, max_side=DRAWN_SIDE)
     except MediaError as error:
         damage.append(f"{error.where}: {error.what}; the index's small picture is shown")
     return ProductContent(() if small is None else (_decoded(small),), product.title)
@@ -168,7 +170,7 @@ def _scene(
     shown: Sequence[ProductContent],
 ) -> Scene:
     """What is drawn of an explanation."""
-    from sgmn.live.drawing import Listing, Scene
+    from sgmn.report.drawing import Listing, Scene
 
     times = [frame.time_s for frame in frames]
     lasts_s = times[-1] - times[-2] if len(times) > 1 else 1.0
@@ -199,7 +201,7 @@ def _table(found: Explanation, best: Sequence[Product]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from sgmn.live.sheet import added
+    from sgmn.report.contact_sheet import added
 
     rows = [added(compared) for compared in found.comparisons]
     names = list(dict.fromkeys(name for row in rows for name in row))

@@ -36,7 +36,7 @@ def synth(
     ] = False,
 ) -> None:
     """Make shops and livestreams in OUT/train, OUT/val and OUT/test; goes on where it stopped."""
-    from sgmn import screen
+    from sgmn.cli import console
     from sgmn.synth import world
 
     given = {"shops": shops, "products": products, "clips": clips, "streams": streams, "seed": seed}
@@ -45,7 +45,7 @@ def synth(
         world.preview(out, settings)
         typer.echo(str(out))
         return
-    with screen.bar() as bar:
+    with console.bar() as bar:
 
         def progress(done: int, total: int, name: str) -> None:
             if not bar.task_ids:  # not before anything can be wrong with what was asked

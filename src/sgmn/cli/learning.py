@@ -46,19 +46,19 @@ def train(
     skip_bad: SkipOption = False,
 ) -> None:
     """Learn from a dataset's clips and photos; writes OUTPUT/checkpoint."""
-    from sgmn import screen
+    from sgmn.cli import console
     from sgmn.training import config as configs
-    from sgmn.training import processes
-    from sgmn.training.start import examples_of, started
+    from sgmn.training import distributed
+    from sgmn.training.run_setup import examples_of, started
     from sgmn.training.trainer import Trainer, require_fresh
 
     run = configs.read(config)
     if not resume:
         require_fresh(output)
-    processes.join(run.train.device)
+    distributed.join(run.train.device)
     examples = examples_of(run.data, lambda folder: _read(folder, skip_bad))
     typer.echo(examples.summary())
-    with screen.bar() as bar:
+    with console.bar() as bar:
         task = bar.add_task("encoding", visible=False)
 
         def encoded(done: int, total: int) -> None:
@@ -72,7 +72,7 @@ def train(
         typer.echo(f"{trainer.duplicates.count} products are listed twice, no negatives there")
     if resume and trainer.resume():
         typer.echo(f"going on from step {trainer.step}")
-    with screen.training(run.train.steps) as steps:
+    with console.training(run.train.steps) as steps:
         finished = trainer.run(steps)
     if trainer.damaged:
         typer.echo(f"{len(trainer.damaged)} pictures or clips could not be read", err=True)
@@ -97,14 +97,14 @@ def ablate(
     skip_bad: SkipOption = False,
 ) -> None:
     """Train and evaluate with parts added and left out one by one; goes on where it stopped."""
-    from sgmn import screen
+    from sgmn.cli import console
     from sgmn.training import ablation
-    from sgmn.training.setup import prepared
+    from sgmn.training.ablation_setup import prepared
 
     wanted = ablation.chosen(only or [])
     listed = [p for folder in catalogue or [] for p in _read(folder, skip_bad).products]
     read = [_read_split(given, listed, skip_bad) for given in dataset]
-    with screen.bar() as bar:
+    with console.bar() as bar:
         task = bar.add_task("encoding", total=None)
 
         def encoded(done: int, total: int) -> None:
@@ -117,7 +117,7 @@ def ablate(
     for seed in range(seeds):
         for row in wanted:
             typer.echo(f"{row.name}, seed {seed}")
-            with screen.training(ready.config.train.steps) as steps:
+            with console.training(ready.config.train.steps) as steps:
                 ranks = ready.run(row, seed, steps)
             if ranks is None:
                 typer.echo("stopped; the same command goes on")
@@ -139,33 +139,35 @@ def evaluate(
     markdown: Annotated[bool, typer.Option(help="Print Markdown.")] = False,
 ) -> None:
     """Rank the shop for every clip, and watch every stream, against the truth."""
-    from sgmn import jobs, screen
+    from sgmn import outputs
+    from sgmn.cli import console
     from sgmn.evaluation.report import Report
     from sgmn.evaluation.stream_report import StreamReport
     from sgmn.live.recognizer import Recognizer
+    from sgmn.workflows import evaluation, opening
 
-    modalities = jobs.modalities(use)
-    jobs.require_writable(json_out)
+    modalities = opening.modalities(use)
+    outputs.require_writable(json_out)
     data = _read(dataset, skip_bad)
-    clips, streams, unlabelled = jobs.labelled(data, split)
-    used = jobs.embedder(jobs.model_of(index, model))
-    opened = jobs.opened(index, used)
-    shelves = jobs.Shelves(opened, modalities)
+    clips, streams, unlabelled = evaluation.labelled(data, split)
+    used = opening.embedder(opening.model_of(index, model))
+    opened = opening.opened(index, used)
+    shelves = opening.Shelves(opened, modalities)
     about = {"dataset": dataset.name, "split": split, "use": use, "model": used.model.name}
     about["fingerprint"] = opened.model.fingerprint
     if unlabelled:
         typer.echo(f"{unlabelled} clips or streams have no truth and are left out", err=True)
     damage: list[str] = []
     if clips:
-        ranks = jobs.ranked(clips, opened, used, modalities, damage)
-        report = Report(tuple(screen.counted(ranks, "ranking", len(clips))), seed, about)
+        ranks = evaluation.ranked(clips, opened, used, modalities, damage)
+        report = Report(tuple(console.counted(ranks, "ranking", len(clips))), seed, about)
         _show(report, markdown, json_out)
     if streams:
-        results = jobs.watched(
+        results = evaluation.watched(
             streams, lambda shop: Recognizer(used, shelves[shop], use=modalities), damage
         )
-        found = tuple(screen.counted(results, "watching", len(streams)))
-        _show(StreamReport(found, meta=about), markdown, jobs.streams_beside(json_out, data))
+        found = tuple(console.counted(results, "watching", len(streams)))
+        _show(StreamReport(found, meta=about), markdown, evaluation.streams_beside(json_out, data))
     for line in damage:
         typer.echo(f"damaged: {line}", err=True)
 
@@ -177,14 +179,15 @@ def compare(
     markdown: Annotated[bool, typer.Option(help="Print Markdown.")] = False,
 ) -> None:
     """Compare two runs clip by clip, with paired tests."""
-    from sgmn import jobs, screen
+    from sgmn.cli import console
     from sgmn.evaluation import comparison
+    from sgmn.workflows import evaluation
 
-    found = comparison.compare(jobs.read_report(a), jobs.read_report(b), seed)
+    found = comparison.compare(evaluation.read_report(a), evaluation.read_report(b), seed)
     if markdown:
         typer.echo(found.markdown())
     else:
-        screen.out.print(found.table())
+        console.out.print(found.table())
 
 
 def _read(folder: Path, skip_bad: bool) -> Dataset:
@@ -201,14 +204,15 @@ def _read(folder: Path, skip_bad: bool) -> Dataset:
 
 def _show(report: Report | StreamReport, markdown: bool, json_out: Path | None) -> None:
     """Write a report where it was wanted, then print it."""
-    from sgmn import jobs, screen
+    from sgmn import outputs
+    from sgmn.cli import console
 
     if json_out is not None:
-        jobs.write_text(json_out, report.to_json() + "\n")
+        outputs.write_text(json_out, report.to_json() + "\n")
     if markdown:
         typer.echo(report.markdown())
     else:
-        screen.out.print(report.table())
+        console.out.print(report.table())
 
 
 def _read_split(given: Path, listed: list[Product], skip_bad: bool) -> tuple[str, Dataset]:

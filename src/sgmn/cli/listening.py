@@ -14,11 +14,11 @@ from sgmn.errors import SgmnError
 from sgmn.live.session import Source
 from sgmn.media import transcript as transcripts
 from sgmn.media.address import Address, redacted
-from sgmn.media.following import follow_jsonl
-from sgmn.media.hearing import Follower, Hearing
-from sgmn.media.live import LiveFrame, LiveSource
-from sgmn.media.speech import Recogniser
-from sgmn.media.subtitles import follow_webvtt
+from sgmn.media.hls_subtitles import follow_webvtt
+from sgmn.media.jsonl_follower import follow_jsonl
+from sgmn.media.live_source import LiveFrame, LiveSource
+from sgmn.media.live_transcript import Follower, Hearing
+from sgmn.media.speech_recognition import Recogniser
 from sgmn.records import Utterance
 
 if TYPE_CHECKING:

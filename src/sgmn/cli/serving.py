@@ -31,20 +31,21 @@ def index(
     batch: Annotated[int, typer.Option(min=1, help="Products that are encoded at once.")] = 32,
 ) -> None:
     """Make or update the index of a catalogue; unchanged products are not encoded again."""
-    from sgmn import jobs, screen
     from sgmn.catalogue.index import Index
+    from sgmn.cli import console
+    from sgmn.workflows import opening
 
     if catalogue is None and not remove:
         raise SgmnError("no catalogue and nothing to remove", remedy="give CATALOGUE or --remove")
-    used = jobs.embedder(jobs.model_of(output, model))
+    used = opening.embedder(opening.model_of(output, model))
     if remove:
-        gone = jobs.opened(output, used).remove(_listed(remove), shop)
+        gone = opening.opened(output, used).remove(_listed(remove), shop)
         typer.echo(f"{gone.count} removed" + "".join(f"\nunknown: {i}" for i in gone.unknown))
     if catalogue is None:
         return
     read = _fed(catalogue, shop or "", replace_all)
-    target = Index.create_or_open(output, jobs.stamp(used))
-    with screen.bar() as bar:
+    target = Index.create_or_open(output, opening.stamp(used))
+    with console.bar() as bar:
         task = bar.add_task("indexing", total=len(read.products))
         report = target.update(
             read.products,

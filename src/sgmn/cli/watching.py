@@ -15,20 +15,21 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
-from sgmn import jobs, screen
+from sgmn import outputs
 from sgmn.catalogue.index import Index
-from sgmn.cli import listening
+from sgmn.cli import console, listening
 from sgmn.errors import SgmnError
 from sgmn.live.chapters import chapters, timeline_json
 from sgmn.live.events import Event, to_json
-from sgmn.live.page import html
 from sgmn.live.recognizer import RATE_HZ, Recognizer
 from sgmn.live.session import Moment, Outcome, Paced, Session, events_of
 from sgmn.live.webhook import Webhook
 from sgmn.media import video
 from sgmn.media.address import Address, parsed
-from sgmn.media.live import LiveSource, SourceSettings
+from sgmn.media.live_source import LiveSource, SourceSettings
 from sgmn.records import Segment, Utterance
+from sgmn.report.html import html
+from sgmn.workflows import evaluation, opening, report
 
 if TYPE_CHECKING:
     from sgmn.cli.serving import Asked
@@ -41,15 +42,15 @@ def watch(asked: Asked) -> None:
     address = parsed(asked.source)
     is_live = asked.live or address.is_live
     _refuse(asked, address, is_live)
-    modalities = jobs.modalities(asked.use)
-    jobs.require_writable(asked.output, asked.vtt, asked.page, asked.events_path)
+    modalities = opening.modalities(asked.use)
+    outputs.require_writable(asked.output, asked.vtt, asked.page, asked.events_path)
     with _outlet(asked) as tell:
-        used = jobs.embedder(jobs.model_of(asked.index, asked.model))
-        opened = jobs.opened(asked.index, used)
-        shelf = jobs.Shelves(opened, modalities)[jobs.only_shop(opened, asked.shop)]
+        used = opening.embedder(opening.model_of(asked.index, asked.model))
+        opened = opening.opened(asked.index, used)
+        shelf = opening.Shelves(opened, modalities)[opening.only_shop(opened, asked.shop)]
         recognizer = Recognizer(used, shelf, use=modalities)
         length_s = 0.0 if address.is_live else video.duration(Path(asked.source))
-        true = jobs.read_truth(asked.truth) if asked.truth else ()
+        true = evaluation.read_truth(asked.truth) if asked.truth else ()
         if is_live:
             found, line = _running(asked, recognizer, listening.Ears.of(asked, length_s), tell)
         else:
@@ -130,13 +131,13 @@ def _recorded(
 ) -> tuple[Outcome, str]:
     """Watch a recording; the events follow from all its windows. And a line about the work."""
     path, said = Path(asked.source), listening.of_recording(asked, length_s)
-    with screen.watching(_titles(recognizer), length_s) as shown:
+    with console.watching(_titles(recognizer), length_s) as shown:
         found = recognizer.watch(path, said, shown)
         seconds = shown.elapsed_s
     _write(asked, found.segments, _titles(recognizer))
     if asked.page is not None:
-        page = jobs.page(path, found, recognizer, index, said, true, seconds=seconds)
-        jobs.write_text(asked.page, html(page))
+        page = report.page(path, found, recognizer, index, said, true, seconds=seconds)
+        outputs.write_text(asked.page, html(page))
     events = tuple(events_of(found, recognizer.settings, asked.lag)) if asked.tells else ()
     for event in events:
         tell(event)
@@ -191,11 +192,11 @@ def _screen(
     asked: Asked, titles: dict[str, str], source: LiveSource
 ) -> Iterator[tuple[Tell, Callable[[Moment], None]]]:
     """Who looks on: a live screen, or a line an event where there is no terminal."""
-    if screen.err.is_terminal and (asked.is_spoken_for or screen.out.is_terminal):
-        with screen.running(titles, source) as shown:
+    if console.err.is_terminal and (asked.is_spoken_for or console.out.is_terminal):
+        with console.running(titles, source) as shown:
             yield shown.tell, shown
     else:
-        yield lambda event: _say(asked, screen.event_line(event, titles)), lambda moment: None
+        yield lambda event: _say(asked, console.event_line(event, titles)), lambda moment: None
 
 
 @contextmanager
@@ -220,9 +221,9 @@ def _ended_by_signals(close: Callable[[], None]) -> Iterator[None]:
 def _write(asked: Asked, timeline: Sequence[Segment], titles: dict[str, str]) -> None:
     if asked.output is not None:
         content = json.dumps(timeline_json(timeline, titles), indent=1)
-        jobs.write_text(asked.output, content + "\n")
+        outputs.write_text(asked.output, content + "\n")
     if asked.vtt is not None:
-        jobs.write_text(asked.vtt, chapters(timeline, titles))
+        outputs.write_text(asked.vtt, chapters(timeline, titles))
 
 
 def _show(
@@ -234,11 +235,11 @@ def _show(
 ) -> None:
     for damage in found.damage:
         typer.echo(f"damaged: {damage}", err=True)
-    console = screen.err if asked.is_spoken_for else screen.out
-    console.print(screen.timeline(found.segments, titles, true))
+    shown_on = console.err if asked.is_spoken_for else console.out
+    shown_on.print(console.timeline(found.segments, titles, true))
     _say(asked, line)
     if true:
-        _say(asked, jobs.agreement_line(true, found.segments))
+        _say(asked, evaluation.agreement_line(true, found.segments))
 
 
 def _say(asked: Asked, line: str) -> None:

@@ -19,11 +19,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sgmn import lines
+from sgmn import jsonl
 from sgmn.data import rows
 from sgmn.data.rows import Photo, Stream, clip_line, product_line
 from sgmn.errors import RecordError
-from sgmn.lines import Fields
+from sgmn.jsonl import Fields
 from sgmn.records import Clip, Product
 
 __all__ = [
@@ -75,7 +75,7 @@ def read(folder: Path, *, skip_bad: bool = False) -> Dataset:
     door = _Door(skip_bad)
     return Dataset(
         root=folder,
-        products=door.lines(folder / "products.jsonl", lines.product, lambda p: p.key),
+        products=door.lines(folder / "products.jsonl", jsonl.product, lambda p: p.key),
         clips=door.lines(folder / "clips.jsonl", rows.clip, lambda c: c.clip_id),
         photos=door.lines(folder / "photos.jsonl", rows.photo, None),
         streams=door.files(folder / "streams"),
@@ -84,9 +84,9 @@ def read(folder: Path, *, skip_bad: bool = False) -> Dataset:
 
 
 def _require_parts(folder: Path) -> None:
-    if not lines.exists(folder) or not folder.is_dir():
+    if not jsonl.exists(folder) or not folder.is_dir():
         raise RecordError("is no folder", where=folder, remedy="give the folder of a dataset")
-    if not any(lines.exists(folder / part) for part in _PARTS):
+    if not any(jsonl.exists(folder / part) for part in _PARTS):
         raise RecordError(
             "is no dataset",
             where=folder,
@@ -110,7 +110,7 @@ class _Door:
         """The records of a JSONL file, unique by `key`; none when the file is absent."""
         if not path.exists():
             return ()
-        places = self._safe(lines.numbered(path))
+        places = self._safe(jsonl.numbered(path))
         made = ((w, partial(_line, record, text, w, path.parent)) for w, text in places)
         return tuple(self._let_in(made, key))
 
@@ -160,7 +160,7 @@ def _require_new(key: object, where: str, first: dict[object, str]) -> None:
 
 
 def _line(record: Callable[[Fields, Path], _Row], text: bytes, where: str, root: Path) -> _Row:
-    return record(lines.parse(text, where), root)
+    return record(jsonl.parse(text, where), root)
 
 
 def read_stream(path: Path) -> Stream:
@@ -169,7 +169,7 @@ def read_stream(path: Path) -> Stream:
         text = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     except OSError as error:
         raise RecordError(f"cannot be read ({error.strerror})", where=path) from error
-    return rows.stream(lines.parse(text, str(path)), path)
+    return rows.stream(jsonl.parse(text, str(path)), path)
 
 
 def write_jsonl(path: Path, records: Iterable[Mapping[str, Any]]) -> None:

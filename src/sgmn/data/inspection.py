@@ -13,11 +13,11 @@ from itertools import chain, pairwise
 from pathlib import Path
 from typing import Literal
 
-from sgmn import lines
+from sgmn import jsonl
 from sgmn.data import dataset as datasets
 from sgmn.data.dataset import Dataset, Stream
 from sgmn.errors import MediaError, RecordError
-from sgmn.media import container, picture
+from sgmn.media import container, image
 from sgmn.records import Clip, Utterance
 
 Severity = Literal["error", "warning"]
@@ -116,7 +116,7 @@ def _videos(data: Dataset) -> Iterator[tuple[str, Path]]:
 def _missing(data: Dataset) -> Iterator[Finding]:
     for where, path in chain(_pictures(data), _videos(data)):
         try:
-            if not lines.exists(path):
+            if not jsonl.exists(path):
                 yield Finding(where, f"{path} does not exist")
         except RecordError as error:
             yield Finding(where, f"{error.where} {error.what}")
@@ -191,7 +191,7 @@ def _unreadable(data: Dataset) -> Iterator[Finding]:
     """Opens each file once, however many records name it."""
     lengths: dict[Path, float] = {}
     for where, path in _first_uses(_pictures(data)):
-        yield from _opened(where, partial(picture.read, path))
+        yield from _opened(where, partial(image.read, path))
     for where, path in _first_uses(_videos(data)):
         if not path.is_dir():  # which is a folder of frames
             yield from _opened(where, partial(_measure, path, lengths))
@@ -208,7 +208,7 @@ def _first_uses(files: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, Path]]
 
 def _is_there(path: Path) -> bool:
     try:
-        return lines.exists(path)
+        return jsonl.exists(path)
     except RecordError:  # which `_missing` has listed
         return False
 

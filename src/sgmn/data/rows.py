@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sgmn.errors import MediaError, RecordError
-from sgmn.lines import Fields, is_number, placed
+from sgmn.jsonl import Fields, is_number, placed
 from sgmn.media import transcript as transcripts
 from sgmn.records import Box, Clip, Product, Segment, Utterance
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sgmn.lines import is_number
+from sgmn.jsonl import is_number
 
 ABSENT = "(none)"
 OTHER = "(other)"

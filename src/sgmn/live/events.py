@@ -17,7 +17,7 @@ import numpy as np
 from sgmn.errors import RecordError, SgmnError
 from sgmn.live.decoder import rivals
 from sgmn.live.evidence import Scores, TimelineSettings, check, evidence
-from sgmn.live.smoothing import Run, Smoother, Turn, paired, turns
+from sgmn.live.fixed_lag import Run, Smoother, Turn, paired, turns
 from sgmn.live.timeline import runner_up
 from sgmn.records import Segment
 

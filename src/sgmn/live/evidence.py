@@ -31,7 +31,7 @@ class TimelineSettings:
     `window_s` and `hop_s` say how far windows overlap. A run shorter than `min_segment_s`
     is given to the neighbour that explains it better.
 
-    The first two defaults are fitted for the built-in model, by `scripts/fit_timeline.py`,
+    The first two defaults are fitted for the built-in model, by `tools/fit_timeline.py`,
     whose logits have their temperature already; what suits another depends on how sure it is.
     """
 

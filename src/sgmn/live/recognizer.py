@@ -25,7 +25,7 @@ from sgmn.live.stream_graph import StreamGraph
 from sgmn.live.timeline import Belief, OnlineDecoder, segments
 from sgmn.live.windows import Window, is_believed, windows
 from sgmn.media import video
-from sgmn.media.live import LiveFrame
+from sgmn.media.live_source import LiveFrame
 from sgmn.model.embedder import Embedder
 from sgmn.model.scoring import MODALITIES, ClipVectors, Modality
 from sgmn.model.tokens import Looks

@@ -16,8 +16,8 @@ from sgmn.live.evidence import TimelineSettings
 from sgmn.live.recognizer import Recognition, Recognizer, Reel
 from sgmn.live.timeline import Belief, OnlineDecoder
 from sgmn.live.windows import windows
-from sgmn.media.hearing import Hearing
-from sgmn.media.live import LiveFrame
+from sgmn.media.live_source import LiveFrame
+from sgmn.media.live_transcript import Hearing
 from sgmn.records import Segment, Utterance
 
 LAG_S = 6.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sgmn.errors import MediaError
-from sgmn.media import picture
+from sgmn.media import image
 from sgmn.media.sampling import pick
 from sgmn.records import Clip, Picture
 
@@ -48,7 +48,7 @@ def timed_clip_frames(
     try:
         if clip.video is None:
             places = pick(len(clip.frames), wanted)
-            return tuple(Frame(i / rate_hz, picture.read(clip.frames[i], max_side)) for i in places)
+            return tuple(Frame(i / rate_hz, image.read(clip.frames[i], max_side)) for i in places)
         found = _sampled(clip.video, clip, rate_hz, max_side, damage)
     except MediaError as error:
         where = f"clip {clip.clip_id!r}: {error.where}"

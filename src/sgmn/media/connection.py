@@ -20,11 +20,11 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from sgmn.media.address import Address
+from sgmn.media.audio import Ear, Samples
 from sgmn.media.container import LIBAV_ERRORS, opened, said
-from sgmn.media.decoding import Timed
 from sgmn.media.sampling import TIE_S, Due
-from sgmn.media.sound import Ear, Samples
 from sgmn.media.stream_time import StreamTime
+from sgmn.media.video_decoding import Timed
 
 Listener = Callable[[float, Samples], None]
 _GLANCE_S = 0.1  # how often who waits looks whether it still should

@@ -7,7 +7,7 @@ from collections import Counter
 from av import VideoFrame
 from av.video.stream import VideoStream
 
-from sgmn.media.clock import Clock
+from sgmn.media.timestamps import Clock
 
 
 class StreamTime:

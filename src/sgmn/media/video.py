@@ -12,13 +12,13 @@ from pathlib import Path
 from av.video.reformatter import VideoReformatter
 
 from sgmn.errors import MediaError
-from sgmn.media import picture
+from sgmn.media import image
 from sgmn.media.clips import Frame
 from sgmn.media.container import LIBAV_ERRORS, REMEDY, is_folder, said
 from sgmn.media.container import duration as stated_duration
-from sgmn.media.decoding import decoded
 from sgmn.media.orientation import upright
 from sgmn.media.sampling import TIE_S, Due, pick
+from sgmn.media.video_decoding import decoded
 
 __all__ = ["Frame", "duration", "frames", "pick"]
 
@@ -144,7 +144,7 @@ def _folder_frames(
             break
         if due.is_due(time_s):
             given += 1
-            yield Frame(time_s, picture.read(path, max_side))
+            yield Frame(time_s, image.read(path, max_side))
     if not given:
         raise _nothing(folder, start_s, end_s, time_s, Counter())
 
@@ -154,9 +154,9 @@ def _pictures_in(folder: Path) -> list[Path]:
         names = [p for p in folder.iterdir() if not p.name.startswith(".")]
     except OSError as error:
         raise MediaError(f"cannot be listed ({error})", folder, "check its rights") from error
-    found = [p for p in names if p.suffix.lower() in picture.SUFFIXES]
+    found = [p for p in names if p.suffix.lower() in image.SUFFIXES]
     if not found:
-        known = ", ".join(picture.SUFFIXES)
+        known = ", ".join(image.SUFFIXES)
         raise MediaError("is a folder without pictures", folder, f"put files of {known} into it")
     return sorted(found, key=_numbers_as_numbers)
 

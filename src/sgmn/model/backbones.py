@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sgmn.errors import CheckpointError
-from sgmn.model import lite as lite_tower
+from sgmn.model import efficientnet as lite_tower
 from sgmn.model.bundle import Model
 from sgmn.model.inputs import Canvas
 from sgmn.model.network import GREY, SGMN, Colour, NetworkConfig

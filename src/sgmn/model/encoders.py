@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from sgmn.errors import CheckpointError, SettingsError
-from sgmn.model import lite
+from sgmn.model import efficientnet
 
 
 class Seen(NamedTuple):
@@ -190,7 +190,7 @@ class ComposedTowers(Towers):
 
     def hold(self, blocks: int) -> None:
         """See `Towers.hold`."""
-        if isinstance(self.picture, lite.LiteTower):
+        if isinstance(self.picture, efficientnet.LiteTower):
             self.picture.hold(blocks)
         else:
             super().hold(blocks)
@@ -204,8 +204,8 @@ def _width(config: Any) -> int:
 def _from_config(config: dict[str, Any]) -> nn.Module:
     from transformers import AutoConfig, AutoModel
 
-    if config["model_type"] == lite.MODEL_TYPE:
-        return lite.LiteTower(config["width"], config["depth"])
+    if config["model_type"] == efficientnet.MODEL_TYPE:
+        return efficientnet.LiteTower(config["width"], config["depth"])
     model: nn.Module = AutoModel.from_config(AutoConfig.for_model(**config))
     return model
 

@@ -18,13 +18,13 @@ import torch
 from sgmn.errors import SgmnError
 from sgmn.model.embedder import Embedder
 from sgmn.model.guidance import Guided
-from sgmn.model.heat import Heat, cut
+from sgmn.model.heatmap import Heat, cut
 from sgmn.model.inputs import nearest_canvas, placement
 from sgmn.model.parts import Side
 from sgmn.model.ranker import Ranker
 from sgmn.model.scoring import ClipVectors, ProductVectors, terms
 from sgmn.model.tokens import Looks, Tokens
-from sgmn.model.words import Word, words
+from sgmn.model.word_spans import Word, words
 from sgmn.records import ClipContent, Picture, ProductContent
 
 # What a score has beside its terms.

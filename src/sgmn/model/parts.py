@@ -19,13 +19,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sgmn.model.emphasis import Emphasizer
 from sgmn.model.fusion import Fusion
 from sgmn.model.graph import ClipGraph, instances
 from sgmn.model.guidance import Guidance, Guided, direction
 from sgmn.model.interaction import Interaction
-from sgmn.model.reading import Reading
 from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights, score
+from sgmn.model.text_context import Reading
+from sgmn.model.text_pooling import Emphasizer
 from sgmn.model.tokens import Tokens
 
 PARTS = ("reading", "emphasis", "guidance", "graph", "instances", "interaction", "fusion")

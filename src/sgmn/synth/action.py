@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sgmn.synth import host, mesh, script
+from sgmn.synth import host, mesh, storyboard
 from sgmn.synth.mesh import Solid
 from sgmn.synth.render import Camera
-from sgmn.synth.script import Showing
-from sgmn.synth.stage import ARMS, FIRST
+from sgmn.synth.room import ARMS, FIRST
+from sgmn.synth.storyboard import Showing
 
 Point = NDArray[np.floating]
 _NEAR_M, _FAR_M = 0.5, 1.25  # how near to the camera and how far a product is held
@@ -47,7 +47,7 @@ class Action:
         busy: dict[int, tuple[Point, Point, float]] = {}
         found: list[tuple[int, Solid]] = []
         for place, showing in enumerate(self.showings):
-            near = script.gripped(showing, time)
+            near = storyboard.gripped(showing, time)
             shown = showing.start <= time <= showing.end
             if not shown and near == 0:
                 continue
@@ -75,8 +75,8 @@ class Action:
         """Where the product of showing number `place` is at a time."""
         showing = self.showings[place]
         half = self._half(showing)
-        yaw, pitch, roll = script.turn(showing, time)
-        down, up = script.set_down(showing, time), script.lifted(showing, time)
+        yaw, pitch, roll = storyboard.turn(showing, time)
+        down, up = storyboard.set_down(showing, time), storyboard.lifted(showing, time)
         sway = 0.012 * np.sin(time * np.array([0.9, 1.3, 0.7]) + showing.phase)
         table = np.array([0.06 * showing.side, half[1] + 0.001, _DOWN_Z])
         high = (1 - down) * (self._held[place] + sway) + down * table

@@ -8,11 +8,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from sgmn.records import Picture
-from sgmn.synth.article import Article, Family
 from sgmn.synth.colours import COLOURS, contrast, mixed, readable
 from sgmn.synth.emblems import EMBLEMS, PATTERNS, emblem, pattern
 from sgmn.synth.fonts import FACES, font
 from sgmn.synth.mesh import RGB, Solid
+from sgmn.synth.product import Article, Family
 
 _COLOURS, _EMBLEMS, _PATTERNS = tuple(COLOURS), tuple(EMBLEMS), tuple(PATTERNS)
 

@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from sgmn.synth.words import listed
+from sgmn.synth.word_lists import listed
 
 BRANDS_PER_SHOP = 60
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from sgmn.records import Picture
 from sgmn.synth.fonts import SMALL, font
-from sgmn.synth.words import listed
+from sgmn.synth.word_lists import listed
 
 _NAMES = listed("mia leo ana kim tom zoe ben ivy max eva sam lin joe amy dan uma")
 _LINES = (

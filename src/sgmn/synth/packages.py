@@ -6,11 +6,11 @@ import numpy as np
 
 from sgmn.records import Picture
 from sgmn.synth import labels
-from sgmn.synth.article import Article, Family, growth, label
 from sgmn.synth.colours import FLAVOURS, SCENTS, mixed
 from sgmn.synth.emblems import EMBLEMS
 from sgmn.synth.labels import Label
 from sgmn.synth.mesh import RGB, Part, Solid, plain
+from sgmn.synth.product import Article, Family, growth, label
 from sgmn.synth.shapes import cuboid, lathe, sheet, shell, tube
 
 _ML = ("250 ml", "500 ml", "1 l")

@@ -7,7 +7,7 @@ Blanks: {kind} what it is, {thing} a loose word for it, {variety} its attributes
 
 from __future__ import annotations
 
-from sgmn.synth.words import listed
+from sgmn.synth.word_lists import listed
 
 GREETING = (
     "hi everyone welcome to the live",

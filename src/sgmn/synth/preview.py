@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from sgmn.records import Picture
-from sgmn.synth import scenario, studio
-from sgmn.synth.article import Article
-from sgmn.synth.film import Film
+from sgmn.synth import product_photo, scenario
 from sgmn.synth.fonts import SMALL, font
+from sgmn.synth.footage import Film
+from sgmn.synth.product import Article
 from sgmn.synth.settings import WorldSettings
 
 _CELL = 150  # pixels of a product's picture
@@ -52,7 +52,7 @@ def _groups(articles: Sequence[Article]) -> list[list[Article]]:
 
 def _group(group: Sequence[Article]) -> Picture:
     shown = group[: _COLUMNS // 2 + 1]
-    cells = [studio.picture(scenario.built(article, 256), _CELL) for article in shown]
+    cells = [product_photo.picture(scenario.built(article, 256), _CELL) for article in shown]
     row = _widened(np.concatenate(cells, axis=1), (_COLUMNS // 2 + 1) * _CELL)
     varies = f"{len(group)} differ in {group[0].varies}: " if group[0].varies else ""
     return np.concatenate([row, _words(f"{varies}{group[0].title}", row.shape[1])])

@@ -8,8 +8,8 @@ from typing import Any
 
 from sgmn.data.dataset import clip_line, product_line
 from sgmn.records import Box, Clip, Product
-from sgmn.synth import truth
-from sgmn.synth.article import Article
+from sgmn.synth import ground_truth
+from sgmn.synth.product import Article
 from sgmn.synth.scenario import Scenario
 
 Boxes = Mapping[int, Box]
@@ -61,7 +61,7 @@ def clip(
     groups = {article.group for article in articles}
     seen = sorted({place for found in boxes for place in found} - sold)
     others = [scenario.cast[place] for place in seen]
-    attributes = truth.measures(boxes, sold) | {
+    attributes = ground_truth.measures(boxes, sold) | {
         "distractors": len(others),
         "twins_beside": sum(other.group in groups for other in others),
         "family": articles[0].family,
@@ -74,7 +74,7 @@ def clip(
         product_ids=tuple(article.product_id for article in articles),
         shop_id=articles[0].shop_id,
         end=scenario.seconds,
-        boxes=truth.meant(boxes, sold),
+        boxes=ground_truth.meant(boxes, sold),
         split=split,
         attributes=attributes,
         extra=_timed(scenario, frames) | {"visible_wanted": scenario.visible},

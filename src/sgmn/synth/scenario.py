@@ -10,15 +10,15 @@ from itertools import pairwise
 import numpy as np
 
 from sgmn.records import Utterance
-from sgmn.synth import script, shop, speech, stage
-from sgmn.synth.article import Article, Family
-from sgmn.synth.film import Set
+from sgmn.synth import narration, room, shop, storyboard
+from sgmn.synth.footage import Set
 from sgmn.synth.mesh import Solid
 from sgmn.synth.overlay import Overlay
+from sgmn.synth.product import Article, Family
 from sgmn.synth.render import Camera
-from sgmn.synth.script import Sale, Showing
 from sgmn.synth.settings import WorldSettings
-from sgmn.synth.tape import Recorder
+from sgmn.synth.storyboard import Sale, Showing
+from sgmn.synth.video_writer import Recorder
 
 _CLIP, _STREAM = 21, 22  # streams of random numbers of their own
 _LEAST_DETAIL = 96  # pixels; with fewer a label has no room for its words
@@ -143,7 +143,7 @@ def _scenario(
     showings: list[Showing] = []
     for sale in sales:
         spread = (max(0.8 * scale, 0.005), 1.2 * scale)
-        showings += script.showings(sale, visible, hands, settings.held_others, spread, rng)
+        showings += storyboard.showings(sale, visible, hands, settings.held_others, spread, rng)
     return Scenario(
         name=name,
         shop=at_shop,
@@ -184,7 +184,7 @@ def _words(
     sold: int,
     rng: np.random.Generator,
 ) -> list[Utterance]:
-    manner = speech.Manner(settings.naming, settings.comparing, settings.speech_noise)
+    manner = narration.Manner(settings.naming, settings.comparing, settings.speech_noise)
     found: list[Utterance] = []
     for place, sale in enumerate(sales):
         article = None if sale.product is None else cast[sale.product]
@@ -192,7 +192,7 @@ def _words(
         twins = [a for a in others if article is not None and a.group == article.group]
         greet = place == 0 and (article is None or rng.random() < 0.3)
         spoken_of = twins + others[:2]
-        found += speech.said(sale.start, sale.end, article, spoken_of, manner, rng, greet=greet)
+        found += narration.said(sale.start, sale.end, article, spoken_of, manner, rng, greet=greet)
     return found
 
 
@@ -214,17 +214,17 @@ def built(article: Article, detail: int) -> Solid:
 def set_of(scenario: Scenario, settings: WorldSettings) -> Set:
     """Everything that the film needs: solids, room, camera."""
     rng = np.random.default_rng((*scenario.seed, 1))
-    room = stage.drawn(rng)
+    stage = room.drawn(rng)
     shown = {showing.product for showing in scenario.showings}
     detail = min(512, settings.size[1] // 2)
     solids = {i: built(scenario.cast[i], detail) for i in sorted(shown)}
     solids |= {i: built(scenario.cast[i], detail // 2) for i in scenario.resting}
-    places = stage.rests([solids[i] for i in scenario.resting], _TABLE, rng)
+    places = room.rests([solids[i] for i in scenario.resting], _TABLE, rng)
     rests = {i: rest for i, rest in zip(scenario.resting, places, strict=True) if rest is not None}
     largest = max((showing.share for showing in scenario.showings), default=0.1)
     chat = Overlay((*scenario.seed, 2), int(rng.integers(20, 20_000)))
     return Set(
-        stage=room,
+        stage=stage,
         camera=_camera(largest, settings.size, rng),
         solids=solids,
         rests=rests,

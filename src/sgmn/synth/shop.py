@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sgmn.synth import home, names, packages, wear
-from sgmn.synth.article import Article, Family
+from sgmn.synth import apparel, household, names, packages
+from sgmn.synth.product import Article, Family
 
-FAMILIES: tuple[Family, ...] = (*packages.FAMILIES, *home.FAMILIES, *wear.FAMILIES)
+FAMILIES: tuple[Family, ...] = (*packages.FAMILIES, *household.FAMILIES, *apparel.FAMILIES)
 GROUP = (3, 8)  # near-twins in a group
 _SILENT = 0.15  # share of groups whose titles do not say what sets the twins apart
 _PRICES = {

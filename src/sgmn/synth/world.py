@@ -24,8 +24,8 @@ from sgmn.background import follow_parent
 from sgmn.data.dataset import write_jsonl
 from sgmn.errors import SettingsError
 from sgmn.records import Picture
-from sgmn.synth import records, scenario, shop, studio
-from sgmn.synth.film import Film
+from sgmn.synth import product_photo, records, scenario, shop
+from sgmn.synth.footage import Film
 from sgmn.synth.preview import preview
 from sgmn.synth.scenario import Scenario
 from sgmn.synth.settings import WorldSettings
@@ -135,7 +135,7 @@ def _picture(root: Path, settings: WorldSettings, at_shop: int, number: int) -> 
         return
     solid = scenario.built(article, min(512, settings.image_px))
     for view in missing:
-        _save(paths[view], studio.picture(solid, settings.image_px, view))
+        _save(paths[view], product_photo.picture(solid, settings.image_px, view))
 
 
 def _save(path: Path, picture: Picture) -> None:

@@ -23,10 +23,10 @@ from sgmn.errors import SettingsError
 from sgmn.evaluation.metrics import hits_at, reciprocal_ranks
 from sgmn.evaluation.significance import bootstrap_ci, paired_test
 from sgmn.evaluation.tables import markdown_table
-from sgmn.training.cached import CachedBatches
 from sgmn.training.config import RunConfig
-from sgmn.training.examples import Examples
-from sgmn.training.start import starting_model
+from sgmn.training.data.cached_batches import CachedBatches
+from sgmn.training.data.examples import Examples
+from sgmn.training.run_setup import starting_model
 from sgmn.training.trainer import Progress, Trainer
 from sgmn.training.validation import Validation
 

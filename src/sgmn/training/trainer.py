@@ -31,15 +31,15 @@ from sgmn.errors import SettingsError
 from sgmn.model import checkpoint
 from sgmn.model.bundle import Model
 from sgmn.model.network import SGMN, chosen_device
-from sgmn.training import processes
-from sgmn.training.batches import Batch, Batches, Draw
-from sgmn.training.boxes import Grids
+from sgmn.training import distributed
 from sgmn.training.config import LossConfig, TrainConfig
-from sgmn.training.journal import Journal
-from sgmn.training.objective import Looked, Objective, Outcome
-from sgmn.training.orders import HardOrders, duplicates
+from sgmn.training.data.batches import Batch, Batches, Draw
+from sgmn.training.data.boxes import Grids
+from sgmn.training.data.mined_order import HardOrders, duplicates
+from sgmn.training.losses.objective import Looked, Objective, Outcome
+from sgmn.training.run_log import Journal
+from sgmn.training.run_state import restore, store
 from sgmn.training.schedule import warmup_cosine
-from sgmn.training.state import restore, store
 
 _LOG = logging.getLogger("sgmn.training")
 
@@ -118,7 +118,7 @@ class Trainer:
         """
         self.network.train()
         saved = time.monotonic()
-        if not processes.is_first():
+        if not distributed.is_first():
             return self._followed()
         with Journal(self.folder, self.step) as journal, self._stoppable():
             for progress in self._steps():
@@ -174,7 +174,7 @@ class Trainer:
         for index in range(self.step * self.config.accumulate, len(self.batches)):
             places = self.batches.places(index, self.order or self.batches.order)
             near = self.order.beside(places) if self.order is not None else ()
-            yield index, processes.share(places), processes.share(near)
+            yield index, distributed.share(places), distributed.share(near)
 
     def _learn(self, batches: list[Batch]) -> list[Outcome]:
         """One step of the optimizer on the mean loss of some batches."""
@@ -183,7 +183,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak_lr"] * share
         outcomes = [self._backward(batch, len(batches)) for batch in batches]
-        processes.average_gradients(self.network)
+        distributed.average_gradients(self.network)
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -235,7 +235,7 @@ def loaded(
         batch_size=None,
         sampler=draws,
         num_workers=workers,
-        multiprocessing_context=processes.start_method() if workers else None,
+        multiprocessing_context=distributed.start_method() if workers else None,
         worker_init_fn=_serving,
     )
 

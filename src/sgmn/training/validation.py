@@ -12,7 +12,7 @@ import torch
 from sgmn.batching import batched
 from sgmn.errors import MediaError
 from sgmn.evaluation.ranking import Ranked, rank
-from sgmn.media.content import clip_content, product_content
+from sgmn.media.record_content import clip_content, product_content
 from sgmn.model.bundle import Model
 from sgmn.model.inputs import Inputs
 from sgmn.model.network import SGMN
@@ -20,8 +20,8 @@ from sgmn.model.ranker import Ranker
 from sgmn.model.scoring import MODALITIES, ProductVectors
 from sgmn.model.tokens import Tokens
 from sgmn.records import Clip, Product
-from sgmn.training.cache import TokenCache, towers_hash
-from sgmn.training.cached import silenced, without_frames
+from sgmn.training.data.cached_batches import silenced, without_frames
+from sgmn.training.data.token_cache import TokenCache, towers_hash
 
 FRAMES = 10  # a clip, as LPR4M's protocol has it
 TOGETHER = 32

@@ -1,0 +1,1 @@
+"""Training examples: loading, composing, degrading and ordering them into batches."""

@@ -1,0 +1,1 @@
+"""Losses, mining, and the objective that weighs them."""

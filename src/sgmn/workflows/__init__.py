@@ -1,0 +1,1 @@
+"""What the command line and the public API share: whole tasks that use several packages."""
