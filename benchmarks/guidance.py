@@ -24,7 +24,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from sgmn.model import checkpoint
 from sgmn.model.graph import ClipGraph
 from sgmn.model.guidance import Guidance
-from sgmn.model.tokens import Tokens
+from sgmn.model.tokens import ItemTokens
 
 FRAMES = 10
 Side = Callable[[], object]
@@ -71,7 +71,7 @@ def clip_tower() -> Side:
 def built_in_tower() -> Side:
     towers = checkpoint.load("builtin").network.towers
     pixels = torch.randn(FRAMES, 3, 256, 144)
-    return lambda: towers.see(pixels)
+    return lambda: towers.encode_image(pixels)
 
 
 def above(patches: int, dim: int, words: int) -> dict[str, Side]:
@@ -79,17 +79,17 @@ def above(patches: int, dim: int, words: int) -> dict[str, Side]:
     guidance, graph = Guidance(dim).eval(), ClipGraph(dim).eval()
     clip = drawn_clip(patches, dim, words)
     guided = guidance(clip)
-    seen = (clip.present, clip.patches, guided.patch_weights, clip.patch_mask)
+    seen = (clip.image_mask, clip.patches, guided.patch_weights, clip.patch_mask)
     return {"guidance": lambda: guidance(clip), "graph": lambda: graph(guided.frames, *seen)}
 
 
-def drawn_clip(patches: int, dim: int, words: int) -> Tokens:
+def drawn_clip(patches: int, dim: int, words: int) -> ItemTokens:
     there = torch.ones(1, FRAMES, patches, dtype=torch.bool)
     spoken = torch.ones(1, words, dtype=torch.bool)
     seen = torch.randn(1, FRAMES, patches, dim) / dim**0.5
     whole, said = drawn(1, FRAMES, dim), drawn(1, dim)
     heard = torch.randn(1, words, dim)
-    return Tokens(whole, there[..., 0], seen, there, heard, spoken, said, spoken[:, 0])
+    return ItemTokens(whole, there[..., 0], seen, there, heard, spoken, said, spoken[:, 0])
 
 
 def drawn(*shape: int) -> Tensor:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sgmn.model.guidance import PACE
+from sgmn.model.guidance import GAIN_SCALE
 from sgmn.model.interaction import Interaction
 from sgmn.model.scoring import ClipVectors, ProductVectors, match
 
@@ -77,10 +77,10 @@ def opened(network: Interaction) -> Interaction:
 def batched(network: Interaction, clips: ClipVectors, products: ProductVectors) -> Related:
     relevance = match(clips, products, TEMPERATURE)
     seen, shown = network(
-        clips.picture[None],
-        clips.has_picture[None],
-        products.picture[None],
-        products.has_picture[None],
+        clips.image[None],
+        clips.has_image[None],
+        products.image[None],
+        products.has_image[None],
         relevance[None],
     )
     return relevance, seen[0], shown[0]
@@ -89,12 +89,12 @@ def batched(network: Interaction, clips: ClipVectors, products: ProductVectors) 
 def looped(network: Interaction, clips: ClipVectors, products: ProductVectors) -> Related:
     relevance = torch.stack(
         [
-            torch.stack([matched(frames, product) for product in products.picture])
+            torch.stack([matched(frames, product) for product in products.image])
             for frames in clips.frames
         ]
     )
-    nodes = torch.cat([clips.picture, products.picture])
-    count = len(clips.picture)
+    nodes = torch.cat([clips.image, products.image])
+    count = len(clips.image)
     moved = [heard(network, nodes, relevance, row) for row in range(len(nodes))]
     return relevance, torch.stack(moved[:count]), torch.stack(moved[count:])
 
@@ -116,11 +116,11 @@ def heard(network: Interaction, nodes: Tensor, relevance: Tensor, row: int) -> T
         order = bonds[some].argsort(descending=True)[: network.neighbours]
         wanted += [some[place] for place in order.tolist()]
     kinds = [int(n >= clips) for n in wanted]
-    logits = network.compare(nodes[None, [row]], nodes[None, wanted])[0, :, 0]
-    within, between = network.log_nearness.exp(), PACE * network.relevance
+    logits = network.cosine_logits(nodes[None, [row]], nodes[None, wanted])[0, :, 0]
+    within, between = network.log_similarity_scale.exp(), GAIN_SCALE * network.relevance_scale
     scales = torch.stack([within if one == kind else between for one in kinds], 1)
-    shares = (logits + scales * bonds[wanted] + network.offset[:, kind, kinds]).softmax(-1)
-    shares = shares * PACE * network.gate[:, kind, kinds]
+    shares = (logits + scales * bonds[wanted] + network.kind_bias[:, kind, kinds]).softmax(-1)
+    shares = shares * GAIN_SCALE * network.gate[:, kind, kinds]
     sent = network.value(nodes[wanted] - nodes[row]).unflatten(-1, (network.heads, -1))
     message = torch.einsum("hn,nhd->hd", shares, sent).flatten()
     return functional.normalize(nodes[row] + network.out(message), dim=-1)

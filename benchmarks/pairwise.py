@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sgmn.model.fusion import Fusion
-from sgmn.model.tokens import Tokens
+from sgmn.model.tokens import ItemTokens
 
 LEAST_RATIO, MOST_MEMORY, MOST_ERROR = 7.0, 0.6, 1e-5
 CLIP_TOKENS, PATCHES, TITLE_WORDS = 500, 42, 8
@@ -38,7 +38,7 @@ class Step:
         torch.set_num_threads(THREADS)
         torch.manual_seed(0)
         self.fusion = Fusion(dim)
-        torch.nn.init.normal_(self.fusion.last.weight)
+        torch.nn.init.normal_(self.fusion.output.weight)
         self.clips = (torch.randn(clips, CLIP_TOKENS, dim) / dim**0.5).requires_grad_()
         self.mask = torch.ones(clips, CLIP_TOKENS, dtype=torch.bool)
         self.products = drawn(clips, dim)
@@ -90,7 +90,7 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def drawn(count: int, dim: int) -> Tokens:
+def drawn(count: int, dim: int) -> ItemTokens:
     """Products with one picture and a title; gradient flows to both."""
 
     def rows(*shape: int) -> Tensor:
@@ -100,7 +100,7 @@ def drawn(count: int, dim: int) -> Tokens:
         return torch.ones(count, *shape, dtype=torch.bool)
 
     shown = rows(1), there(1), rows(1, PATCHES), there(1, PATCHES)
-    return Tokens(*shown, rows(TITLE_WORDS), there(TITLE_WORDS), rows(), there())
+    return ItemTokens(*shown, rows(TITLE_WORDS), there(TITLE_WORDS), rows(), there())
 
 
 def loss(scores: Tensor) -> Tensor:

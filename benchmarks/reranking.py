@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from sgmn.model.fusion import Fusion
-from sgmn.model.tokens import Tokens
+from sgmn.model.tokens import ItemTokens
 
 LEAST_RATIO, MOST_ERROR = 100.0, 1e-5
 FRAMES, FRAME_PATCHES, WORDS = 10, 48, 20  # 500 tokens a clip
@@ -56,11 +56,11 @@ def parsed() -> argparse.Namespace:
 def trained(dim: int) -> Fusion:
     """One whose scores are not all zero."""
     fusion = Fusion(dim).requires_grad_(False)
-    torch.nn.init.normal_(fusion.last.weight)
+    torch.nn.init.normal_(fusion.output.weight)
     return fusion
 
 
-def drawn(count: int, pictures: int, patches: int, words: int, dim: int) -> Tokens:
+def drawn(count: int, pictures: int, patches: int, words: int, dim: int) -> ItemTokens:
     def rows(*shape: int) -> Tensor:
         return torch.randn(count, *shape, dim) / dim**0.5
 
@@ -68,21 +68,21 @@ def drawn(count: int, pictures: int, patches: int, words: int, dim: int) -> Toke
         return torch.ones(count, *shape, dtype=torch.bool)
 
     shown = rows(pictures), there(pictures), rows(pictures, patches), there(pictures, patches)
-    return Tokens(*shown, rows(words), there(words), rows(), there())
+    return ItemTokens(*shown, rows(words), there(words), rows(), there())
 
 
-def built(clip: Tokens) -> tuple[Tensor, Tensor]:
+def built(clip: ItemTokens) -> tuple[Tensor, Tensor]:
     """The clip's tokens (1, L, D) and their mask (1, L)."""
-    patch_mask = (clip.patch_mask & clip.present.unsqueeze(-1)).flatten(1, 2)
+    patch_mask = (clip.patch_mask & clip.image_mask.unsqueeze(-1)).flatten(1, 2)
     tokens = torch.cat([clip.patches.flatten(1, 2), clip.words], 1)
     return tokens, torch.cat([patch_mask, clip.word_mask], 1)
 
 
-def in_each_form(fusion: Fusion, clip: Tokens, shop: Tokens, some: Tensor) -> Sides:
+def in_each_form(fusion: Fusion, clip: ItemTokens, shop: ItemTokens, some: Tensor) -> Sides:
     shelf, keys = fusion.shelf(fusion.products(shop)), fusion.clips(*built(clip))
     one_by_one, each = [shop[row : row + 1] for row in some.tolist()], torch.arange(len(some))
 
-    def pair(product: Tokens) -> Tensor:
+    def pair(product: ItemTokens) -> Tensor:
         return fusion(fusion.clips(*built(clip)), fusion.products(product))
 
     def at_once() -> Tensor:

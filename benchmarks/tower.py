@@ -45,7 +45,7 @@ def forwards(towers: Towers, pixels: torch.Tensor) -> dict[str, Callable[[], Non
     def run(few: int) -> None:
         efficientnet.FEW = few
         with torch.inference_mode():
-            towers.see(pixels)
+            towers.encode_image(pixels)
 
     few = efficientnet.FEW
     return {"all at once": lambda: run(len(pixels)), "a few at a time": lambda: run(few)}
@@ -54,12 +54,12 @@ def forwards(towers: Towers, pixels: torch.Tensor) -> dict[str, Callable[[], Non
 def steps(towers: Towers, pixels: torch.Tensor) -> dict[str, Callable[[], None]]:
     tower = next(part for part in towers.modules() if isinstance(part, efficientnet.LiteTower))
     tower.hold(HELD)
-    looks = [block.look for block in tower.blocks[HELD:]]
+    looks = [block.depthwise for block in tower.blocks[HELD:]]
 
     def run(learning: bool) -> None:
         for look in looks:
             look.requires_grad_(learning)
-        towers.see(pixels).whole.sum().backward()
+        towers.encode_image(pixels).pooled.sum().backward()
 
     return {"looks learning": lambda: run(True), "looks still": lambda: run(False)}
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sgmn.errors import RecordError
 
 Box = tuple[float, float, float, float]
-Picture = NDArray[np.uint8]  # (H, W, 3), RGB
+ImageArray = NDArray[np.uint8]  # (H, W, 3), RGB
 
 
 def _require(holds: bool, where: str, what: str, remedy: str) -> None:
@@ -74,7 +74,7 @@ class Product:
         return self.shop_id, self.product_id
 
     @property
-    def pictures(self) -> tuple[Path, ...]:
+    def image_paths(self) -> tuple[Path, ...]:
         """Every view, main view first."""
         return (() if self.image is None else (self.image,)) + self.images
 
@@ -116,7 +116,7 @@ class Clip:
             )
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """The whole transcript as one text, in the order in which it was said."""
         return " ".join(u.text.strip() for u in self.transcript if u.text.strip())
 
@@ -132,20 +132,20 @@ def _is_box(box: Sequence[float]) -> bool:
 class ClipContent:
     """What a clip shows and says, decoded: frames in the order of time, and words."""
 
-    frames: tuple[Picture, ...]
-    words: str = ""
+    frames: tuple[ImageArray, ...]
+    text: str = ""
 
     def only(self, kept: Collection[str]) -> ClipContent:
-        """The clip without its frames unless "picture" is kept, without words unless "words"."""
-        frames = self.frames if "picture" in kept else ()
-        return ClipContent(frames, self.words if "words" in kept else "")
+        """The clip without its frames unless "image" is kept, without words unless "text"."""
+        frames = self.frames if "image" in kept else ()
+        return ClipContent(frames, self.text if "text" in kept else "")
 
 
 @dataclass(frozen=True, slots=True)
 class ProductContent:
     """What a listing shows and says, decoded: views (main view first) and title."""
 
-    pictures: tuple[Picture, ...]
+    images: tuple[ImageArray, ...]
     title: str = ""
 
 

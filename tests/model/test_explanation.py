@@ -14,7 +14,7 @@ from sgmn.model.bundle import Model
 from sgmn.model.embedder import Embedder
 from sgmn.model.explanation import NOTHING, Comparison, Explanation, explain, heat
 from sgmn.model.heatmap import cut
-from sgmn.model.inputs import Placement, Preparation, placement
+from sgmn.model.inputs import Placement, Preprocessor, placement
 from sgmn.model.word_spans import words
 from sgmn.records import ClipContent, ProductContent
 from tests.conftest import noise
@@ -68,10 +68,10 @@ def test_a_term_adds_what_it_is_worth(opened: Embedder, rng: np.random.Generator
     found, _ = explained(opened, clip, products)
     clips, shelf, weights = opened.clips([clip]), opened.products(products), opened.ranker.weights
     terms = {term.name: term for term in found.comparisons[0].terms}
-    assert set(terms) == {"picture", "text", "match", "said-shown", "seen-titled"}
-    value = float(clips.words[0] @ shelf.words[0])
+    assert set(terms) == {"image", "text", "match", "said-shown", "seen-titled"}
+    value = float(clips.text[0] @ shelf.text[0])
     assert terms["text"].value == pytest.approx(value, abs=1e-6)
-    weight = float(weights.text * clips.telling)
+    weight = float(weights.text * clips.text_reliability)
     assert terms["text"].weight == pytest.approx(weight, abs=1e-6)
     total = sum(float(w) for w in (1 + weights.match + weights.text + weights.cross,))
     scale = total / sum(term.weight for term in terms.values())
@@ -93,8 +93,8 @@ def test_what_is_missing_drops_out(embedder: Embedder, rng: np.random.Generator)
 
 def test_what_is_not_to_count_adds_nothing(opened: Embedder, rng: np.random.Generator) -> None:
     clip, products = some_clips(rng)[0], some_products(rng)[:2]
-    shelf = opened.products(products).only(("picture",))
-    assert shelf.words[0].norm() > 0  # it has words, but they are taken for missing
+    shelf = opened.products(products).only(("image",))
+    assert shelf.text[0].norm() > 0  # it has words, but they are taken for missing
     for compared in explain(opened, clip, shelf, dict(enumerate(products))).comparisons:
         assert {t.name for t in compared.terms if not t.present} == {"text", "seen-titled"}
         assert summed(compared) == pytest.approx(compared.score, abs=1e-5)
@@ -120,7 +120,7 @@ def test_the_second_look_is_told_apart(opened: Embedder, rng: np.random.Generato
                                          {"beside the others"})  # fmt: skip
         change = scores[compared.place] - float(first[compared.place])
         assert sum(compared.changes.values()) == pytest.approx(change, abs=1e-5)
-    opened.network.parts.fusion.last.weight.data.zero_()  # now pairs say nothing
+    opened.network.parts.fusion.output.weight.data.zero_()  # now pairs say nothing
     del opened.ranker
     again_found, _ = explained(opened, clip, products)
     for compared in again_found.comparisons:
@@ -205,7 +205,7 @@ def test_weights_are_those_of_the_model(opened: Embedder, rng: np.random.Generat
     shares = [gaze.share for gaze in found.frames]
     np.testing.assert_allclose(shares, vectors.frame_weights[0], atol=1e-6)
     assert len(set(shares)) > 1 and sum(shares) == pytest.approx(1.0, abs=1e-5)
-    alone = vectors.frames[0] @ opened.products([product]).picture[0]
+    alone = vectors.frames[0] @ opened.products([product]).image[0]
     np.testing.assert_allclose(found.comparisons[0].frames, alone, atol=1e-5)
 
     tokens = opened.network.tokens(opened.prepare.products([product]))
@@ -282,7 +282,7 @@ def tokenizer(kind: str) -> Any:
 @pytest.mark.parametrize("room", [5, 64])
 def test_words_are_whole_whatever_the_tokenizer(kind: str, room: int) -> None:
     """Also where a long text goes on in further pieces, which bring special tokens of their own."""
-    prepare = Preparation(((32, 32),), (0, 0, 0), tokenizer(kind), room)
+    prepare = Preprocessor(((32, 32),), (0, 0, 0), tokenizer(kind), room)
     text = "Red  jammy jar! 红茶"
     count = int(prepare.texts([text]).mask.sum())
     found = words(text, prepare, [1.0] * count)
@@ -294,7 +294,7 @@ def test_words_are_whole_whatever_the_tokenizer(kind: str, room: int) -> None:
 
 
 def test_a_words_share_is_that_of_its_tokens() -> None:
-    prepare = Preparation(((32, 32),), (0, 0, 0), tokenizer("wordpiece"), 64)
+    prepare = Preprocessor(((32, 32),), (0, 0, 0), tokenizer("wordpiece"), 64)
     weights = [0.3, 0.1, 0.2, 0.1, 0.1, 0.2]  # BOS red jam ##my jar EOS
     found = words("Red jammy jar", prepare, weights)
     assert [word.text for word in found] == ["Red", "jammy", "jar"]
@@ -314,7 +314,7 @@ def test_words_follow_the_models_own_tokens(opened: Embedder, rng: np.random.Gen
     tokens = opened.tokens([opened.pictures(clip.frames)], [text])
     with torch.inference_mode():
         read = opened.network.parts.read(tokens)
-        shares = opened.network.parts.emphasis.shares(read.words, read.word_mask)
+        shares = opened.network.parts.text_pooling.shares(read.words, read.word_mask)
     weights = shares[0][~own]
     expected = weights / weights.sum()
     np.testing.assert_allclose([word.share for word in found.words], expected, atol=1e-6)
@@ -324,10 +324,10 @@ def test_words_follow_the_models_own_tokens(opened: Embedder, rng: np.random.Gen
 def test_without_emphasis_words_weigh_as_they_point(
     opened: Embedder, rng: np.random.Generator
 ) -> None:
-    opened.network.parts.emphasis = None
+    opened.network.parts.text_pooling = None
     clip = ClipContent((noise(rng),), "red milk today")
     found, _ = explained(opened, clip, some_products(rng)[:1])
-    tokens = opened.tokens([opened.pictures(clip.frames)], [clip.words])
+    tokens = opened.tokens([opened.pictures(clip.frames)], [clip.text])
     with torch.inference_mode():
         pointing = opened.network.parts.look(tokens, "clips").word_weights[0][1:-1]
     expected = pointing / pointing.sum()

@@ -17,7 +17,7 @@ from sgmn.model.guidance import Guidance
 from sgmn.model.interaction import Interaction
 from sgmn.model.parts import pool
 from sgmn.model.scoring import ProductVectors, ScoreHead, score
-from sgmn.model.tokens import Tokens
+from sgmn.model.tokens import ItemTokens
 
 D, HEADS = 16, 2
 
@@ -31,7 +31,7 @@ def trained(part: nn.Module) -> nn.Module:
 
 
 def tokens(count: int, frames: int, patches: int, words: int) -> tuple[Tensor, ...]:
-    """The fields of `Tokens`; item 0 is silent and of one frame, the last shows nothing."""
+    """The fields of `ItemTokens`; item 0 is silent and of one frame, the last shows nothing."""
     present = torch.ones(count, frames, dtype=torch.bool)
     present[0, 1:], present[-1] = False, False
     shown = present.unsqueeze(-1).repeat(1, 1, patches)
@@ -69,12 +69,12 @@ class FirstPass(nn.Module):
         self.clip_graph = ClipGraph(D, HEADS, layers=2, count=3)
 
     def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
-        clips, shelf = Tokens(*given[:8]), ProductVectors(*given[8:])
+        clips, shelf = ItemTokens(*given[:8]), ProductVectors(*given[8:])
         seen = self.guidance(clips)
         frames = self.clip_graph(
-            seen.frames, clips.present, clips.patches, seen.patch_weights, clips.patch_mask
+            seen.frames, clips.image_mask, clips.patches, seen.patch_weights, clips.patch_mask
         )
-        found = pool(frames, seen.frame_weights, clips.said, clips.has_words)
+        found = pool(frames, seen.frame_weights, clips.text, clips.has_text)
         return score(found, shelf, self.head()), *seen[1:]
 
 
@@ -87,7 +87,7 @@ class Pairs(nn.Module):
 
     def forward(self, read: Tensor, mask: Tensor, places: Tensor, *shop: Tensor) -> Any:
         side = self.fusion.clips(read, mask)
-        shelf = self.fusion.shelf(self.fusion.products(Tokens(*shop)))
+        shelf = self.fusion.shelf(self.fusion.products(ItemTokens(*shop)))
         return self.fusion(side, shelf), self.fusion.chosen(side, shelf, places)
 
 

@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sgmn.model.fusion import HEAD, ClipSide, Fusion
-from sgmn.model.tokens import Tokens
+from sgmn.model.tokens import ItemTokens
 
 B, L, S, T, N, W, D = 4, 9, 6, 3, 5, 4, 24
 Bag = tuple[Tensor, Tensor]
@@ -36,13 +36,13 @@ def clips() -> Bag:
     return torch.randn(B, L, D) * mask.unsqueeze(-1), mask
 
 
-def products() -> Tokens:
+def products() -> ItemTokens:
     """Products of several views; 2 has only a title, 3 only a picture, 4 nothing."""
     torch.manual_seed(1)
     present = torch.arange(T) < torch.tensor([[3], [1], [0], [2], [0], [1]])
     patch_mask = present.unsqueeze(-1) & (torch.arange(N) < torch.tensor([N, 3, N])[:, None])
     word_mask = torch.arange(W) < torch.tensor([[W], [2], [3], [0], [0], [W]])
-    return Tokens(
+    return ItemTokens(
         normalize(torch.randn(S, T, D), dim=-1) * present.unsqueeze(-1),
         present,
         2 * torch.randn(S, T, N, D) * patch_mask.unsqueeze(-1),
@@ -54,7 +54,7 @@ def products() -> Tokens:
     )
 
 
-def scores(f: Fusion, bag: Bag, shop: Tokens) -> Tensor:
+def scores(f: Fusion, bag: Bag, shop: ItemTokens) -> Tensor:
     return f(f.clips(*bag), f.products(shop))
 
 
@@ -63,7 +63,7 @@ def level(rows: Tensor) -> Tensor:
     return rows / rows.square().mean(-1, keepdim=True).sqrt()
 
 
-def by_pair(f: Fusion, bag: Bag, shop: Tokens, i: int, j: int) -> Tensor:
+def by_pair(f: Fusion, bag: Bag, shop: ItemTokens, i: int, j: int) -> Tensor:
     """One clip and one product, without masks, batches or caches: only what is there."""
     seen = bag[0][i][bag[1][i]]
     patches, words = shop.patches[j][shop.patch_mask[j]], shop.words[j][shop.word_mask[j]]
@@ -71,7 +71,7 @@ def by_pair(f: Fusion, bag: Bag, shop: Tokens, i: int, j: int) -> Tensor:
         return torch.tensor(0.0)
     has = level(torch.cat([patches, words]))
     kind = [0] * len(patches) + [1] * len(words)
-    logits = f.slots @ has.T / D**0.5 + f.leaning[:, kind]
+    logits = f.latent_queries @ has.T / D**0.5 + f.modality_bias[:, kind]
     latents = torch.softmax(logits, -1) @ has
     inner = f.heads * HEAD
     found = []
@@ -81,15 +81,15 @@ def by_pair(f: Fusion, bag: Bag, shop: Tokens, i: int, j: int) -> Tensor:
             first = slice(h * HEAD, (h + 1) * HEAD)
             second = slice(inner + h * HEAD, inner + (h + 1) * HEAD)
             keys, values = (
-                level(seen @ f.show.weight[first].T),
-                level(seen @ f.show.weight[second].T),
+                level(seen @ f.clip_projection.weight[first].T),
+                level(seen @ f.clip_projection.weight[second].T),
             )
-            likeness = keys @ level(f.ask.weight[first] @ latent) / HEAD
+            likeness = keys @ level(f.product_projection.weight[first] @ latent) / HEAD
             read.append(level(torch.softmax(f.log_sharpness[h].exp() * likeness, 0) @ values))
-            own.append(level(f.ask.weight[second] @ latent))
+            own.append(level(f.product_projection.weight[second] @ latent))
         got, wanted = torch.cat(read), torch.cat(own)
         found.append(functional.gelu(f.hidden(got * wanted)))
-    return f.last(torch.stack(found).mean(0)).squeeze()
+    return f.output(torch.stack(found).mean(0)).squeeze()
 
 
 def close(found: Tensor, expected: Tensor) -> None:
@@ -179,7 +179,7 @@ def test_alone_as_in_a_padded_batch() -> None:
     short = tokens[1:2, :4], mask[1:2, :4]
     bare = replace(
         shop[1:2],
-        **{n: getattr(shop, n)[1:2, :1] for n in ("whole", "present")},
+        **{n: getattr(shop, n)[1:2, :1] for n in ("images", "image_mask")},
         patches=shop.patches[1:2, :1],
         patch_mask=shop.patch_mask[1:2, :1],
         words=shop.words[1:2, :2],
@@ -191,7 +191,7 @@ def test_alone_as_in_a_padded_batch() -> None:
 def test_a_view_that_is_absent_counts_for_nothing() -> None:
     f, bag, shop = fusion(), clips(), products()
     shown = replace(shop, patch_mask=torch.ones_like(shop.patch_mask))
-    hidden = replace(shown, present=torch.zeros_like(shop.present))
+    hidden = replace(shown, image_mask=torch.zeros_like(shop.image_mask))
     titles = replace(shop, patch_mask=torch.zeros_like(shop.patch_mask))
     assert not torch.allclose(f.products(shown), f.products(titles))
     torch.testing.assert_close(f.products(hidden), f.products(titles))
@@ -216,7 +216,7 @@ def test_a_fresh_one_changes_nothing_and_can_learn() -> None:
     found = scores(fresh, bag, shop)
     assert torch.equal(found, torch.zeros(B, S))
     found[0, 0].backward()
-    assert fresh.last.weight.grad is not None and fresh.last.weight.grad.abs().min() > 0
+    assert fresh.output.weight.grad is not None and fresh.output.weight.grad.abs().min() > 0
 
 
 def test_a_fresh_query_finds_the_token_like_it() -> None:
@@ -259,14 +259,14 @@ def test_no_room_for_any_token_is_zero_too() -> None:
     assert torch.equal(scores(f, (tokens, mask), bare), torch.zeros(B, S))
 
 
-def shown(patches: Tensor) -> Tokens:
+def shown(patches: Tensor) -> ItemTokens:
     """Products (S, N, D) of one picture and no title."""
     count, dim = len(patches), patches.shape[-1]
     there, none = torch.ones(count, 1, dtype=torch.bool), torch.zeros(count, 0, dtype=torch.bool)
     whole = normalize(patches.mean(1, keepdim=True), dim=-1)
     mask = torch.ones(count, 1, patches.shape[1], dtype=torch.bool)
     words, said = torch.zeros(count, 0, dim), torch.zeros(count, dim)
-    return Tokens(whole, there, patches[:, None], mask, words, none, said, ~there[:, 0])
+    return ItemTokens(whole, there, patches[:, None], mask, words, none, said, ~there[:, 0])
 
 
 def twins(count: int) -> tuple[Tensor, Tensor]:

@@ -110,7 +110,7 @@ def test_everything_learns(layers: int) -> None:
 def test_fresh_gates_learn() -> None:
     graph = ClipGraph(D)
     (graph(*clips()) @ torch.linspace(-1, 1, D)).square().sum().backward()
-    assert graph.last.gate.grad is not None and graph.last.gate.grad.all()
+    assert graph.last_layer.gate.grad is not None and graph.last_layer.gate.grad.all()
 
 
 def test_salience_learns() -> None:
@@ -153,7 +153,7 @@ def test_the_distance_in_time_matters() -> None:
 def hearing(kind: int) -> ClipGraph:
     """Fresh, but listening to one kind of node."""
     graph = ClipGraph(D, count=1)
-    graph.last.gate.data[:, kind] = 0.1
+    graph.last_layer.gate.data[:, kind] = 0.1
     return graph
 
 
@@ -179,8 +179,8 @@ def test_a_thing_is_followed_through_time() -> None:
     patches[0, :, 0] = elsewhere
     patches[0, [0, 9], 0] = thing
     graph = hearing(2)
-    graph.last.following.data.fill_(4.0)
-    graph.last.compare.log_temperature.data.fill_(2.0)  # by likeness of things alone
+    graph.last_layer.tracking_scale.data.fill_(4.0)
+    graph.last_layer.cosine_logits.log_temperature.data.fill_(2.0)  # by likeness of things alone
     found = graph(frames, present, patches, weights, mask)[0]
     pull = cosine_similarity(found - frames[0], (thing - elsewhere).expand(T, D), dim=-1)
     assert pull[[0, 9]].min() > pull[1:9].max() + 0.5

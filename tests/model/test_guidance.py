@@ -13,13 +13,13 @@ from torch.nn import functional
 from torch.nn.functional import normalize
 
 from sgmn.model.guidance import Guidance, Guided, box_loss
-from sgmn.model.tokens import Tokens
+from sgmn.model.tokens import ItemTokens
 
 M = TypeVar("M", bound=nn.Module)
 B, T, N, L, D = 4, 3, 6, 5, 32
 
 
-def tokens(seed: int = 0) -> Tokens:
+def tokens(seed: int = 0) -> ItemTokens:
     """Clip 0 is full; 1 lacks a frame, two patches and two words; 2 is silent; 3 has no frames."""
     torch.manual_seed(seed)
     present, patch_mask = torch.ones(B, T).bool(), torch.ones(B, T, N).bool()
@@ -31,7 +31,7 @@ def tokens(seed: int = 0) -> Tokens:
     patches = torch.randn(B, T, N, D) / D**0.5 * patch_mask.unsqueeze(-1)
     words = torch.randn(B, L, D) * word_mask.unsqueeze(-1)
     said = normalize(words.sum(1), dim=-1)
-    return Tokens(whole, present, patches, patch_mask, words, word_mask, said, word_mask.any(1))
+    return ItemTokens(whole, present, patches, patch_mask, words, word_mask, said, word_mask.any(1))
 
 
 def moved(make: Callable[[], M], seed: int = 3) -> M:
@@ -63,7 +63,7 @@ def test_weights_are_shares_of_what_is_there() -> None:
     guided = trained()(t)
     pairs = (
         (guided.patch_weights, t.patch_mask),
-        (guided.frame_weights, t.present),
+        (guided.frame_weights, t.image_mask),
         (guided.word_weights[:3], t.word_mask[:3]),
     )
     for shares, mask in pairs:
@@ -81,7 +81,7 @@ def test_another_transcript_looks_elsewhere() -> None:
     assert (moved.frames - was.frames)[0].abs().max() > 0.01
 
 
-def planted(seed: int, place: int) -> Tokens:
+def planted(seed: int, place: int) -> ItemTokens:
     """Random patches and words in one space; in every frame one patch shows one of the words."""
     t = tokens(seed)[[0]]
     t.patches[:, :, place] = normalize(t.words[:, :1] + 0.3 * torch.randn(1, T, D), dim=-1)
@@ -108,8 +108,8 @@ def test_a_frame_that_answers_the_words_counts_more() -> None:
 def test_fresh_is_mean_pooling() -> None:
     t = tokens()
     guided = Guidance(D)(t)
-    torch.testing.assert_close(guided.frames, t.whole, atol=1e-5, rtol=0)
-    uniform = t.present / t.present.sum(1, keepdim=True).clamp(min=1)
+    torch.testing.assert_close(guided.frames, t.images, atol=1e-5, rtol=0)
+    uniform = t.image_mask / t.image_mask.sum(1, keepdim=True).clamp(min=1)
     torch.testing.assert_close(guided.frame_weights, uniform, atol=1e-5, rtol=0)
 
 
@@ -133,7 +133,7 @@ def test_open_gates_give_true_gradients() -> None:
     guidance = trained().double()
     guidance.time_gain.data.fill_(1.2)
     t = tokens().mapped(lambda part: part.double() if part.is_floating_point() else part)
-    weight = guidance.compare.query.weight
+    weight = guidance.cosine_logits.query.weight
     loss(guidance(t)).backward()
     assert weight.grad is not None
     found = []
@@ -176,7 +176,7 @@ def test_padding_changes_nothing_and_learns_nothing() -> None:
     before = guidance(t)
     noisy = replace(
         t,
-        whole=junk(t.whole, t.present),
+        images=junk(t.images, t.image_mask),
         patches=junk(t.patches, t.patch_mask),
         words=junk(t.words, t.word_mask),
     )
@@ -184,7 +184,7 @@ def test_padding_changes_nothing_and_learns_nothing() -> None:
     close(after, before)
     loss(after).backward()
     for values, mask in (
-        (noisy.whole, t.present),
+        (noisy.images, t.image_mask),
         (noisy.patches, t.patch_mask),
         (noisy.words, t.word_mask),
     ):
@@ -218,7 +218,7 @@ def test_no_word_or_patch_in_the_whole_batch(axis: str) -> None:
     guidance = trained()
     guided = guidance(t)
     assert all(part.isfinite().all() for part in guided)
-    torch.testing.assert_close(guided.frame_weights.sum(1), t.present.any(1).float())
+    torch.testing.assert_close(guided.frame_weights.sum(1), t.image_mask.any(1).float())
     loss(guided).backward()
     found = [p.grad for p in guidance.parameters() if p.grad is not None]
     assert all(gradient.isfinite().all() for gradient in found)
@@ -246,7 +246,7 @@ def test_a_clip_alone_is_the_clip_in_a_batch() -> None:
         close(guidance(bare), expected)
 
 
-def shopping(seed: int, clips: int) -> tuple[Tokens, Tensor, Tensor]:
+def shopping(seed: int, clips: int) -> tuple[ItemTokens, Tensor, Tensor]:
     """Clips whose frames show six products each, of which the words name one.
 
     Words live in another space than pictures. Gives the tokens, the shelf, and each clip's
@@ -265,7 +265,7 @@ def shopping(seed: int, clips: int) -> tuple[Tokens, Tensor, Tensor]:
     length = mean.norm(dim=-1, keepdim=True)
     there = torch.ones(clips, T, N).bool()
     said = normalize(words.sum(1), dim=-1)
-    t = Tokens(
+    t = ItemTokens(
         mean / length,
         there[..., 0],
         patches / length.unsqueeze(-1),

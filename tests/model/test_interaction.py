@@ -45,7 +45,7 @@ def by_loop(net: Interaction, group: Groups) -> tuple[Tensor, Tensor]:
     kinds = [0] * count + [1] * len(products)
     queries, keys, values = (
         layer(nodes).view(len(nodes), HEADS, -1)
-        for layer in (net.compare.query, net.compare.key, net.value)
+        for layer in (net.cosine_logits.query, net.cosine_logits.key, net.value)
     )
 
     def bond(i: int, j: int) -> Tensor:
@@ -56,10 +56,10 @@ def by_loop(net: Interaction, group: Groups) -> tuple[Tensor, Tensor]:
     def logit(i: int, j: int, h: int) -> Tensor:
         lengths = [(row[h] @ row[h] + 1e-4).sqrt() for row in (queries[i], keys[j])]
         content = queries[i, h] @ keys[j, h] / lengths[0] / lengths[1]
-        content = content / net.compare.log_temperature[h].exp()
+        content = content / net.cosine_logits.log_temperature[h].exp()
         within = kinds[i] == kinds[j]
-        scale = net.log_nearness[h].exp() if within else 10 * net.relevance[h]
-        return content + scale * bond(i, j) + net.offset[h, kinds[i], kinds[j]]
+        scale = net.log_similarity_scale[h].exp() if within else 10 * net.relevance_scale[h]
+        return content + scale * bond(i, j) + net.kind_bias[h, kinds[i], kinds[j]]
 
     out = []
     for i in range(len(nodes)):

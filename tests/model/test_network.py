@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 
 from sgmn.model import checkpoint
 from sgmn.model.embedder import Embedder
-from sgmn.model.inputs import Preparation
+from sgmn.model.inputs import Preprocessor
 from sgmn.records import ClipContent, ProductContent
 from tests.conftest import noise
 
@@ -31,7 +31,7 @@ def contents(rng: np.random.Generator) -> tuple[list[ClipContent], list[ProductC
     return clips, [ProductContent((noise(rng, 32, 32),), title) for title in TITLES]
 
 
-def plainly(folder: Path, prepare: Preparation, clips: Any, products: Any) -> Tensor:
+def plainly(folder: Path, prepare: Preprocessor, clips: Any, products: Any) -> Tensor:
     """Mean-pooled retrieval with a text score, written on transformers alone, item by item."""
     from transformers import AutoModel
 
@@ -58,9 +58,9 @@ def plainly(folder: Path, prepare: Preparation, clips: Any, products: Any) -> Te
     for i, clip in enumerate(clips):
         v = normalize(torch.stack([see(frame) for frame in clip.frames]).mean(0), dim=-1)
         for j, product in enumerate(products):
-            out[i, j] = v @ see(product.pictures[0])
-            if clip.words:
-                out[i, j] += 0.5 * say(clip.words) @ say(product.title)
+            out[i, j] = v @ see(product.images[0])
+            if clip.text:
+                out[i, j] += 0.5 * say(clip.text) @ say(product.title)
             else:
                 out[i, j] *= 1.5  # renormalised: the missing term's weight goes to the rest
     return out
@@ -90,8 +90,8 @@ def test_untrained_composed_ranks_words_as_its_text_tower(tiny: Callable[[], Any
     tokens = model.tokenizer("green apple", return_tensors="pt")
     tokens.pop("token_type_ids", None)
     alone = model.network.towers.text(**tokens).last_hidden_state[0].mean(0)
-    torch.testing.assert_close(words.said[2], normalize(alone, dim=-1), atol=1e-5, rtol=0)
-    assert words.has_words.tolist() == [True, False, True]
+    torch.testing.assert_close(words.pooled[2], normalize(alone, dim=-1), atol=1e-5, rtol=0)
+    assert words.has_text.tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, "composed"])
@@ -123,8 +123,8 @@ def test_clips_without_frames_or_words_are_said_to_be_so(
 ) -> None:
     embedder = Embedder(tiny())
     found = embedder.clips([ClipContent((), "red milk"), ClipContent((noise(rng),), " ")])
-    assert found.has_picture.tolist() == [False, True]
-    assert found.has_words.tolist() == [True, False]
+    assert found.has_image.tolist() == [False, True]
+    assert found.has_text.tolist() == [True, False]
     shelf = embedder.products([ProductContent((), "milk"), ProductContent((noise(rng),))])
     assert embedder.ranker.scores(found, shelf).isfinite().all()
 
@@ -133,15 +133,15 @@ def test_long_transcripts_are_read_to_their_end(tiny: Callable[[], Any]) -> None
     embedder = Embedder(tiny())
     most = embedder.prepare.max_tokens
     start = "milk " * most
-    one, other = embedder.words([start, start + "apple " * most]).said
+    one, other = embedder.words([start, start + "apple " * most]).pooled
     assert (one - other).norm() > 1e-3
 
 
 def test_views_of_a_product_count_alike(tiny: Callable[[], Any], rng: np.random.Generator) -> None:
     embedder = Embedder(tiny())
     front, back = noise(rng), noise(rng)
-    both = embedder.products([ProductContent((front, back), "milk")]).picture[0]
-    mean = embedder.pictures([front, back]).whole.mean(0)
+    both = embedder.products([ProductContent((front, back), "milk")]).image[0]
+    mean = embedder.pictures([front, back]).pooled.mean(0)
     torch.testing.assert_close(both, normalize(mean, dim=-1), atol=1e-6, rtol=0)
 
 
@@ -155,4 +155,4 @@ def test_frozen_text_gets_no_gradient_and_no_dropout(
     network(prepare.clips(clips), prepare.products(products)).sum().backward()
     assert all(p.grad is None for p in network.towers.text.parameters())
     assert network.towers.text_projection.weight.grad.abs().sum() > 0
-    assert network.towers.picture_projection.weight.grad.abs().sum() > 0
+    assert network.towers.image_projection.weight.grad.abs().sum() > 0

@@ -15,18 +15,18 @@ from sgmn.model.bundle import Model
 from sgmn.model.embedder import Embedder
 from sgmn.model.parts import PARTS
 from sgmn.model.ranker import Ranker
-from sgmn.model.scoring import LEARNT_TERMS, ProductVectors
+from sgmn.model.scoring import LEARNED_TERMS, ProductVectors
 from sgmn.records import ClipContent, ProductContent
 from tests.conftest import noise
 
-ALL = LEARNT_TERMS
+ALL = LEARNED_TERMS
 
 
 def with_all(model: Model, opened: bool = False) -> Model:
     """The model with every part, fresh or with its gates opened at random."""
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        parts = replace(model.network.config.parts, kept=PARTS, candidates=3, latents=4)
+        parts = replace(model.network.config.parts, enabled=PARTS, candidates=3, latents=4)
         network = model.network.with_parts(parts, ALL).eval()
         if opened:
             with torch.no_grad():
@@ -133,7 +133,7 @@ def test_parts_come_back_from_disk(tiny: Callable[[], Any], tmp_path: Any, rng: 
 
 def test_left_out_parts_and_terms_are_gone_and_others_stay(tiny: Callable[[], Any]) -> None:
     full = with_all(tiny(), opened=True).network
-    parts = replace(full.config.parts, kept=("guidance",))
+    parts = replace(full.config.parts, enabled=("guidance",))
     less = full.with_parts(parts, ("match",))
     held = full.state_dict()
     for name, value in less.state_dict().items():
@@ -155,7 +155,7 @@ def test_every_learnt_parameter_gets_a_gradient(tiny: Callable[[], Any], rng: An
     silent = [
         name
         for name, p in network.named_parameters()
-        if p.grad is None and "pooler" not in name and name != "head.log_scale"
+        if p.grad is None and "pooler" not in name and name != "head.log_logit_scale"
     ]
     assert silent == []
 

@@ -64,23 +64,23 @@ def by_loop(c: ClipVectors, p: ProductVectors, w: ScoreWeights) -> Tensor:
     out = torch.zeros(len(c), len(p))
     for i, j in pairs(range(len(c)), range(len(p))):
         found: list[tuple[Tensor, Tensor]] = []
-        if c.has_picture[i] and p.has_picture[j]:
-            found.append((torch.tensor(1.0), c.picture[i] @ p.picture[j]))
+        if c.has_image[i] and p.has_image[j]:
+            found.append((torch.tensor(1.0), c.image[i] @ p.image[j]))
             for weight, rows, shares, temperature in (
                 (w.match, c.frames, c.frame_weights, w.match_temperature),
                 (w.instances, c.instances, c.instance_weights, w.instance_temperature),
             ):
                 there = [u for u in range(rows.shape[1]) if shares[i, u] > 0]
-                m = torch.stack([rows[i, u] @ p.picture[j] for u in there])
+                m = torch.stack([rows[i, u] @ p.image[j] for u in there])
                 soft = torch.softmax(m / temperature + shares[i, there].log(), 0)
                 found.append((weight, (soft * m).sum()))
-        if c.has_words[i] and p.has_words[j]:
-            likelihood = (12 * c.words[i] @ p.words[j]).exp() + (12 * w.floor).exp()
+        if c.has_text[i] and p.has_text[j]:
+            likelihood = (12 * c.text[i] @ p.text[j]).exp() + (12 * w.text_score_floor).exp()
             found.append((w.text, likelihood.log() / 12))
-        if c.has_words[i] and p.has_picture[j]:
-            found.append((w.cross / 2, c.words[i] @ p.picture[j]))
-        if c.has_picture[i] and p.has_words[j]:
-            found.append((w.cross / 2, c.picture[i] @ p.words[j]))
+        if c.has_text[i] and p.has_image[j]:
+            found.append((w.cross / 2, c.text[i] @ p.image[j]))
+        if c.has_image[i] and p.has_text[j]:
+            found.append((w.cross / 2, c.image[i] @ p.text[j]))
         weighed = sum(weight * value for weight, value in found)
         out[i, j] = total * weighed / sum(weight for weight, _ in found)
     return out
@@ -93,18 +93,18 @@ def test_score_equals_its_formula() -> None:
 
 def test_a_fresh_head_is_picture_and_half_of_text() -> None:
     c, p = clips(), products()
-    c.has_words[:], p.has_words[:], p.has_picture[:] = True, True, True
-    expected = c.picture @ p.picture.T + 0.5 * c.words @ p.words.T
+    c.has_text[:], p.has_text[:], p.has_image[:] = True, True, True
+    expected = c.image @ p.image.T + 0.5 * c.text @ p.text.T
     torch.testing.assert_close(score(c, p, ScoreHead()()), expected, atol=1e-6, rtol=0)
 
 
 def test_words_vouch_for_a_product_but_never_veto_one() -> None:
     """However far a title is from what was said, it loses no more than to the floor."""
     c, p = clips(), products()
-    c.words[:] = p.words[0]
-    p.words[1], p.words[2] = -p.words[0], normalize(p.words[2] - 0.2 * p.words[0], dim=0)
-    p.has_words[:], c.has_words[:] = True, True
-    cosines = (c.words @ p.words.T)[0, :3]
+    c.text[:] = p.text[0]
+    p.text[1], p.text[2] = -p.text[0], normalize(p.text[2] - 0.2 * p.text[0], dim=0)
+    p.has_text[:], c.has_text[:] = True, True
+    cosines = (c.text @ p.text.T)[0, :3]
     for floor, lowest in ((-1.0, float(cosines.min())), (0.5, 0.5)):
         with_words, without = (
             score(c, p, weights(cross=0.0, text=text, floor=floor))[0, :3] for text in (0.5, 0.0)
@@ -121,24 +121,24 @@ def test_missing_words_are_not_zero_words() -> None:
     """A silent clip ranks as one whose words were never there, whatever stands in their place."""
     c, p = clips(), products()
     before = score(c, p, weights())
-    c.words[~c.has_words] = 1e3
-    p.words[~p.has_words] = -1e3
+    c.text[~c.has_text] = 1e3
+    p.text[~p.has_text] = -1e3
     torch.testing.assert_close(score(c, p, weights()), before)
 
 
 def test_only_drops_the_other_modality() -> None:
     c, p = clips(), products()
-    silent = score(c.only(["picture"]), p, weights(cross=0.0))
-    no_titles = score(c, p.only(["picture"]), weights(cross=0.0))
+    silent = score(c.only(["image"]), p, weights(cross=0.0))
+    no_titles = score(c, p.only(["image"]), weights(cross=0.0))
     torch.testing.assert_close(silent, no_titles)
-    blind = score(c.only(["words"]), p.only(["words"]), weights(floor=-1.0))
-    both = c.has_words[:, None] & p.has_words[None]
-    expected = (1 + 0.7 + 0.4 + 0.5 + 0.3) * (c.words @ p.words.T)
+    blind = score(c.only(["text"]), p.only(["text"]), weights(floor=-1.0))
+    both = c.has_text[:, None] & p.has_text[None]
+    expected = (1 + 0.7 + 0.4 + 0.5 + 0.3) * (c.text @ p.text.T)
     torch.testing.assert_close(blind[both], expected[both], atol=1e-5, rtol=0)
 
 
 def test_nothing_to_compare_is_the_lowest_score() -> None:
-    scores = score(clips().only(["words"]), products().only(["picture"]), weights(cross=0.0))
+    scores = score(clips().only(["text"]), products().only(["image"]), weights(cross=0.0))
     lowest = torch.full((B, S), -(1 + 0.7 + 0.4 + 0.5))
     torch.testing.assert_close(scores, lowest, atol=1e-6, rtol=0)
 
@@ -202,7 +202,7 @@ def test_weights_at_zero_still_learn_and_never_turn_negative() -> None:
 def test_padding_does_not_reach_the_score_or_its_gradient() -> None:
     c, p = clips(), products()
     frames = c.frames.clone().requires_grad_()
-    padded = ClipVectors(frames, c.frame_weights, c.picture, c.has_picture, c.words, c.has_words)
+    padded = ClipVectors(frames, c.frame_weights, c.image, c.has_image, c.text, c.has_text)
     score(padded, p, weights()).sum().backward()
     assert frames.grad is not None
     assert torch.equal(frames.grad[1, 2:], torch.zeros(2, D))
@@ -212,9 +212,9 @@ def test_padding_does_not_reach_the_score_or_its_gradient() -> None:
 def test_a_clip_without_frames_spoils_no_gradient() -> None:
     c, p = clips(), products()
     frames, temperature = c.frames.clone().requires_grad_(), torch.tensor(0.2, requires_grad=True)
-    shares, seen = c.frame_weights.clone(), c.has_picture.clone()
+    shares, seen = c.frame_weights.clone(), c.has_image.clone()
     shares[0], seen[0] = 0, False
-    blind = ClipVectors(frames, shares, c.picture, seen, c.words, c.has_words)
+    blind = ClipVectors(frames, shares, c.image, seen, c.text, c.has_text)
     found = score(blind, p, weights()._replace(match_temperature=temperature))
     assert found.isfinite().all()
     found.sum().backward()

@@ -10,29 +10,29 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from sgmn.model.scoring import ScoreHead, score
-from sgmn.model.text_pooling import Emphasizer
-from sgmn.model.tokens import Tokens
+from sgmn.model.text_pooling import TextPooling
+from sgmn.model.tokens import ItemTokens
 from tests.model.test_guidance import B, D, moved, tokens
 from tests.model.test_scoring import clips, products
 
 
-def trained() -> Emphasizer:
+def trained() -> TextPooling:
     """As after training."""
-    return moved(lambda: Emphasizer(D))
+    return moved(lambda: TextPooling(D))
 
 
 def test_fresh_it_changes_nothing() -> None:
     t = tokens()
-    said, telling = Emphasizer(D)(t)
-    torch.testing.assert_close(said, t.said, atol=1e-6, rtol=0)
-    assert torch.equal(telling, torch.ones(B))
+    said, reliability = TextPooling(D)(t)
+    torch.testing.assert_close(said, t.text, atol=1e-6, rtol=0)
+    assert torch.equal(reliability, torch.ones(B))
 
 
 def test_shares_are_of_the_words_there_are() -> None:
     t = tokens()
     shares = trained().shares(t.words, t.word_mask)
     assert torch.equal(shares > 0, t.word_mask)
-    torch.testing.assert_close(shares.sum(1), t.has_words.float(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(shares.sum(1), t.has_text.float(), atol=1e-6, rtol=0)
 
 
 def test_padding_changes_nothing() -> None:
@@ -48,9 +48,9 @@ def test_padding_changes_nothing() -> None:
 
 def test_a_silent_clip_is_finite_and_says_nothing() -> None:
     t, part = tokens(), trained()
-    said, telling = part(t)
-    assert not t.has_words[2] and not said[2].any() and telling[2] == 1
-    (said.sum() + telling.sum()).backward()
+    said, reliability = part(t)
+    assert not t.has_text[2] and not said[2].any() and reliability[2] == 1
+    (said.sum() + reliability.sum()).backward()
     gradients = [parameter.grad for parameter in part.parameters()]
     assert all(g is not None and g.isfinite().all() for g in gradients)
 
@@ -60,11 +60,11 @@ def test_it_learns_which_word_names_the_product() -> None:
     torch.manual_seed(0)
     names, chatter = normalize(torch.randn(8, D), dim=1), normalize(torch.randn(40, D), dim=1)
     mark = normalize(torch.randn(D), dim=0)  # what names have in common
-    part = Emphasizer(D)
+    part = TextPooling(D)
     optimizer = torch.optim.Adam(part.parameters(), 1e-2)
     for _ in range(60):
         meant = torch.randint(8, (32,))
-        logits = 20 * part(spoken(names + mark, chatter, meant)).said @ names.T
+        logits = 20 * part(spoken(names + mark, chatter, meant)).text @ names.T
         torch.nn.functional.cross_entropy(logits, meant).backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -72,12 +72,12 @@ def test_it_learns_which_word_names_the_product() -> None:
     heard = spoken(names + mark, chatter, meant)
     right = [
         float(((said @ names.T).argmax(1) == meant).float().mean())
-        for said in (heard.said, part(heard).said)
+        for said in (heard.text, part(heard).text)
     ]
     assert right[1] > 0.9 > right[0] + 0.2
 
 
-def spoken(names: Tensor, chatter: Tensor, meant: Tensor) -> Tokens:
+def spoken(names: Tensor, chatter: Tensor, meant: Tensor) -> ItemTokens:
     """Clips of twenty words, of which one is the name that is meant."""
     words = chatter[torch.randint(len(chatter), (len(meant), 20))]
     words[torch.arange(len(meant)), torch.randint(20, meant.shape)] = names[meant]
@@ -86,24 +86,26 @@ def spoken(names: Tensor, chatter: Tensor, meant: Tensor) -> Tokens:
         tokens(),
         words=words,
         word_mask=mask,
-        said=normalize(words.mean(1), dim=1),
-        has_words=mask.any(1),
+        text=normalize(words.mean(1), dim=1),
+        has_text=mask.any(1),
     )
 
 
-@pytest.mark.parametrize("telling", [0.0, 0.5, 1.0, 2.0])
-def test_words_count_as_much_as_they_tell(telling: float) -> None:
+@pytest.mark.parametrize("reliability", [0.0, 0.5, 1.0, 2.0])
+def test_words_count_as_much_as_they_tell(reliability: float) -> None:
     """0 is as if nothing had been said, 1 as if nobody had judged; the scale stays."""
     c, p, weights = clips(), products(), ScoreHead(text=0.7)()
-    judged = score(replace(c, telling=torch.full_like(c.telling, telling)), p, weights)
-    silent = score(c.only(("picture",)), p, weights)
+    judged = score(
+        replace(c, text_reliability=torch.full_like(c.text_reliability, reliability)), p, weights
+    )
+    silent = score(c.only(("image",)), p, weights)
     plain = score(c, p, weights)
-    expected = {0.0: silent, 1.0: plain}.get(telling)
+    expected = {0.0: silent, 1.0: plain}.get(reliability)
     if expected is not None:
         torch.testing.assert_close(judged, expected, atol=1e-5, rtol=0)
     else:
-        seen, said = c.picture @ p.picture.T, c.words @ p.words.T
-        share = 0.7 * telling
+        seen, said = c.image @ p.image.T, c.text @ p.text.T
+        share = 0.7 * reliability
         mixed = (seen + share * said) * 1.7 / (1 + share)
-        both = c.has_words[:, None] & p.has_words & c.has_picture[:, None] & p.has_picture
+        both = c.has_text[:, None] & p.has_text & c.has_image[:, None] & p.has_image
         torch.testing.assert_close(judged[both], mixed[both], atol=1e-5, rtol=0)

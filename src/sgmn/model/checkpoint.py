@@ -24,13 +24,11 @@ from torch import Tensor
 from sgmn.errors import CheckpointError
 from sgmn.model import backbones
 from sgmn.model.bundle import FORMAT, FORMAT_VERSION, Model, config_json
-from sgmn.model.network import SGMN, Colour, NetworkConfig
+from sgmn.model.network import SGMN, Color, NetworkConfig
 from sgmn.model.parts import PartsConfig
 
 TEXT_TOWER = "towers.text."
 BUILTIN = Path(__file__).parent.parent / "weights" / "builtin"
-# Weights that older saves lack: fresh, they change no score.
-ADDED = ("head.instances", "head.log_instance_temperature")
 
 
 def save(model: Model, folder: Path, *, half: bool = False) -> None:
@@ -102,11 +100,12 @@ def _require_hub_name(source: str) -> None:
 
 
 def _load_checkpoint(folder: Path, stored: dict[str, Any]) -> Model:
-    if stored.get("format_version", 0) > FORMAT_VERSION:
+    version = stored.get("format_version", 0)
+    if version != FORMAT_VERSION:
         raise CheckpointError(
-            f"is of format {stored['format_version']}, this sgmn reads up to {FORMAT_VERSION}",
+            f"checkpoint format is {version}, but this version of sgmn reads {FORMAT_VERSION}",
             folder,
-            "upgrade sgmn",
+            "upgrade sgmn" if version > FORMAT_VERSION else "train the model again",
         )
     network = SGMN(_read_config(folder, stored))
     weights = _read_weights(folder / "model.safetensors")
@@ -136,14 +135,14 @@ def _read_config(folder: Path, stored: dict[str, Any]) -> NetworkConfig:
             f"has a config that does not fit ({error})", folder, "restore it or upgrade sgmn"
         ) from error
     canvases = tuple((int(height), int(width)) for height, width in config.canvases)
-    mean, std = (cast(Colour, tuple(values)) for values in (config.mean, config.std))
+    mean, std = (cast(Color, tuple(values)) for values in (config.mean, config.std))
     return replace(
         config,
         canvases=canvases,
         mean=mean,
         std=std,
         terms=tuple(config.terms),
-        parts=replace(parts, kept=tuple(parts.kept)),
+        parts=replace(parts, enabled=tuple(parts.enabled)),
     )
 
 
@@ -164,7 +163,6 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 def _fill(network: SGMN, weights: dict[str, Tensor], folder: Path) -> None:
     wanted = network.state_dict()
-    weights = {name: wanted[name] for name in ADDED} | weights
     wrong = sorted(
         name
         for name in wanted.keys() | weights.keys()

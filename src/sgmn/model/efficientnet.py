@@ -69,7 +69,7 @@ class LiteTower(nn.Module):
     def hold(self, count: int) -> None:
         """No gradient for the stem and the first `count` blocks, which take most of the time, nor
         for any block's look around: 6 % of the weights, a third of the rest of a step."""
-        for part in (self.stem, *self.blocks[:count], *(block.look for block in self.blocks)):
+        for part in (self.stem, *self.blocks[:count], *(block.depthwise for block in self.blocks)):
             part.requires_grad_(False)
 
     def forward(self, pixels: Tensor) -> Features:
@@ -103,16 +103,16 @@ class Residual(nn.Module):
         super().__init__()
         inner = shape.entering * shape.expansion
         widens = shape.expansion > 1
-        self.widen = Convolution(shape.entering, inner, 1) if widens else None
-        self.look = Convolution(inner, inner, shape.kernel, shape.stride, groups=inner)
-        self.narrow = Convolution(inner, shape.leaving, 1)
-        self.short = shape.stride == 1 and shape.entering == shape.leaving
+        self.expand = Convolution(shape.entering, inner, 1) if widens else None
+        self.depthwise = Convolution(inner, inner, shape.kernel, shape.stride, groups=inner)
+        self.project = Convolution(inner, shape.leaving, 1)
+        self.has_shortcut = shape.stride == 1 and shape.entering == shape.leaving
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C', H/stride, W/stride)."""
-        wide = hidden if self.widen is None else clipped(self.widen(hidden))
-        found: Tensor = self.narrow(clipped(self.look(wide)))
-        return found.add_(hidden) if self.short else found
+        wide = hidden if self.expand is None else clipped(self.expand(hidden))
+        found: Tensor = self.project(clipped(self.depthwise(wide)))
+        return found.add_(hidden) if self.has_shortcut else found
 
 
 class Convolution(nn.Conv2d):
@@ -168,9 +168,9 @@ def _rounded(channels: float, unit: int = 8) -> int:
 PUBLIC = {
     "_conv_stem": ("stem", "_bn0"),
     "_conv_head": ("head", "_bn1"),
-    "_expand_conv": ("widen", "_bn0"),
-    "_depthwise_conv": ("look", "_bn1"),
-    "_project_conv": ("narrow", "_bn2"),
+    "_expand_conv": ("expand", "_bn0"),
+    "_depthwise_conv": ("depthwise", "_bn1"),
+    "_project_conv": ("project", "_bn2"),
 }
 
 

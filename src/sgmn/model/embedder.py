@@ -17,8 +17,8 @@ from sgmn.model.bundle import Model
 from sgmn.model.network import chosen_device
 from sgmn.model.ranker import Ranker
 from sgmn.model.scoring import ClipVectors, ProductVectors
-from sgmn.model.tokens import Looks, Tokens, Words
-from sgmn.records import ClipContent, Picture, ProductContent
+from sgmn.model.tokens import ImageTokens, ItemTokens, TextTokens
+from sgmn.records import ClipContent, ImageArray, ProductContent
 
 
 class Embedder:
@@ -48,27 +48,31 @@ class Embedder:
         return max(max(canvas) for canvas in self.prepare.canvases)
 
     @torch.inference_mode()
-    def pictures(self, pictures: Sequence[Picture]) -> Looks:
+    def pictures(self, pictures: Sequence[ImageArray]) -> ImageTokens:
         """Pictures (H, W, 3) through the picture tower."""
         some = batched(pictures, self.batch) if pictures else [()]
-        return Looks.cat(self.network.see(self.prepare.pictures(few)).to("cpu") for few in some)
+        return ImageTokens.cat(
+            self.network.encode_image(self.prepare.pictures(few)).to("cpu") for few in some
+        )
 
     @torch.inference_mode()
-    def words(self, texts: Sequence[str]) -> Words:
+    def words(self, texts: Sequence[str]) -> TextTokens:
         """Texts through the text tower."""
         some = batched(texts, self.batch) if texts else [()]
-        return Words.cat(self.network.say(self.prepare.texts(few)).to("cpu") for few in some)
+        return TextTokens.cat(
+            self.network.encode_text(self.prepare.texts(few)).to("cpu") for few in some
+        )
 
-    def tokens(self, looks: Sequence[Looks], texts: Sequence[str]) -> Tokens:
+    def tokens(self, looks: Sequence[ImageTokens], texts: Sequence[str]) -> ItemTokens:
         """Clips or products whose pictures are encoded already, with their texts."""
         counts = torch.tensor([len(some) for some in looks], dtype=torch.long)
         owner = torch.repeat_interleave(torch.arange(len(looks)), counts)
         place = torch.arange(len(owner)) - (counts.cumsum(0) - counts)[owner]
-        every = Looks.cat([*looks, self.pictures([])])
-        return Tokens.of(every, owner, place, self.words(texts))
+        every = ImageTokens.cat([*looks, self.pictures([])])
+        return ItemTokens.of(every, owner, place, self.words(texts))
 
     @torch.inference_mode()
-    def windows(self, frames: Sequence[Looks], words: Sequence[str]) -> ClipVectors:
+    def windows(self, frames: Sequence[ImageTokens], words: Sequence[str]) -> ClipVectors:
         """Clips whose frames are encoded already, any number each."""
         tokens = self.tokens(frames, words).to(self.network.device)
         return self.network.parts.clips(tokens).mapped(_plain)
@@ -76,16 +80,16 @@ class Embedder:
     def clips(self, contents: Sequence[ClipContent]) -> ClipVectors:
         """Decoded clips to vectors."""
         shown = self._shown([content.frames for content in contents])
-        return self.windows(shown, [content.words for content in contents])
+        return self.windows(shown, [content.text for content in contents])
 
     @torch.inference_mode()
     def products(self, contents: Sequence[ProductContent]) -> ProductVectors:
         """Decoded products to vectors."""
-        shown = self._shown([content.pictures for content in contents])
+        shown = self._shown([content.images for content in contents])
         tokens = self.tokens(shown, [content.title for content in contents])
         return self.network.parts.products(tokens.to(self.network.device)).mapped(_plain)
 
-    def _shown(self, views: Sequence[Sequence[Picture]]) -> list[Looks]:
+    def _shown(self, views: Sequence[Sequence[ImageArray]]) -> list[ImageTokens]:
         """The pictures of each item, all encoded together."""
         flat = self.pictures([picture for some in views for picture in some])
         ends = accumulate(len(some) for some in views)

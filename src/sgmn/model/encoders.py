@@ -20,21 +20,21 @@ from sgmn.errors import CheckpointError, SettingsError
 from sgmn.model import efficientnet
 
 
-class Seen(NamedTuple):
-    """Pictures in the common space: `whole` (N, D) and `patches` (N, P, D).
+class ImageEncoding(NamedTuple):
+    """Pictures in the common space: `pooled` (N, D) and `patches` (N, P, D).
 
     The patches are those of a `grid` of rows and columns, row by row.
     """
 
-    whole: Tensor
+    pooled: Tensor
     patches: Tensor
     grid: tuple[int, int]
 
 
-class Said(NamedTuple):
-    """Texts in the common space: `whole` (M, D), `words` (M, L, D) and their mask (M, L)."""
+class TextEncoding(NamedTuple):
+    """Texts in the common space: `pooled` (M, D), `words` (M, L, D) and their mask (M, L)."""
 
-    whole: Tensor
+    pooled: Tensor
     words: Tensor
     mask: Tensor
 
@@ -44,11 +44,11 @@ class Towers(nn.Module):
 
     dim: int
 
-    def see(self, pixels: Tensor) -> Seen:
+    def encode_image(self, pixels: Tensor) -> ImageEncoding:
         """Normalised pixels (N, 3, H, W) to the common space."""
         raise NotImplementedError
 
-    def say(self, ids: Tensor, mask: Tensor) -> Said:
+    def encode_text(self, ids: Tensor, mask: Tensor) -> TextEncoding:
         """Tokens (M, L) to the common space."""
         raise NotImplementedError
 
@@ -95,16 +95,20 @@ class ClipTowers(PairTowers):
         super().__init__(model)
         self.dim = int(model.config.projection_dim)
 
-    def see(self, pixels: Tensor) -> Seen:
-        """See `Towers.see`."""
+    def encode_image(self, pixels: Tensor) -> ImageEncoding:
+        """See `Towers.encode_image`."""
         out = self.model.get_image_features(pixel_values=pixels, interpolate_pos_encoding=True)
         patches = self.model.vision_model.post_layernorm(out.last_hidden_state[:, 1:])
-        return Seen(out.pooler_output, self.model.visual_projection(patches), self._grid(pixels))
+        return ImageEncoding(
+            out.pooler_output, self.model.visual_projection(patches), self._grid(pixels)
+        )
 
-    def say(self, ids: Tensor, mask: Tensor) -> Said:
-        """See `Towers.say`."""
+    def encode_text(self, ids: Tensor, mask: Tensor) -> TextEncoding:
+        """See `Towers.encode_text`."""
         out = self.model.get_text_features(input_ids=ids, attention_mask=mask.long())
-        return Said(out.pooler_output, self.model.text_projection(out.last_hidden_state), mask)
+        return TextEncoding(
+            out.pooler_output, self.model.text_projection(out.last_hidden_state), mask
+        )
 
 
 class SiglipTowers(PairTowers):
@@ -114,13 +118,13 @@ class SiglipTowers(PairTowers):
         super().__init__(model)
         self.dim = int(model.config.vision_config.hidden_size)
 
-    def see(self, pixels: Tensor) -> Seen:
-        """See `Towers.see`."""
+    def encode_image(self, pixels: Tensor) -> ImageEncoding:
+        """See `Towers.encode_image`."""
         out = self.model.get_image_features(pixel_values=pixels, interpolate_pos_encoding=True)
-        return Seen(out.pooler_output, out.last_hidden_state, self._grid(pixels))
+        return ImageEncoding(out.pooler_output, out.last_hidden_state, self._grid(pixels))
 
-    def say(self, ids: Tensor, mask: Tensor) -> Said:
-        """See `Towers.say`. SigLIP was trained on texts padded to full length, unmasked."""
+    def encode_text(self, ids: Tensor, mask: Tensor) -> TextEncoding:
+        """See `Towers.encode_text`. SigLIP was trained on texts padded to full length, unmasked."""
         config = self.model.config.text_config
         room = config.max_position_embeddings - ids.shape[1]
         full = nn.functional.pad(
@@ -128,7 +132,7 @@ class SiglipTowers(PairTowers):
         )
         out = self.model.get_text_features(input_ids=full)
         words = self.model.text_model.head(out.last_hidden_state[:, : ids.shape[1]])
-        return Said(out.pooler_output, words, mask)
+        return TextEncoding(out.pooler_output, words, mask)
 
 
 class ComposedTowers(Towers):
@@ -139,49 +143,49 @@ class ComposedTowers(Towers):
     untrained pair still ranks by the text tower's own similarity.
     """
 
-    def __init__(self, picture: Any, text: Any, dim: int, *, from_scratch: bool) -> None:
+    def __init__(self, image: Any, text: Any, dim: int, *, from_scratch: bool) -> None:
         super().__init__()
-        self.picture, self.text, self.dim = picture, text, dim
+        self.image, self.text, self.dim = image, text, dim
         self.from_scratch = from_scratch
-        self.picture_projection = nn.Linear(_width(picture.config), dim)  # the bias centres
+        self.image_projection = nn.Linear(_width(image.config), dim)  # the bias centres
         self.text_projection = nn.Linear(_width(text.config), dim, bias=False)
         nn.init.orthogonal_(self.text_projection.weight)
         if _width(text.config) == dim:
             nn.init.eye_(self.text_projection.weight)
 
-    def see(self, pixels: Tensor) -> Seen:
-        """See `Towers.see`."""
-        out = self.picture(pixels.contiguous(memory_format=torch.channels_last))
+    def encode_image(self, pixels: Tensor) -> ImageEncoding:
+        """See `Towers.encode_image`."""
+        out = self.image(pixels.contiguous(memory_format=torch.channels_last))
         hidden = out.last_hidden_state
         if hidden.dim() == 4:  # a convolutional tower: (N, C, h, w)
-            patches = self.picture_projection(hidden.flatten(2).transpose(1, 2))
+            patches = self.image_projection(hidden.flatten(2).transpose(1, 2))
             grid = (hidden.shape[2], hidden.shape[3])
-            return Seen(patches.mean(1), patches, grid)  # linear: the mean may come last
+            return ImageEncoding(patches.mean(1), patches, grid)  # linear: the mean may come last
         pooled = getattr(out, "pooler_output", None)
         whole = hidden.mean(1) if pooled is None else pooled
         grid = self._grid(hidden.shape[1], pixels)
         patches = hidden[:, -grid[0] * grid[1] :]  # class and register tokens come first
-        return Seen(self.picture_projection(whole), self.picture_projection(patches), grid)
+        return ImageEncoding(self.image_projection(whole), self.image_projection(patches), grid)
 
     def _grid(self, tokens: int, pixels: Tensor) -> tuple[int, int]:
         """Rows and columns of a transformer's patches; some towers merge theirs, two by two."""
-        side = self.picture.config.patch_size
+        side = self.image.config.patch_size
         while (grid := (pixels.shape[-2] // side, pixels.shape[-1] // side)) > (1, 1):
             if grid[0] * grid[1] <= tokens:
                 break
             side *= 2
         return grid
 
-    def say(self, ids: Tensor, mask: Tensor) -> Said:
-        """See `Towers.say`."""
+    def encode_text(self, ids: Tensor, mask: Tensor) -> TextEncoding:
+        """See `Towers.encode_text`."""
         hidden = self.text(input_ids=ids, attention_mask=mask.long()).last_hidden_state
         shares = (mask / mask.sum(1, keepdim=True)).unsqueeze(-1)
         words = self.text_projection(hidden)
-        return Said((words * shares).sum(1), words, mask)
+        return TextEncoding((words * shares).sum(1), words, mask)
 
     def backbone(self) -> list[nn.Module]:
         """See `Towers.backbone`; a picture tower from scratch learns at the full rate."""
-        return [self.text] if self.from_scratch else [self.picture, self.text]
+        return [self.text] if self.from_scratch else [self.image, self.text]
 
     def text_backbone(self) -> nn.Module:
         """See `Towers.text_backbone`."""
@@ -190,8 +194,8 @@ class ComposedTowers(Towers):
 
     def hold(self, blocks: int) -> None:
         """See `Towers.hold`."""
-        if isinstance(self.picture, efficientnet.LiteTower):
-            self.picture.hold(blocks)
+        if isinstance(self.image, efficientnet.LiteTower):
+            self.image.hold(blocks)
         else:
             super().hold(blocks)
 
@@ -211,11 +215,11 @@ def _from_config(config: dict[str, Any]) -> nn.Module:
 
 
 def _composed(configs: dict[str, Any], dim: int) -> Towers:
-    picture, text = _from_config(configs["picture"]), _from_config(configs["text"])
+    image, text = _from_config(configs["image"]), _from_config(configs["text"])
     from_scratch = "group_channels" in configs
     if from_scratch:
-        _replace_batch_norm(picture, configs["group_channels"])
-    return ComposedTowers(picture, text, dim, from_scratch=from_scratch)
+        _replace_batch_norm(image, configs["group_channels"])
+    return ComposedTowers(image, text, dim, from_scratch=from_scratch)
 
 
 def _replace_batch_norm(tower: nn.Module, group_channels: int) -> None:
@@ -243,7 +247,7 @@ FAMILIES: dict[str, Callable[[dict[str, Any], int], Towers]] = {
 def build(family: str, configs: dict[str, Any], dim: int) -> Towers:
     """Towers with random weights from `transformers` configs as plain dictionaries.
 
-    configs: {"pair": config} for a pretrained pair, {"picture": …, "text": …} for a composed one,
+    configs: {"pair": config} for a pretrained pair, {"image": …, "text": …} for a composed one,
     whose picture tower, where it is from scratch, has its batch norms replaced by group norms of
     "group_channels" channels.
     """

@@ -18,21 +18,21 @@ import torch
 from sgmn.errors import SgmnError
 from sgmn.model.embedder import Embedder
 from sgmn.model.guidance import Guided
-from sgmn.model.heatmap import Heat, cut
+from sgmn.model.heatmap import Heatmap, cut
 from sgmn.model.inputs import nearest_canvas, placement
 from sgmn.model.parts import Side
 from sgmn.model.ranker import Ranker
 from sgmn.model.scoring import ClipVectors, ProductVectors, terms
-from sgmn.model.tokens import Looks, Tokens
+from sgmn.model.tokens import ImageTokens, ItemTokens
 from sgmn.model.word_spans import Word, words
-from sgmn.records import ClipContent, Picture, ProductContent
+from sgmn.records import ClipContent, ImageArray, ProductContent
 
 # What a score has beside its terms.
 NOTHING, OTHERS, PAIR = "nothing to compare", "beside the others", "as a pair"
 
 
 @dataclass(frozen=True, eq=False)
-class Gaze:
+class AttentionMap:
     """How a frame, or a view of a product, was looked at.
 
     share: ω, its weight among the frames or views; they sum to 1. heat: (h, w) in the picture's
@@ -41,7 +41,7 @@ class Gaze:
     """
 
     share: float
-    heat: Heat | None
+    heat: Heatmap | None
 
 
 class Contribution(NamedTuple):
@@ -72,7 +72,7 @@ class Comparison:
     score: float
     terms: tuple[Contribution, ...]
     changes: Mapping[str, float]
-    views: tuple[Gaze, ...]
+    views: tuple[AttentionMap, ...]
     title: tuple[Word, ...]
     frames: tuple[float, ...]
 
@@ -84,7 +84,7 @@ class Explanation:
     guided: False where the model has no guidance, and so looks at everything alike.
     """
 
-    frames: tuple[Gaze, ...]
+    frames: tuple[AttentionMap, ...]
     words: tuple[Word, ...]
     comparisons: tuple[Comparison, ...]
     guided: bool
@@ -106,19 +106,19 @@ def explain(
     if not clip.frames:
         raise SgmnError("has no frame to explain", "the clip", "give one that shows something")
     looks = embedder.pictures(clip.frames)
-    clips = embedder.windows([looks], [clip.words])
-    frames, said = _looked(embedder, "clips", clip.frames, looks, clip.words)
+    clips = embedder.windows([looks], [clip.text])
+    frames, said = _looked(embedder, "clips", clip.frames, looks, clip.text)
     found = {}
     for place, content in shown.items():
-        seen = embedder.pictures(content.pictures)
-        found[place] = _looked(embedder, "products", content.pictures, seen, content.title)
+        seen = embedder.pictures(content.images)
+        found[place] = _looked(embedder, "products", content.images, seen, content.title)
     compared = tuple(_compared(embedder.ranker, clips, shelf, at, *found[at]) for at in shown)
     return Explanation(frames, said, compared, _is_guided(embedder))
 
 
 @torch.inference_mode()
-def heat(embedder: Embedder, picture: Picture, said: str) -> Heat | None:
-    """Where a frame (H, W, 3) is looked at while `said` is said, as `Gaze.heat` has it."""
+def heat(embedder: Embedder, picture: ImageArray, said: str) -> Heatmap | None:
+    """Where a frame (H, W, 3) is looked at while `said` is said, as `AttentionMap.heat` has it."""
     gazes, _ = _looked(embedder, "clips", [picture], embedder.pictures([picture]), said)
     return gazes[0].heat
 
@@ -128,31 +128,33 @@ def _is_guided(embedder: Embedder) -> bool:
 
 
 def _looked(
-    embedder: Embedder, side: Side, pictures: Sequence[Picture], looks: Looks, text: str
-) -> tuple[tuple[Gaze, ...], tuple[Word, ...]]:
+    embedder: Embedder, side: Side, pictures: Sequence[ImageArray], looks: ImageTokens, text: str
+) -> tuple[tuple[AttentionMap, ...], tuple[Word, ...]]:
     """How the pictures and words of one clip or product were looked at and heard."""
     tokens = embedder.tokens([looks], [text]).to(embedder.network.device)
     guided = embedder.network.parts.look(tokens, side)
     shares = guided.frame_weights[0].tolist()
     heard = words(text, embedder.prepare, _weighed(embedder, side, tokens, guided))
     if not _is_guided(embedder):
-        return tuple(Gaze(share, None) for share in shares[: len(pictures)]), heard
+        return tuple(AttentionMap(share, None) for share in shares[: len(pictures)]), heard
     patches = guided.patch_weights[0].double().cpu().numpy()
     heats = _heats(embedder, pictures, patches[: len(pictures)])
-    return tuple(map(Gaze, shares[: len(pictures)], heats)), heard
+    return tuple(map(AttentionMap, shares[: len(pictures)], heats)), heard
 
 
-def _weighed(embedder: Embedder, side: Side, tokens: Tokens, guided: Guided) -> list[float] | None:
+def _weighed(
+    embedder: Embedder, side: Side, tokens: ItemTokens, guided: Guided
+) -> list[float] | None:
     """What each token counts: of a transcript for the score, else for where to look."""
     parts = embedder.network.parts
-    if side == "clips" and parts.emphasis is not None:
+    if side == "clips" and parts.text_pooling is not None:
         read = parts.read(tokens)
-        found: list[float] = parts.emphasis.shares(read.words, read.word_mask)[0].tolist()
+        found: list[float] = parts.text_pooling.shares(read.words, read.word_mask)[0].tolist()
         return found
     return guided.word_weights[0].tolist() if _is_guided(embedder) else None
 
 
-def _heats(embedder: Embedder, pictures: Sequence[Picture], patches: Heat) -> list[Heat]:
+def _heats(embedder: Embedder, pictures: Sequence[ImageArray], patches: Heatmap) -> list[Heatmap]:
     """The patch weights (T, N) of each picture as a map of it."""
     canvases = [nearest_canvas(picture, embedder.prepare.canvases) for picture in pictures]
     grids = {canvas: embedder.network.grid(canvas) for canvas in set(canvases)}
@@ -168,13 +170,13 @@ def _compared(
     clips: ClipVectors,
     shelf: ProductVectors,
     place: int,
-    views: tuple[Gaze, ...],
+    views: tuple[AttentionMap, ...],
     title: tuple[Word, ...],
 ) -> Comparison:
     """One clip and the product at a place of the shelf."""
     product = shelf[[place]]
     score = float(ranker.scores(clips, shelf)[0, place])
-    alone = (clips.frames[0] @ product.picture[0]).tolist() if product.has_picture else []
+    alone = (clips.frames[0] @ product.image[0]).tolist() if product.has_image else []
     return Comparison(
         place,
         score,

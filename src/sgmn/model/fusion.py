@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sgmn.model.tokens import Tokens
+from sgmn.model.tokens import ItemTokens
 
 HEAD = 64  # d: the arithmetic of a pair grows with H·d, not with D
 HIDDEN = 64
@@ -50,24 +50,30 @@ class Fusion(nn.Module):
     def __init__(self, dim: int, heads: int = 1, latents: int = 8) -> None:
         super().__init__()
         self.heads, inner = heads, heads * HEAD
-        self.slots = nn.Parameter(3.0 * torch.randn(latents, dim))  # 3: each picks few tokens
-        self.leaning = nn.Parameter(torch.zeros(latents, 2))  # to patches, to words
-        self.show = nn.Linear(dim, 2 * inner, bias=False)  # a clip's token to key and value
-        self.ask = nn.Linear(dim, 2 * inner, bias=False)  # a latent to query and own value
+        self.latent_queries = nn.Parameter(
+            3.0 * torch.randn(latents, dim)
+        )  # 3: each picks few tokens
+        self.modality_bias = nn.Parameter(torch.zeros(latents, 2))  # to patches, to words
+        self.clip_projection = nn.Linear(
+            dim, 2 * inner, bias=False
+        )  # a clip's token to key and value
+        self.product_projection = nn.Linear(
+            dim, 2 * inner, bias=False
+        )  # a latent to query and own value
         self.log_sharpness = nn.Parameter(torch.full((heads,), log(10.0)))
         self.hidden = nn.Linear(inner, HIDDEN)
-        self.last = nn.Linear(HIDDEN, 1, bias=False)
-        nn.init.orthogonal_(self.show.weight)
-        self.ask.load_state_dict(self.show.state_dict())
-        nn.init.zeros_(self.last.weight)
+        self.output = nn.Linear(HIDDEN, 1, bias=False)
+        nn.init.orthogonal_(self.clip_projection.weight)
+        self.product_projection.load_state_dict(self.clip_projection.state_dict())
+        nn.init.zeros_(self.output.weight)
 
-    def products(self, tokens: Tokens) -> Tensor:
+    def products(self, tokens: ItemTokens) -> Tensor:
         """Products to latents (S, R, D): each the mean of the tokens that its slot looks for.
 
         A product with neither picture nor title gives zeros.
         """
         patches, words = _levelled(tokens.patches.flatten(1, 2)), _levelled(tokens.words)
-        shown = (tokens.patch_mask & tokens.present.unsqueeze(-1)).flatten(1, 2)
+        shown = (tokens.patch_mask & tokens.image_mask.unsqueeze(-1)).flatten(1, 2)
         mask = torch.cat([shown, tokens.word_mask], 1).unsqueeze(1)
         logits = self._logits(patches, words).masked_fill(~mask, -torch.inf)
         # Nothing there: any logits will do, as nothing of it is weighed or learnt from.
@@ -77,20 +83,20 @@ class Fusion(nn.Module):
 
     def _logits(self, patches: Tensor, words: Tensor) -> Tensor:
         """How much each slot looks for each token: (S, R, L), the patches before the words."""
-        slots = self.slots * self.slots.shape[-1] ** -0.5
-        to_patches, to_words = self.leaning[:, :1], self.leaning[:, 1:]
+        slots = self.latent_queries * self.latent_queries.shape[-1] ** -0.5
+        to_patches, to_words = self.modality_bias[:, :1], self.modality_bias[:, 1:]
         return torch.cat([slots @ patches.mT + to_patches, slots @ words.mT + to_words], -1)
 
     def shelf(self, latents: Tensor) -> ProductSide:
         """Latents (S, R, D) to what their pairs need, once for all clips."""
-        queries, own = self._split(self.ask(latents))
+        queries, own = self._split(self.product_projection(latents))
         sharpness = self.log_sharpness.exp().clamp(max=100.0)[:, None, None]
         there = (latents != 0).flatten(1).any(1)
         return ProductSide(queries * sharpness, own.transpose(1, 2).flatten(2), there)
 
     def clips(self, tokens: Tensor, mask: Tensor) -> ClipSide:
         """Clips' tokens (B, L, D), a set in any order, and mask (B, L) to what their pairs need."""
-        return ClipSide(*self._split(self.show(tokens)), mask)
+        return ClipSide(*self._split(self.clip_projection(tokens)), mask)
 
     def _split(self, both: Tensor) -> tuple[Tensor, Tensor]:
         """(…, L, 2·H·d) to a pair of (…, H, L, d), levelled."""
@@ -120,7 +126,7 @@ class Fusion(nn.Module):
     def _compared(self, clips: ClipSide, asked: ProductSide, queries: Tensor) -> Tensor:
         """The scores (B, S) of products (…, S, R, H·d) with their queries (B, H, S·R, d)."""
         read = _read(clips, queries).view(queries.shape[0], *asked.own.shape[-3:])
-        found: Tensor = self.last(functional.gelu(self.hidden(read * asked.own)).mean(-2))
+        found: Tensor = self.output(functional.gelu(self.hidden(read * asked.own)).mean(-2))
         return found.squeeze(-1) * (clips.mask.any(1, keepdim=True) & asked.there)
 
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sgmn.model.guidance import (
-    PACE,
+    GAIN_SCALE,
     Comparison,
     direction,
     identity,
@@ -65,8 +65,8 @@ class ClipGraph(nn.Module):
     def __init__(self, dim: int, heads: int = 4, layers: int = 1, count: int = 4) -> None:
         super().__init__()
         self.count = count
-        self.inner = nn.ModuleList(Messages(dim, heads, KINDS) for _ in range(layers - 1))
-        self.last = Messages(dim, heads, 1)  # only the frames are still to hear
+        self.inner_layers = nn.ModuleList(Messages(dim, heads, KINDS) for _ in range(layers - 1))
+        self.last_layer = Messages(dim, heads, 1)  # only the frames are still to hear
 
     def forward(
         self,
@@ -82,9 +82,9 @@ class ClipGraph(nn.Module):
         """
         mask = patch_mask & present.unsqueeze(-1)
         found = nodes(frames, present, patches, patch_weights, mask, self.count)
-        for layer in self.inner:
+        for layer in self.inner_layers:
             found = found._replace(values=layer(found, found.kind.shape[0]))
-        heard = functional.normalize(self.last(found, frames.shape[1]), dim=-1)
+        heard = functional.normalize(self.last_layer(found, frames.shape[1]), dim=-1)
         return heard.masked_fill(~present.unsqueeze(-1), 0.0)
 
 
@@ -94,28 +94,28 @@ class Messages(nn.Module):
     def __init__(self, dim: int, heads: int, kinds: int) -> None:
         super().__init__()
         self.heads = heads
-        self.compare = Comparison(dim, heads)
+        self.cosine_logits = Comparison(dim, heads)
         self.value, self.out = identity(dim), identity(dim)
-        self.bias = nn.Parameter(torch.zeros(heads, kinds * KINDS * BUCKETS))
-        self.following = nn.Parameter(torch.ones(heads))
-        self.salience = nn.Parameter(torch.ones(heads))
+        self.time_bias = nn.Parameter(torch.zeros(heads, kinds * KINDS * BUCKETS))
+        self.tracking_scale = nn.Parameter(torch.ones(heads))
+        self.salience_scale = nn.Parameter(torch.ones(heads))
         self.gate = nn.Parameter(torch.zeros(heads, KINDS))
 
     def forward(self, nodes: Nodes, rows: int) -> Tensor:
         """The first `rows` nodes (B, rows, D) with what they heard added."""
-        logits = self.compare(nodes.values[:, :rows], nodes.values) + self.biases(nodes, rows)
+        logits = self.cosine_logits(nodes.values[:, :rows], nodes.values) + self.biases(nodes, rows)
         edges = (nodes.linked[:rows] & nodes.mask.unsqueeze(1)).unsqueeze(1)
         weights = masked_softmax(logits, edges)
-        weights = weights * (PACE * self.gate)[:, nodes.kind].unsqueeze(1)
+        weights = weights * (GAIN_SCALE * self.gate)[:, nodes.kind].unsqueeze(1)
         heard = weights @ per_head(self.value(nodes.values), self.heads)
         message: Tensor = self.out(heard.transpose(1, 2).flatten(2))
         return nodes.values[:, :rows] + message
 
     def biases(self, nodes: Nodes, rows: int) -> Tensor:
         """What joins two nodes besides their content: logits (B, H, rows, V)."""
-        followed = self.following[:, None, None] * nodes.likeness[:, None, :rows]
-        salient = self.salience[:, None, None] * nodes.salience[:, None, None]
-        placed: Tensor = self.bias[:, nodes.place[:rows]]
+        followed = self.tracking_scale[:, None, None] * nodes.likeness[:, None, :rows]
+        salient = self.salience_scale[:, None, None] * nodes.salience[:, None, None]
+        placed: Tensor = self.time_bias[:, nodes.place[:rows]]
         return placed + followed + salient
 
 

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sgmn.model.tokens import Tokens
+from sgmn.model.tokens import ItemTokens
 
 # A gate is one number that has to travel from 0 to about 1 while a weight moves by hundredths.
-PACE = 10.0
+GAIN_SCALE = 10.0
 
 
 class Guided(NamedTuple):
@@ -53,27 +53,27 @@ class Guidance(nn.Module):
 
     def __init__(self, dim: int, heads: int = 4) -> None:
         super().__init__()
-        self.compare, self.content = Comparison(dim, heads), identity(dim)
+        self.cosine_logits, self.value = Comparison(dim, heads), identity(dim)
         self.importance, self.prior = zero(dim, heads), zero(dim, 1)
         self.gate = nn.Parameter(torch.zeros(()))
         self.time_gain = nn.Parameter(torch.zeros(()))
 
-    def forward(self, tokens: Tokens) -> Guided:
+    def forward(self, tokens: ItemTokens) -> Guided:
         """Clips or products, of which any may lack words or frames."""
-        mask = tokens.patch_mask & tokens.present.unsqueeze(-1)
+        mask = tokens.patch_mask & tokens.image_mask.unsqueeze(-1)
         answers = self.answers(tokens)
         spoken = tokens.word_mask.any(1)[:, None, None]
         saliency = answers.logsumexp(2).mean(1).masked_fill(~spoken, 0.0)
         saliency = saliency + self.prior(tokens.patches).squeeze(-1)
         where = masked_softmax(saliency, mask)
-        when = self.moments(saliency, mask, tokens.present)
+        when = self.moments(saliency, mask, tokens.image_mask)
         frames = self.guided(tokens, where)
         return Guided(frames, when, where, self.pointing(answers, where, when, tokens))
 
-    def answers(self, tokens: Tokens) -> Tensor:
+    def answers(self, tokens: ItemTokens) -> Tensor:
         """How each patch answers each word, with the word's importance: logits (B, H, L, T, N)."""
         words = functional.normalize(tokens.words, dim=-1)
-        alike: Tensor = self.compare(words, tokens.patches.flatten(1, 2))
+        alike: Tensor = self.cosine_logits(words, tokens.patches.flatten(1, 2))
         found = alike + self.log_shares(words, tokens.word_mask).unsqueeze(-1)
         return found.reshape(*found.shape[:3], *tokens.patches.shape[1:3])
 
@@ -90,16 +90,18 @@ class Guidance(nn.Module):
         salient = saliency.masked_fill(~mask & some.unsqueeze(-1), -torch.inf)
         strength = salient.logsumexp(-1) - mask.sum(-1).clamp(min=1).log()
         strength = strength.masked_fill(~some, 0.0)
-        return masked_softmax(opened(strength, self.time_gain), present)
+        return masked_softmax(straight_through_gate(strength, self.time_gain), present)
 
-    def guided(self, tokens: Tokens, where: Tensor) -> Tensor:
+    def guided(self, tokens: ItemTokens, where: Tensor) -> Tensor:
         """Frames (B, T, D) with what is pointed at added."""
-        pointed = self.content(torch.einsum("btn,btnd->btd", where, tokens.patches))
-        frames = functional.normalize(tokens.whole + opened(pointed, PACE * self.gate), dim=-1)
-        return frames.masked_fill(~tokens.present.unsqueeze(-1), 0.0)
+        pointed = self.value(torch.einsum("btn,btnd->btd", where, tokens.patches))
+        frames = functional.normalize(
+            tokens.images + straight_through_gate(pointed, GAIN_SCALE * self.gate), dim=-1
+        )
+        return frames.masked_fill(~tokens.image_mask.unsqueeze(-1), 0.0)
 
     @torch.no_grad()
-    def pointing(self, answers: Tensor, where: Tensor, when: Tensor, tokens: Tokens) -> Tensor:
+    def pointing(self, answers: Tensor, where: Tensor, when: Tensor, tokens: ItemTokens) -> Tensor:
         """Each word's share (B, L) in the pointing; its importance where there is no picture."""
         looked = where * when.unsqueeze(-1)
         shares = torch.einsum("bltn,btn->bl", answers.softmax(2).mean(1), looked)
@@ -136,7 +138,7 @@ def box_loss(patch_weights: Tensor, inside: Tensor) -> Tensor:
     return -share.log().sum() / boxed.sum().clamp(min=1)
 
 
-def opened(value: Tensor, gate: Tensor) -> Tensor:
+def straight_through_gate(value: Tensor, gate: Tensor) -> Tensor:
     """max(gate, 0)·value, whose gradients do not die while the gate is shut.
 
     The gate learns as if it could be negative, and the value as if the gate were open to 1 at

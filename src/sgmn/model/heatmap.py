@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from sgmn.model.inputs import Canvas, Placement
 
-Heat = NDArray[np.floating[Any]]
+Heatmap = NDArray[np.floating[Any]]
 
 
-def cut(cells: Heat, canvas: Canvas, at: Placement, shape: Sequence[int]) -> Heat:
+def cut(cells: Heatmap, canvas: Canvas, at: Placement, shape: Sequence[int]) -> Heatmap:
     """Weights of a canvas's patches (rows, columns) to the pixels (h, w) of the picture on it.
 
     Each weight is spread evenly over its patch; what lies on the padding is cut away.
@@ -23,7 +23,7 @@ def cut(cells: Heat, canvas: Canvas, at: Placement, shape: Sequence[int]) -> Hea
     return np.asarray(down @ cells @ across.T)
 
 
-def _overlap(cells: int, length: int, start: int, size: int, pixels: int) -> Heat:
+def _overlap(cells: int, length: int, start: int, size: int, pixels: int) -> Heatmap:
     """(pixels, cells): the share of each cell of a side that lies in each of its pixels.
 
     The cells divide `length`; the pixels divide the stretch of `size` from `start` on.

@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sgmn.records import ClipContent, Picture, ProductContent
+from sgmn.records import ClipContent, ImageArray, ProductContent
 
 Canvas = tuple[int, int]  # height, width
 
 
 @dataclass(frozen=True)
-class Pictures:
+class ImageInputs:
     """N pictures in groups of one canvas each.
 
     groups: (rows (n,), pixels (n, 3, H, W) uint8); the rows together are 0..N-1.
@@ -35,7 +35,7 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Texts:
+class TextInputs:
     """N texts as M >= N pieces that fit the tower: a long transcript is cut, never truncated.
 
     ids, mask: (M, L) tokens and bool; owner: (M,) the text of each piece. Empty texts own none.
@@ -48,16 +48,16 @@ class Texts:
 
 
 @dataclass(frozen=True)
-class Inputs:
+class ItemInputs:
     """Clips or products for the network: pictures with their owners, and one text each.
 
     owner, place: (N,) which item each picture belongs to, and its place within it.
     """
 
-    pictures: Pictures
+    pictures: ImageInputs
     owner: Tensor
     place: Tensor
-    texts: Texts
+    texts: TextInputs
 
     @property
     def count(self) -> int:
@@ -74,7 +74,7 @@ class Placement(NamedTuple):
     width: int
 
 
-def nearest_canvas(picture: Picture, canvases: Sequence[Canvas]) -> Canvas:
+def nearest_canvas(picture: ImageArray, canvases: Sequence[Canvas]) -> Canvas:
     """The canvas whose aspect is nearest to that of the picture (ratio of ratios)."""
     aspect = log(picture.shape[0] / picture.shape[1])
     return min(canvases, key=lambda canvas: abs(log(canvas[0] / canvas[1]) - aspect))
@@ -87,7 +87,7 @@ def placement(shape: Sequence[int], canvas: Canvas) -> Placement:
     return Placement((canvas[0] - height) // 2, (canvas[1] - width) // 2, height, width)
 
 
-def fit(picture: Picture, canvas: Canvas, fill: Sequence[int]) -> Tensor:
+def fit(picture: ImageArray, canvas: Canvas, fill: Sequence[int]) -> Tensor:
     """A picture (H, W, 3) scaled to fit and centred on a canvas: (3, h, w) uint8."""
     pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
     top, left, *size = placement(picture.shape, canvas)
@@ -98,7 +98,9 @@ def fit(picture: Picture, canvas: Canvas, fill: Sequence[int]) -> Tensor:
     return padded
 
 
-def pictures(found: Sequence[Picture], canvases: Sequence[Canvas], fill: Sequence[int]) -> Pictures:
+def pictures(
+    found: Sequence[ImageArray], canvases: Sequence[Canvas], fill: Sequence[int]
+) -> ImageInputs:
     """Pictures (H, W, 3) of any sizes on the canvases of a tower."""
     rows: dict[Canvas, list[int]] = defaultdict(list)
     for row, picture in enumerate(found):
@@ -107,15 +109,15 @@ def pictures(found: Sequence[Picture], canvases: Sequence[Canvas], fill: Sequenc
         (torch.tensor(some), torch.stack([fit(found[row], canvas, fill) for row in some]))
         for canvas, some in rows.items()
     )
-    return Pictures(groups, len(found))
+    return ImageInputs(groups, len(found))
 
 
-def texts(found: Sequence[str], tokenizer: Any, max_tokens: int) -> Texts:
+def texts(found: Sequence[str], tokenizer: Any, max_tokens: int) -> TextInputs:
     """Texts to tokens; what is longer than `max_tokens` goes on in a further piece."""
     spoken = [row for row, text in enumerate(found) if text.strip()]
     if not spoken:
         empty = torch.zeros(0, 1, dtype=torch.long)
-        return Texts(empty, empty.bool(), empty[:, 0], len(found))
+        return TextInputs(empty, empty.bool(), empty[:, 0], len(found))
     tokens = tokenizer(
         [found[row] for row in spoken],
         max_length=max_tokens,
@@ -126,11 +128,11 @@ def texts(found: Sequence[str], tokenizer: Any, max_tokens: int) -> Texts:
         return_tensors="pt",
     )
     owner = torch.tensor(spoken)[tokens["overflow_to_sample_mapping"]]
-    return Texts(tokens["input_ids"], tokens["attention_mask"].bool(), owner, len(found))
+    return TextInputs(tokens["input_ids"], tokens["attention_mask"].bool(), owner, len(found))
 
 
 @dataclass(frozen=True)
-class Preparation:
+class Preprocessor:
     """How a network wants its input: canvases, fill colour, tokenizer, tokens a piece."""
 
     canvases: tuple[Canvas, ...]
@@ -138,27 +140,27 @@ class Preparation:
     tokenizer: Any
     max_tokens: int
 
-    def pictures(self, found: Sequence[Picture]) -> Pictures:
+    def pictures(self, found: Sequence[ImageArray]) -> ImageInputs:
         """Pictures (H, W, 3) of any sizes to tensors."""
         return pictures(found, self.canvases, self.fill)
 
-    def texts(self, found: Sequence[str]) -> Texts:
+    def texts(self, found: Sequence[str]) -> TextInputs:
         """Texts to tokens."""
         return texts(found, self.tokenizer, self.max_tokens)
 
-    def clips(self, contents: Sequence[ClipContent]) -> Inputs:
+    def clips(self, contents: Sequence[ClipContent]) -> ItemInputs:
         """Decoded clips to tensors."""
-        return self._inputs([c.frames for c in contents], [c.words for c in contents])
+        return self._inputs([c.frames for c in contents], [c.text for c in contents])
 
-    def products(self, contents: Sequence[ProductContent]) -> Inputs:
+    def products(self, contents: Sequence[ProductContent]) -> ItemInputs:
         """Decoded products to tensors."""
-        return self._inputs([c.pictures for c in contents], [c.title for c in contents])
+        return self._inputs([c.images for c in contents], [c.title for c in contents])
 
-    def _inputs(self, shown: Sequence[Sequence[Picture]], said: Sequence[str]) -> Inputs:
+    def _inputs(self, shown: Sequence[Sequence[ImageArray]], said: Sequence[str]) -> ItemInputs:
         owner = [item for item, views in enumerate(shown) for _ in views]
         place = [place for views in shown for place in range(len(views))]
         flat = [picture for views in shown for picture in views]
-        return Inputs(
+        return ItemInputs(
             self.pictures(flat),
             torch.tensor(owner, dtype=torch.long),
             torch.tensor(place, dtype=torch.long),

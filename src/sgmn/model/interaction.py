@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sgmn.model.guidance import PACE, Comparison, identity, masked_softmax, per_head
+from sgmn.model.guidance import GAIN_SCALE, Comparison, identity, masked_softmax, per_head
 
 KINDS = 2  # clip, product
 
@@ -31,11 +31,11 @@ class Interaction(nn.Module):
     def __init__(self, dim: int, heads: int = 4, neighbours: int = 8) -> None:
         super().__init__()
         self.heads, self.neighbours = heads, neighbours
-        self.compare = Comparison(dim, heads)
+        self.cosine_logits = Comparison(dim, heads)
         self.value, self.out = identity(dim), identity(dim)
-        self.log_nearness = nn.Parameter(torch.full((heads,), log(10)))
-        self.relevance = nn.Parameter(torch.ones(heads))
-        self.offset = nn.Parameter(torch.zeros(heads, KINDS, KINDS))
+        self.log_similarity_scale = nn.Parameter(torch.full((heads,), log(10)))
+        self.relevance_scale = nn.Parameter(torch.ones(heads))
+        self.kind_bias = nn.Parameter(torch.zeros(heads, KINDS, KINDS))
         self.gate = nn.Parameter(torch.zeros(heads, KINDS, KINDS))
 
     def forward(
@@ -63,12 +63,12 @@ class Interaction(nn.Module):
 
     def weights(self, nodes: Tensor, kind: Tensor, bonds: Tensor, linked: Tensor) -> Tensor:
         """How much of each other's difference a node (row) takes: gated attention (G, H, V, V)."""
-        within, across = self.log_nearness.exp(), PACE * self.relevance
+        within, across = self.log_similarity_scale.exp(), GAIN_SCALE * self.relevance_scale
         strength = torch.stack([within, across, across, within], 1)
         pairs = kind[:, None] * KINDS + kind
-        bias = strength[:, pairs] * bonds.unsqueeze(1) + self.offset.flatten(1)[:, pairs]
-        shares = masked_softmax(self.compare(nodes, nodes) + bias, linked.unsqueeze(1))
-        return shares * (PACE * self.gate).flatten(1)[:, pairs]
+        bias = strength[:, pairs] * bonds.unsqueeze(1) + self.kind_bias.flatten(1)[:, pairs]
+        shares = masked_softmax(self.cosine_logits(nodes, nodes) + bias, linked.unsqueeze(1))
+        return shares * (GAIN_SCALE * self.gate).flatten(1)[:, pairs]
 
     def linked(self, bonds: Tensor, mask: Tensor, clips: int) -> Tensor:
         """Whom each node (row) hears (G, V, V): itself and its nearest of each kind."""

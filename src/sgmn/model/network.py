@@ -16,13 +16,13 @@ from torch.nn import functional
 
 from sgmn.errors import SettingsError
 from sgmn.model.encoders import Towers, build
-from sgmn.model.inputs import Canvas, Inputs, Pictures, Texts
+from sgmn.model.inputs import Canvas, ImageInputs, ItemInputs, TextInputs
 from sgmn.model.parts import Parts, PartsConfig
-from sgmn.model.scoring import LEARNT_TERMS, ClipVectors, ProductVectors, ScoreHead, score
-from sgmn.model.tokens import Looks, Tokens, Words
+from sgmn.model.scoring import LEARNED_TERMS, ClipVectors, ProductVectors, ScoreHead, score
+from sgmn.model.tokens import ImageTokens, ItemTokens, TextTokens
 
-Colour = tuple[float, float, float]  # red, green, blue in 0..1
-GREY: Colour = (0.5, 0.5, 0.5)
+Color = tuple[float, float, float]  # red, green, blue in 0..1
+GRAY: Color = (0.5, 0.5, 0.5)
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class NetworkConfig:
     tower sees. mean, std: of pixel values in 0..1. max_tokens: of one piece of text.
     text_source: "minilm" when the text tower lies in a Python package, not in the checkpoint.
     text_weight, match_temperature, logit_scale: the score's start, see `scoring.ScoreHead`.
-    word_floor: how far words may fall, a cosine; -1 for as far as they like, see `scoring.vouched`.
+    text_score_floor: below which the text score flattens out, a cosine; -1 for no floor, see
+    `scoring.soft_floor`.
     terms: of the score, besides the picture's. parts: what stands between towers and score.
     """
 
@@ -41,15 +42,15 @@ class NetworkConfig:
     towers: dict[str, Any]
     dim: int
     canvases: tuple[Canvas, ...] = ((224, 224),)
-    mean: Colour = GREY
-    std: Colour = GREY
+    mean: Color = GRAY
+    std: Color = GRAY
     max_tokens: int = 77
     text_source: str = ""
     text_weight: float = 0.5
     match_temperature: float = 0.1
     logit_scale: float = 20.0
-    word_floor: float = -1.0
-    terms: tuple[str, ...] = LEARNT_TERMS
+    text_score_floor: float = -1.0
+    terms: tuple[str, ...] = LEARNED_TERMS
     parts: PartsConfig = field(default_factory=PartsConfig)
 
     @property
@@ -75,66 +76,68 @@ class SGMN(nn.Module):
             config.match_temperature,
             config.logit_scale,
             config.terms,
-            config.word_floor,
+            config.text_score_floor,
         )
         self.register_buffer("mean", 255 * torch.tensor(config.mean)[:, None, None], False)
         self.register_buffer("std", 255 * torch.tensor(config.std)[:, None, None], False)
         self.text_is_frozen = False
 
-    def forward(self, clips: Inputs, products: Inputs) -> Tensor:
+    def forward(self, clips: ItemInputs, products: ItemInputs) -> Tensor:
         """The first pass's score S (B, S) of every clip with every product."""
         return score(self.clips(clips), self.products(products), self.head())
 
-    def see(self, pictures: Pictures) -> Looks:
+    def encode_image(self, pictures: ImageInputs) -> ImageTokens:
         """Pictures through their tower."""
         groups = [self._look(pixels) for _, pixels in pictures.groups]
         if not groups:
             none = torch.zeros(0, 0, self.towers.dim, device=self.device)
-            return Looks(none.sum(1), none, none[..., 0] > 0)
+            return ImageTokens(none.sum(1), none, none[..., 0] > 0)
         order = torch.cat([rows for rows, _ in pictures.groups]).argsort()
-        return Looks.cat(groups)[order.to(self.device)]
+        return ImageTokens.cat(groups)[order.to(self.device)]
 
-    def _look(self, pixels: Tensor) -> Looks:
+    def _look(self, pixels: Tensor) -> ImageTokens:
         """Pictures (n, 3, H, W) of one canvas."""
-        seen = self.towers.see((pixels.to(self.device).float() - self.mean) / self.std)
-        length = seen.whole.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+        seen = self.towers.encode_image((pixels.to(self.device).float() - self.mean) / self.std)
+        length = seen.pooled.norm(dim=-1, keepdim=True).clamp(min=1e-12)
         patches = seen.patches if self.parts.reads_tokens else seen.patches[:, :0]
         mask = torch.ones(patches.shape[:2], dtype=torch.bool, device=self.device)
-        return Looks(seen.whole / length, patches / length.unsqueeze(-1), mask)
+        return ImageTokens(seen.pooled / length, patches / length.unsqueeze(-1), mask)
 
     @torch.inference_mode()
     def grid(self, canvas: Canvas) -> tuple[int, int]:
         """Rows and columns of the patches that the picture tower makes of a canvas."""
-        return self.towers.see(torch.zeros(1, 3, *canvas, device=self.device)).grid
+        return self.towers.encode_image(torch.zeros(1, 3, *canvas, device=self.device)).grid
 
-    def say(self, texts: Texts) -> Words:
+    def encode_text(self, texts: TextInputs) -> TextTokens:
         """Texts through their tower; the pieces of a long text count by their number of tokens."""
         said = torch.zeros(texts.count, self.towers.dim, device=self.device)
         owner, mask = texts.owner.to(self.device), texts.mask.to(self.device)
         present = torch.zeros(texts.count, dtype=torch.bool, device=self.device)
         if not len(owner):
             none = said.unsqueeze(1)[:, :0]
-            return Words(said, present, none, none[..., 0] > 0)
-        heard = self.towers.say(texts.ids.to(self.device), mask)
-        alone = functional.normalize(heard.whole, dim=-1) * mask.sum(1, keepdim=True)
+            return TextTokens(said, present, none, none[..., 0] > 0)
+        heard = self.towers.encode_text(texts.ids.to(self.device), mask)
+        alone = functional.normalize(heard.pooled, dim=-1) * mask.sum(1, keepdim=True)
         said = said.to(alone.dtype).index_add(0, owner, alone)
         keep = slice(None) if self.parts.reads_tokens else slice(0)
         words, kept = in_rows(heard.words[:, keep], mask[:, keep], owner, texts.count)
         present = present.index_fill(0, owner, True)
-        return Words(functional.normalize(said, dim=-1), present, words, kept)
+        return TextTokens(functional.normalize(said, dim=-1), present, words, kept)
 
-    def tokens(self, inputs: Inputs | Tokens) -> Tokens:
+    def tokens(self, inputs: ItemInputs | ItemTokens) -> ItemTokens:
         """Clips or products through the towers, unless they went through them before."""
-        if isinstance(inputs, Tokens):
+        if isinstance(inputs, ItemTokens):
             return inputs.to(self.device)
         owner, place = inputs.owner.to(self.device), inputs.place.to(self.device)
-        return Tokens.of(self.see(inputs.pictures), owner, place, self.say(inputs.texts))
+        return ItemTokens.of(
+            self.encode_image(inputs.pictures), owner, place, self.encode_text(inputs.texts)
+        )
 
-    def clips(self, inputs: Inputs | Tokens) -> ClipVectors:
+    def clips(self, inputs: ItemInputs | ItemTokens) -> ClipVectors:
         """Clips to vectors; a clip without frames or without words says so."""
         return self.parts.clips(self.tokens(inputs))
 
-    def products(self, inputs: Inputs | Tokens) -> ProductVectors:
+    def products(self, inputs: ItemInputs | ItemTokens) -> ProductVectors:
         """Products to vectors."""
         return self.parts.products(self.tokens(inputs))
 
@@ -146,7 +149,7 @@ class SGMN(nn.Module):
         config = replace(self.config, parts=parts, terms=terms)
         changed = SGMN(config, self.towers).to(self.device)
         was, wanted = self.state_dict(), changed.state_dict()
-        new = {f"head.{term}" for term in {*LEARNT_TERMS} - ({*terms} & {*self.config.terms})}
+        new = {f"head.{term}" for term in {*LEARNED_TERMS} - ({*terms} & {*self.config.terms})}
         kept = {
             name: was[name]
             for name, fresh in wanted.items()

@@ -24,28 +24,28 @@ from sgmn.model.graph import ClipGraph, instances
 from sgmn.model.guidance import Guidance, Guided, direction
 from sgmn.model.interaction import Interaction
 from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights, score
-from sgmn.model.text_context import Reading
-from sgmn.model.text_pooling import Emphasizer
-from sgmn.model.tokens import Tokens
+from sgmn.model.text_context import TextContext
+from sgmn.model.text_pooling import TextPooling
+from sgmn.model.tokens import ItemTokens
 
-PARTS = ("reading", "emphasis", "guidance", "graph", "instances", "interaction", "fusion")
+PARTS = ("text_context", "text_pooling", "guidance", "graph", "instances", "interaction", "fusion")
 Side = Literal["clips", "products"]
 
 
 @dataclass(frozen=True)
 class PartsConfig:
-    """Which parts there are (`kept`, of PARTS), and their sizes.
+    """Which parts there are (`enabled`, of PARTS), and their sizes.
 
-    heads: of every attention. layers: of the clip graph. salient: patches of each frame that the
-    graph and the re-ranker see. neighbours: of a node in the interaction. latents: tokens of a
+    heads: of every attention. graph_layers: of the clip graph. salient_patches: patches of each frame that the
+    graph and the re-ranker see. neighbors: of a node in the interaction. latents: tokens of a
     product in the re-ranker. candidates: how many of the first pass are scored again.
     """
 
-    kept: tuple[str, ...] = ()
+    enabled: tuple[str, ...] = ()
     heads: int = 4
-    layers: int = 1
-    salient: int = 4
-    neighbours: int = 8
+    graph_layers: int = 1
+    salient_patches: int = 4
+    neighbors: int = 8
     latents: int = 8
     candidates: int = 20
 
@@ -56,74 +56,76 @@ class Parts(nn.Module):
     def __init__(self, dim: int, config: PartsConfig) -> None:
         super().__init__()
         self.config = config
-        kept, heads = set(config.kept), config.heads
-        self.reading = Reading(dim, heads) if "reading" in kept else None
-        self.emphasis = Emphasizer(dim) if "emphasis" in kept else None
+        kept, heads = set(config.enabled), config.heads
+        self.text_context = TextContext(dim, heads) if "text_context" in kept else None
+        self.text_pooling = TextPooling(dim) if "text_pooling" in kept else None
         sides = ("clips", "products") if "guidance" in kept else ()
         self.guidance = nn.ModuleDict({side: Guidance(dim, heads) for side in sides})
         self.graph = (
-            ClipGraph(dim, heads, config.layers, config.salient) if "graph" in kept else None
+            ClipGraph(dim, heads, config.graph_layers, config.salient_patches)
+            if "graph" in kept
+            else None
         )
         self.interaction = (
-            Interaction(dim, heads, config.neighbours) if "interaction" in kept else None
+            Interaction(dim, heads, config.neighbors) if "interaction" in kept else None
         )
         self.fusion = Fusion(dim, heads, config.latents) if "fusion" in kept else None
 
     @property
     def reads_tokens(self) -> bool:
         """Whether any part looks at patches and single words."""
-        return not {*PARTS}.difference({"interaction"}).isdisjoint(self.config.kept)
+        return not {*PARTS}.difference({"interaction"}).isdisjoint(self.config.enabled)
 
     @property
     def has_second(self) -> bool:
         """Whether there is anything to say about candidates that the first pass did not."""
         return self.interaction is not None or self.fusion is not None
 
-    def look(self, tokens: Tokens, side: Side) -> Guided:
+    def look(self, tokens: ItemTokens, side: Side) -> Guided:
         """Where to look and what counts; without guidance, at everything alike."""
         return self.guidance[side](tokens) if self.guidance else alike(tokens)
 
-    def read(self, tokens: Tokens) -> Tokens:
+    def read(self, tokens: ItemTokens) -> ItemTokens:
         """Clips with their words as they are meant."""
-        return tokens if self.reading is None else self.reading(tokens)
+        return tokens if self.text_context is None else self.text_context(tokens)
 
-    def clips(self, tokens: Tokens) -> ClipVectors:
+    def clips(self, tokens: ItemTokens) -> ClipVectors:
         """Clips to vectors; a clip without frames or without words says so."""
         return self.guided_clips(tokens)[0]
 
-    def guided_clips(self, tokens: Tokens) -> tuple[ClipVectors, Guided]:
+    def guided_clips(self, tokens: ItemTokens) -> tuple[ClipVectors, Guided]:
         """The vectors of `clips`, and where was looked for them."""
         guided = self.look(tokens, "clips")
         frames = guided.frames
         if self.graph is not None:
             frames = self.graph(
-                frames, tokens.present, tokens.patches, guided.patch_weights, tokens.patch_mask
+                frames, tokens.image_mask, tokens.patches, guided.patch_weights, tokens.patch_mask
             )
         read = self.read(tokens)
-        found = pool(frames, guided.frame_weights, read.said, read.has_words)
-        if self.emphasis is not None:
-            said, telling = self.emphasis(read)
-            found = replace(found, words=said, telling=telling)
-        if "instances" in self.config.kept:
+        found = pool(frames, guided.frame_weights, read.text, read.has_text)
+        if self.text_pooling is not None:
+            said, reliability = self.text_pooling(read)
+            found = replace(found, text=said, text_reliability=reliability)
+        if "instances" in self.config.enabled:
             found = with_instances(found, tokens, guided)
         if self.fusion is not None:
             found = self._with_tokens(found, read, guided)
         return found, guided
 
-    def _with_tokens(self, found: ClipVectors, tokens: Tokens, guided: Guided) -> ClipVectors:
+    def _with_tokens(self, found: ClipVectors, tokens: ItemTokens, guided: Guided) -> ClipVectors:
         """What the re-ranker reads: the frames, their salient patches, the words."""
         patches, there = instances(
-            tokens.patches, guided.patch_weights, tokens.patch_mask, self.config.salient
+            tokens.patches, guided.patch_weights, tokens.patch_mask, self.config.salient_patches
         )
         read = torch.cat([found.frames, patches.flatten(1, 2), tokens.words], 1)
-        mask = torch.cat([tokens.present, there.flatten(1, 2), tokens.word_mask], 1)
+        mask = torch.cat([tokens.image_mask, there.flatten(1, 2), tokens.word_mask], 1)
         return replace(found, tokens=read, token_mask=mask)
 
-    def products(self, tokens: Tokens) -> ProductVectors:
+    def products(self, tokens: ItemTokens) -> ProductVectors:
         """Products to vectors; of several views, those count more that answer the title."""
         guided = self.look(tokens, "products")
-        found = pool(guided.frames, guided.frame_weights, tokens.said, tokens.has_words)
-        bare = ProductVectors(found.picture, found.has_picture, found.words, found.has_words)
+        found = pool(guided.frames, guided.frame_weights, tokens.text, tokens.has_text)
+        bare = ProductVectors(found.image, found.has_image, found.text, found.has_text)
         return bare if self.fusion is None else replace(bare, latents=self.fusion.products(tokens))
 
     def second(
@@ -141,7 +143,7 @@ class Parts(nn.Module):
         """
         alone, theirs = clips.mapped(lambda t: t.unsqueeze(1)), products.mapped(lambda t: t[places])
         if there is not None:
-            theirs = replace(theirs, has_picture=theirs.has_picture & there)
+            theirs = replace(theirs, has_image=theirs.has_image & there)
         if self.interaction is not None:
             alone, theirs = self.interacted(alone, theirs, weights)
         found = score(alone, theirs, weights).squeeze(1)
@@ -156,27 +158,27 @@ class Parts(nn.Module):
         """Groups of clips (G, W, …) and products (G, S, …) after they have seen each other."""
         assert self.interaction is not None
         seen, shown = self.interaction(
-            clips.picture,
-            clips.has_picture,
-            products.picture,
-            products.has_picture,
+            clips.image,
+            clips.has_image,
+            products.image,
+            products.has_image,
             score(clips, products, weights),
         )
-        return replace(clips, picture=seen), replace(products, picture=shown)
+        return replace(clips, image=seen), replace(products, image=shown)
 
 
-def with_instances(found: ClipVectors, tokens: Tokens, guided: Guided) -> ClipVectors:
+def with_instances(found: ClipVectors, tokens: ItemTokens, guided: Guided) -> ClipVectors:
     """Clips with the patches of their frames, and what counts of each by time and place."""
     weights = guided.patch_weights * guided.frame_weights.unsqueeze(-1)
     patches = direction(tokens.patches).flatten(1, 2)
     return replace(found, instances=patches, instance_weights=weights.flatten(1, 2))
 
 
-def alike(tokens: Tokens) -> Guided:
+def alike(tokens: ItemTokens) -> Guided:
     """No guidance: every frame, patch and word counts alike."""
     return Guided(
-        tokens.whole,
-        _shares(tokens.present),
+        tokens.images,
+        _shares(tokens.image_mask),
         _shares(tokens.patch_mask),
         _shares(tokens.word_mask),
     )

@@ -25,39 +25,39 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sgmn.model.tokens import Rows
+from sgmn.model.tokens import TensorRows
 
-Modality = Literal["picture", "words"]
-MODALITIES: tuple[Modality, ...] = ("picture", "words")
+Modality = Literal["image", "text"]
+MODALITIES: tuple[Modality, ...] = ("image", "text")
 NONE = torch.empty(0)
-SHARPNESS = 12.0  # β of `vouched`: logits a cosine at which held-back transcripts are calibrated
-LEARNT_TERMS = ("match", "instances", "text", "cross")
+SHARPNESS = 12.0  # β of `soft_floor`: logits a cosine at which held-back transcripts are calibrated
+LEARNED_TERMS = ("match", "instances", "text", "cross")
 
 
 @dataclass(frozen=True)
-class ClipVectors(Rows):
+class ClipVectors(TensorRows):
     """Clips in the common space; vectors have length 1 wherever they count.
 
     frames: (B, T, D) one vector a frame, zero at padding.
     frame_weights: (B, T) >= 0, sums to 1 over the frames of a clip, exactly 0 at padding.
-    picture, words: (B, D); has_picture, has_words: (B,) bool, False where there is none.
+    image, text: (B, D); has_image, has_text: (B,) bool, False where there is none.
     tokens: (B, L, D) what the re-ranker reads; token_mask: (B, L) bool.
     instances: (B, T·N, D) the patches of the frames, of length 1, and their weights (B, T·N),
     which sum to 1 over the patches of a clip, exactly 0 at padding; none where they do not count.
-    telling: (B,) how much the words tell, >= 0; 1 unless something has judged them.
+    text_reliability: (B,) how much the words tell, >= 0; 1 unless something has judged them.
     """
 
     frames: Tensor
     frame_weights: Tensor
-    picture: Tensor
-    has_picture: Tensor
-    words: Tensor
-    has_words: Tensor
+    image: Tensor
+    has_image: Tensor
+    text: Tensor
+    has_text: Tensor
     tokens: Tensor = NONE
     token_mask: Tensor = NONE
     instances: Tensor = NONE
     instance_weights: Tensor = NONE
-    telling: Tensor = NONE
+    text_reliability: Tensor = NONE
 
     def __post_init__(self) -> None:
         none, no = self.frames[..., :0, :], self.frame_weights[..., :0]  # axes of length 0
@@ -67,8 +67,8 @@ class ClipVectors(Rows):
         if self.instances is NONE:
             object.__setattr__(self, "instances", none)
             object.__setattr__(self, "instance_weights", no)
-        if self.telling is NONE:
-            object.__setattr__(self, "telling", torch.ones_like(self.picture[..., 0]))
+        if self.text_reliability is NONE:
+            object.__setattr__(self, "text_reliability", torch.ones_like(self.image[..., 0]))
 
     def only(self, kept: Iterable[Modality]) -> ClipVectors:
         """The same clips with the other modalities taken for missing, and nothing to re-rank by.
@@ -78,29 +78,29 @@ class ClipVectors(Rows):
         """
         kept = set(kept)
         mask = self.token_mask & (kept == set(MODALITIES))
-        return replace(self, token_mask=mask, **_absent(kept, self.has_picture))
+        return replace(self, token_mask=mask, **_absent(kept, self.has_image))
 
 
 @dataclass(frozen=True)
-class ProductVectors(Rows):
+class ProductVectors(TensorRows):
     """Products in the common space: picture and title words (S, D) with (S,) bool presence.
 
     latents: (S, R, D) what the re-ranker asks with.
     """
 
-    picture: Tensor
-    has_picture: Tensor
-    words: Tensor
-    has_words: Tensor
+    image: Tensor
+    has_image: Tensor
+    text: Tensor
+    has_text: Tensor
     latents: Tensor = NONE
 
     def __post_init__(self) -> None:
         if self.latents is NONE:
-            object.__setattr__(self, "latents", self.picture.unsqueeze(-2)[..., :0, :])
+            object.__setattr__(self, "latents", self.image.unsqueeze(-2)[..., :0, :])
 
     def only(self, kept: Iterable[Modality]) -> ProductVectors:
         """The same products with the other modalities taken for missing."""
-        return replace(self, **_absent(set(kept), self.has_picture))
+        return replace(self, **_absent(set(kept), self.has_image))
 
 
 def _absent(kept: set[Modality], like: Tensor) -> dict[str, Tensor]:
@@ -111,7 +111,7 @@ class ScoreWeights(NamedTuple):
     """The weights λ >= 0 of the terms, the temperatures τ > 0 of their maxima, the logit scale.
 
     Each is a scalar tensor of shape (); `picture` is 1 by definition of the score. floor: see
-    `vouched`; a cosine, -1 for none.
+    `soft_floor`; a cosine, -1 for none.
     """
 
     match: Tensor
@@ -121,7 +121,7 @@ class ScoreWeights(NamedTuple):
     logit_scale: Tensor
     instances: Tensor = torch.tensor(0.0)
     instance_temperature: Tensor = torch.tensor(0.1)
-    floor: Tensor = torch.tensor(-1.0)
+    text_score_floor: Tensor = torch.tensor(-1.0)
 
 
 class Term(NamedTuple):
@@ -141,7 +141,7 @@ def match(clips: ClipVectors, products: ProductVectors, temperature: Tensor) -> 
     match = Σ_t softmax_t(m[t]/τ + log ω[t])·m[t] with m[t] = frame t · product, in one GEMM;
     a product shown in two of ten frames is not averaged away.
     """
-    return soft_maximum(clips.frames, clips.frame_weights, products.picture, temperature)
+    return soft_maximum(clips.frames, clips.frame_weights, products.image, temperature)
 
 
 def instances(clips: ClipVectors, products: ProductVectors, temperature: Tensor) -> Tensor:
@@ -150,10 +150,10 @@ def instances(clips: ClipVectors, products: ProductVectors, temperature: Tensor)
     A product in a corner of a cluttered frame is not averaged away either, and where the words
     point counts for more.
     """
-    return soft_maximum(clips.instances, clips.instance_weights, products.picture, temperature)
+    return soft_maximum(clips.instances, clips.instance_weights, products.image, temperature)
 
 
-def vouched(cosines: Tensor, floor: Tensor) -> Tensor:
+def soft_floor(cosines: Tensor, floor: Tensor) -> Tensor:
     """Cosines (B, S) of transcripts with titles that do not fall below the floor f, softly:
 
         f + log(1 + exp(β·(cosine - f)))/β
@@ -180,12 +180,12 @@ def soft_maximum(rows: Tensor, weights: Tensor, pictures: Tensor, temperature: T
 
 def terms(clips: ClipVectors, products: ProductVectors, weights: ScoreWeights) -> dict[str, Term]:
     """The terms of the score, by name; those of weight zero that nothing learns are left out."""
-    seen, titled = clips.has_picture[..., None], products.has_words[..., None, :]
-    spoken, shown = clips.has_words[..., None], products.has_picture[..., None, :]
-    one, told = torch.ones_like(weights.text), spoken * clips.telling.unsqueeze(-1)
-    found = {"picture": Term(one, clips.picture @ products.picture.mT, seen & shown)}
+    seen, titled = clips.has_image[..., None], products.has_text[..., None, :]
+    spoken, shown = clips.has_text[..., None], products.has_image[..., None, :]
+    one, told = torch.ones_like(weights.text), spoken * clips.text_reliability.unsqueeze(-1)
+    found = {"image": Term(one, clips.image @ products.image.mT, seen & shown)}
     if _counts(weights.text):
-        value = vouched(clips.words @ products.words.mT, weights.floor)
+        value = soft_floor(clips.text @ products.text.mT, weights.text_score_floor)
         found["text"] = Term(weights.text, value, told * titled)
     if _counts(weights.match):
         value = match(clips, products, weights.match_temperature)
@@ -195,8 +195,8 @@ def terms(clips: ClipVectors, products: ProductVectors, weights: ScoreWeights) -
         found["instances"] = Term(weights.instances, value, seen & shown)
     if _counts(weights.cross):
         half = weights.cross / 2
-        found["said-shown"] = Term(half, clips.words @ products.picture.mT, told * shown)
-        found["seen-titled"] = Term(half, clips.picture @ products.words.mT, seen & titled)
+        found["said-shown"] = Term(half, clips.text @ products.image.mT, told * shown)
+        found["seen-titled"] = Term(half, clips.image @ products.text.mT, seen & titled)
     return found
 
 
@@ -221,7 +221,7 @@ class ScoreHead(nn.Module):
     """The learned weights of the score. A fresh head is v·I + `text`·(a·h), nothing else.
 
     `kept` names the terms besides the picture's that there are at all; the others stay at zero.
-    floor: see `vouched`; it is chosen on held-back clips, not learnt: clips whose words are right
+    floor: see `soft_floor`; it is chosen on held-back clips, not learnt: clips whose words are right
     ask for none.
     """
 
@@ -230,18 +230,18 @@ class ScoreHead(nn.Module):
         text: float = 0.5,
         match_temperature: float = 0.1,
         logit_scale: float = 20,
-        kept: Iterable[str] = LEARNT_TERMS,
+        kept: Iterable[str] = LEARNED_TERMS,
         floor: float = -1.0,
     ) -> None:
         super().__init__()
         self.register_buffer("floor", torch.tensor(floor), persistent=False)
         starts = {"match": 0.0, "instances": 0.0, "text": float(text), "cross": 0.0}
-        for name in LEARNT_TERMS:
+        for name in LEARNED_TERMS:
             start = torch.tensor(starts[name] if name in kept else 0.0)
             setattr(self, name, nn.Parameter(start, requires_grad=name in kept))
         self.log_match_temperature = nn.Parameter(torch.tensor(log(match_temperature)))
         self.log_instance_temperature = nn.Parameter(torch.tensor(log(match_temperature)))
-        self.log_scale = nn.Parameter(torch.tensor(log(logit_scale)))
+        self.log_logit_scale = nn.Parameter(torch.tensor(log(logit_scale)))
 
     match: Tensor
     instances: Tensor
@@ -256,10 +256,10 @@ class ScoreHead(nn.Module):
             text=_non_negative(self.text),
             cross=_non_negative(self.cross),
             match_temperature=self.log_match_temperature.exp().clamp(0.01, 10.0),
-            logit_scale=self.log_scale.exp().clamp(max=100.0),
+            logit_scale=self.log_logit_scale.exp().clamp(max=100.0),
             instances=_non_negative(self.instances),
             instance_temperature=self.log_instance_temperature.exp().clamp(0.01, 10.0),
-            floor=self.floor,
+            text_score_floor=self.floor,
         )
 
 

@@ -2,7 +2,7 @@
 
 "This is not the leek from before", "somebody asks for bananas, those come later": a word in context
 says what it means, hardly what it is said for. A layer of a transformer (Vaswani et al. 2017, norms
-first) over the words changes each of them before they are weighed (`emphasis.py`). Pictures are
+first) over the words changes each of them before they are weighed (`text_pooling.py`). Pictures are
 looked at by the words as they were. Axes: B clips, L words, D width.
 """
 
@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sgmn.model.text_pooling import mean
-from sgmn.model.tokens import Tokens
+from sgmn.model.tokens import ItemTokens
 
 WIDER = 2  # the layer's inner width, times its own
 DROPOUT = 0.1
 
 
-class Reading(nn.Module):
+class TextContext(nn.Module):
     """Clips with their words as they are meant; a fresh one changes nothing."""
 
     def __init__(self, dim: int, heads: int = 4) -> None:
@@ -34,15 +34,15 @@ class Reading(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, tokens: Tokens) -> Tokens:
+    def forward(self, tokens: ItemTokens) -> ItemTokens:
         """Clips, of which any may be silent."""
         if not tokens.words.shape[1]:
             return tokens
         words, mask = tokens.words, tokens.word_mask
         change = self.out(self.norm(self._read(words, mask))) * mask.unsqueeze(-1)
         length = mean(words, mask).norm(dim=1, keepdim=True)
-        said = functional.normalize(length * tokens.said + mean(change, mask), dim=1)
-        return replace(tokens, words=words + change, said=said)
+        said = functional.normalize(length * tokens.text + mean(change, mask), dim=1)
+        return replace(tokens, words=words + change, text=said)
 
     def _read(self, words: Tensor, mask: Tensor) -> Tensor:
         """Words of about length 1 an element; a silent clip reads its padding, to no effect, as

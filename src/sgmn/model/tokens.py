@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 
-class Rows:
+class TensorRows:
     """Dataclasses of tensors that share their first axis."""
 
     def __len__(self) -> int:
@@ -53,57 +53,57 @@ def _padded(tensor: Tensor, sizes: Sequence[int]) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Looks(Rows):
+class ImageTokens(TensorRows):
     """N pictures after their tower.
 
-    whole: (N, D) of length 1. patches: (N, P, D), divided by the length that `whole` had; zero
+    pooled: (N, D) of length 1. patches: (N, P, D), divided by the length that `pooled` had; zero
     at padding. patch_mask: (N, P) bool. P is 0 where nothing reads patches.
     """
 
-    whole: Tensor
+    pooled: Tensor
     patches: Tensor
     patch_mask: Tensor
 
 
 @dataclass(frozen=True)
-class Words(Rows):
+class TextTokens(TensorRows):
     """N texts after their tower.
 
-    said: (N, D) of length 1, zero for a text without words. has_words: (N,) bool.
+    pooled: (N, D) of length 1, zero for a text without words. has_text: (N,) bool.
     words: (N, L, D) words in context, zero at padding. word_mask: (N, L) bool. L is 0 where
     nothing reads single words.
     """
 
-    said: Tensor
-    has_words: Tensor
+    pooled: Tensor
+    has_text: Tensor
     words: Tensor
     word_mask: Tensor
 
 
 @dataclass(frozen=True)
-class Tokens(Rows):
+class ItemTokens(TensorRows):
     """Clips with their frames and transcript, or products with their views and title.
 
-    whole: (B, T, D) a picture as its tower pools it, of length 1; zero at padding.
-    present: (B, T) bool, False at padding; a clip without frames has none.
-    patches: (B, T, N, D), divided by the length that `whole` had; zero at padding.
+    images: (B, T, D) a picture as its tower pools it, of length 1; zero at padding.
+    image_mask: (B, T) bool, False at padding; a clip without frames has none.
+    patches: (B, T, N, D), divided by the length that `images` had; zero at padding.
     patch_mask: (B, T, N) bool; pictures of another canvas may have fewer patches than N.
     words: (B, L, D) words in context; zero at padding. word_mask: (B, L) bool.
-    said: (B, D) the text as its tower pools it, of length 1; zero where there is none.
-    has_words: (B,) bool.
+    text: (B, D) the text as its tower pools it, of length 1; zero where there is none.
+    has_text: (B,) bool.
     """
 
-    whole: Tensor
-    present: Tensor
+    images: Tensor
+    image_mask: Tensor
     patches: Tensor
     patch_mask: Tensor
     words: Tensor
     word_mask: Tensor
-    said: Tensor
-    has_words: Tensor
+    text: Tensor
+    has_text: Tensor
 
     @classmethod
-    def of(cls, looks: Looks, owner: Tensor, place: Tensor, words: Words) -> Tokens:
+    def of(cls, looks: ImageTokens, owner: Tensor, place: Tensor, words: TextTokens) -> ItemTokens:
         """Items from their pictures, of which `owner` and `place` (N,) say whose and where."""
         sizes = (len(words), int(place.max()) + 1 if len(place) else 1)
 
@@ -111,5 +111,5 @@ class Tokens(Rows):
             return rows.new_zeros(*sizes, *rows.shape[1:]).index_put((owner, place), rows)
 
         present = placed(torch.ones_like(owner, dtype=torch.bool))
-        shown = (placed(looks.whole), present, placed(looks.patches), placed(looks.patch_mask))
-        return cls(*shown, words.words, words.word_mask, words.said, words.has_words)
+        shown = (placed(looks.pooled), present, placed(looks.patches), placed(looks.patch_mask))
+        return cls(*shown, words.words, words.word_mask, words.pooled, words.has_text)

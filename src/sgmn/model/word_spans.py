@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from sgmn.model.inputs import Preparation
+from sgmn.model.inputs import Preprocessor
 
 # Thai, Japanese and Chinese do not part their words: there each token is a word.
 _UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
@@ -21,7 +21,7 @@ class Word(NamedTuple):
 
 
 def words(
-    text: str, prepare: Preparation, weights: Sequence[float] | None = None
+    text: str, prepare: Preprocessor, weights: Sequence[float] | None = None
 ) -> tuple[Word, ...]:
     """The words of a text with their shares, from the weights of its tokens; None: all alike.
 
@@ -44,8 +44,8 @@ def words(
     return tuple(Word(text[start:end].strip(), weight / total) for start, end, weight in found)
 
 
-def _spans(text: str, prepare: Preparation) -> list[tuple[int, int]]:
-    """Start and end in a text of each of its tokens, as `Preparation.texts` makes them.
+def _spans(text: str, prepare: Preprocessor) -> list[tuple[int, int]]:
+    """Start and end in a text of each of its tokens, as `Preprocessor.texts` makes them.
 
     Special tokens stand nowhere: (0, 0).
     """

@@ -1,0 +1,54 @@
+"""What is fitted to a trained model on held-out data, outside of its weights.
+
+A checkpoint stores it in `config.json` under "calibration". It changes no embedding, so an index
+stays valid. The table "score" belongs to this module; `live` reads the table "timeline".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+import torch
+
+from sgmn.model.bundle import Model
+from sgmn.model.scoring import ScoreWeights
+from sgmn.settings import parse_table, require
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCalibration:
+    """How the score of a model is adjusted.
+
+    Attributes:
+        temperature: divides the logits; above 1 it makes answers less certain.
+        text_weight: weight of the text term, 0 or more; None keeps the learned weight.
+        text_score_floor: floor of the text term, a cosine, -1 for none; None keeps that of the
+            model. See `scoring.soft_floor`.
+    """
+
+    temperature: float = 1.0
+    text_weight: float | None = None
+    text_score_floor: float | None = None
+
+    def __post_init__(self) -> None:
+        valid = 0 < self.temperature < inf
+        require(valid, "temperature", self.temperature, "give a number above 0")
+        weight, floor = self.text_weight, self.text_score_floor
+        require(weight is None or 0 <= weight < inf, "text_weight", weight, "give 0 or more")
+        require(floor is None or -1 <= floor <= 1, "text_score_floor", floor, "give a cosine")
+
+    @classmethod
+    def of(cls, model: Model) -> ScoreCalibration:
+        """Read the score calibration of a model; raises SettingsError."""
+        table = model.calibration.get("score", {})
+        return parse_table(cls, table, f"{model.name}: calibration of the score")
+
+    def apply(self, weights: ScoreWeights) -> ScoreWeights:
+        """Adjust the weights of the score."""
+        changes = {"logit_scale": weights.logit_scale / self.temperature}
+        if self.text_weight is not None:
+            changes["text"] = torch.tensor(self.text_weight)
+        if self.text_score_floor is not None:
+            changes["text_score_floor"] = torch.tensor(self.text_score_floor)
+        return weights._replace(**changes)
