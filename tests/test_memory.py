@@ -12,8 +12,8 @@ from sgmn import memory
 
 FAULTS = """
 import resource, sys
-from sgmn.memory import keep_large_blocks
-kept = keep_large_blocks() if sys.argv[1] == "kept" else False
+from sgmn.memory import retain_freed_memory
+kept = retain_freed_memory() if sys.argv[1] == "kept" else False
 import numpy as np
 np.ones(64 << 20, np.uint8)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -44,7 +44,7 @@ def test_a_block_that_is_freed_is_there_for_the_next_one() -> None:
 
 def test_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert memory.keep_large_blocks() is False
+    assert memory.retain_freed_memory() is False
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr("ctypes.CDLL", lambda name: object())
-    assert memory.keep_large_blocks() is False
+    assert memory.retain_freed_memory() is False

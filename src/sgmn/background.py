@@ -14,7 +14,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def ahead(items: Iterator[_Item]) -> Iterator[_Item]:
+def prefetch(items: Iterator[_Item]) -> Iterator[_Item]:
     """The same items, each made on a background thread while the one before is in use.
 
     Never more than one is waiting, so memory stays bounded by two items.
@@ -27,7 +27,7 @@ def ahead(items: Iterator[_Item]) -> Iterator[_Item]:
             yield item  # type: ignore[misc]  # not `end`, hence an item
 
 
-def behind(action: Callable[[_Item], _Result], items: Iterator[_Item]) -> Iterator[_Result]:
+def map_in_background(action: Callable[[_Item], _Result], items: Iterator[_Item]) -> Iterator[_Result]:
     """The action's result for each item, had on a background thread while the next is made.
 
     A result comes before the action for the next item begins, so one action runs at a time.
@@ -42,7 +42,7 @@ def behind(action: Callable[[_Item], _Result], items: Iterator[_Item]) -> Iterat
             yield waiting.result()
 
 
-def follow_parent() -> None:
+def exit_with_parent() -> None:
     """End this process when the one that started it is gone: one that was killed cannot tell it.
 
     For processes of `multiprocessing`, however they were started; the parent of one from a fork

@@ -12,9 +12,9 @@ class SgmnError(Exception):
     a.srt: is empty; give a file with cues
     """
 
-    def __init__(self, what: str, where: object = None, remedy: str | None = None) -> None:
-        self.what, self.where, self.remedy = what, where, remedy
-        line = what if where is None else f"{where}: {what}"
+    def __init__(self, message: str, where: object = None, remedy: str | None = None) -> None:
+        self.message, self.where, self.remedy = message, where, remedy
+        line = message if where is None else f"{where}: {message}"
         super().__init__(line if remedy is None else f"{line}; {remedy}")
 
 

@@ -21,7 +21,7 @@ _SECONDS = "give seconds, such as 2.5"
 _PATH = "give a path relative to the folder, or leave the field out"
 
 
-def numbered(path: Path) -> Iterator[tuple[str, bytes]]:
+def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
     """The lines of a file that are not blank, each with its place `file:line`.
 
     Lines are bytes, so that one line with invalid UTF-8 does not hide the others.
@@ -39,7 +39,7 @@ def numbered(path: Path) -> Iterator[tuple[str, bytes]]:
         ) from error
 
 
-def exists(path: Path) -> bool:
+def path_exists(path: Path) -> bool:
     """Whether there is a file or folder; RecordError for a path that cannot be looked up."""
     try:
         return path.exists()
@@ -49,7 +49,7 @@ def exists(path: Path) -> bool:
         ) from error
 
 
-def parse(text: bytes, where: str) -> Fields:
+def parse_object(text: bytes, where: str) -> Fields:
     """One JSON object in UTF-8 as Fields; RecordError for anything else.
 
     Refused as well: NaN and infinite numbers, a key given twice, half a surrogate pair.
@@ -71,7 +71,7 @@ def parse(text: bytes, where: str) -> Fields:
             where=where,
             remedy='give one object, such as {"title": "Lime"}',
         ) from error
-    return Fields.of(value, where)
+    return Fields.from_value(value, where)
 
 
 def _refuse_constant(name: str) -> float:
@@ -105,7 +105,7 @@ class Fields:
         self._asked: set[str] = set()
 
     @classmethod
-    def of(cls, value: object, where: str) -> Fields:
+    def from_value(cls, value: object, where: str) -> Fields:
         """Fields of a JSON value that has to be an object."""
         if not isinstance(value, dict):
             raise RecordError(
@@ -115,7 +115,7 @@ class Fields:
             )
         return cls(value, where)
 
-    def text(self, key: str, default: str | None = None) -> str:
+    def get_text(self, key: str, default: str | None = None) -> str:
         """A string; a required one must not be empty."""
         value = self._get(key, _TEXT, required=default is None)
         if value is None:
@@ -124,60 +124,60 @@ class Fields:
         holds = isinstance(value, str) and (value != "" or default is not None)
         return str(self._checked(holds, key, value, _TEXT))
 
-    def number(self, key: str, default: float | None = None) -> float:
+    def get_number(self, key: str, default: float | None = None) -> float:
         """A finite number as float, in seconds."""
         value = self._get(key, _SECONDS, required=default is None)
         if value is None:
             assert default is not None
             return default
-        return float(self._checked(is_number(value), key, value, _SECONDS))
+        return float(self._checked(is_finite_number(value), key, value, _SECONDS))
 
     def has(self, key: str) -> bool:
         """Whether the field is there and not null."""
         self._asked.add(key)
         return self.values.get(key) is not None
 
-    def path(self, key: str, root: Path) -> Path | None:
+    def get_path(self, key: str, root: Path) -> Path | None:
         """A path, taken relative to `root`; None when absent."""
         value = self._get(key, _PATH, required=False)
         return None if value is None else root / self._checked(_is_path(value), key, value, _PATH)
 
-    def paths(self, key: str, root: Path) -> tuple[Path, ...]:
+    def get_paths(self, key: str, root: Path) -> tuple[Path, ...]:
         """A list of paths, each taken relative to `root`."""
         return tuple(
             root / self._checked(_is_path(value), f"{key}[{place}]", value, _PATH)
-            for place, value in enumerate(self.list(key))
+            for place, value in enumerate(self.get_list(key))
         )
 
-    def texts(self, key: str) -> tuple[str, ...]:
+    def get_texts(self, key: str) -> tuple[str, ...]:
         """A list of strings, none of them empty."""
         return tuple(
             self._checked(isinstance(value, str) and value != "", f"{key}[{place}]", value, _TEXT)
-            for place, value in enumerate(self.list(key))
+            for place, value in enumerate(self.get_list(key))
         )
 
-    def list(self, key: str) -> Sequence[Any]:
+    def get_list(self, key: str) -> Sequence[Any]:
         """A list of anything; empty when absent."""
         remedy = "give a list in [ ]"
         value = self._get(key, remedy, required=False)
         return () if value is None else self._checked(isinstance(value, list), key, value, remedy)
 
-    def objects(self, key: str) -> Iterator[Fields]:
+    def get_objects(self, key: str) -> Iterator[Fields]:
         """A list of objects, each as Fields whose place is `file:line: key[place]`."""
-        for place, value in enumerate(self.list(key)):
-            yield Fields.of(value, f"{self.where}: {key}[{place}]")
+        for place, value in enumerate(self.get_list(key)):
+            yield Fields.from_value(value, f"{self.where}: {key}[{place}]")
 
-    def mapping(self, key: str) -> dict[str, Any]:
+    def get_mapping(self, key: str) -> dict[str, Any]:
         """An object as it stands; empty when absent."""
         remedy = "give an object in { }"
         value = self._get(key, remedy, required=False)
         return {} if value is None else self._checked(isinstance(value, dict), key, value, remedy)
 
-    def rest(self) -> dict[str, Any]:
+    def unread_fields(self) -> dict[str, Any]:
         """The fields that no getter asked for."""
         return {key: value for key, value in self.values.items() if key not in self._asked}
 
-    def refuse(self, key: str, value: object, remedy: str) -> RecordError:
+    def invalid_value(self, key: str, value: object, remedy: str) -> RecordError:
         """The error to raise for a field whose value will not do."""
         return RecordError(f"{key!r} is {_shown(value)}", where=self.where, remedy=remedy)
 
@@ -190,39 +190,39 @@ class Fields:
 
     def _checked(self, holds: bool, key: str, value: Any, remedy: str) -> Any:
         if not holds:
-            raise self.refuse(key, value, remedy)
+            raise self.invalid_value(key, value, remedy)
         return value
 
 
-def product(fields: Fields, root: Path, shop_id: str = "") -> Product:
+def parse_product(fields: Fields, root: Path, shop_id: str = "") -> Product:
     """The product of one line of products.jsonl; paths are relative to `root`.
 
     `shop_id` serves lines that name no shop. Raises RecordError with the line's place.
     """
     try:
         return Product(
-            product_id=fields.text("product_id"),
-            title=fields.text("title", ""),
-            image=fields.path("image", root),
-            images=fields.paths("images", root),
-            shop_id=fields.text("shop_id", shop_id),
-            category=fields.text("category", ""),
-            attributes=fields.mapping("attributes"),
-            extra=fields.rest(),
+            product_id=fields.get_text("product_id"),
+            title=fields.get_text("title", ""),
+            image=fields.get_path("image", root),
+            images=fields.get_paths("images", root),
+            shop_id=fields.get_text("shop_id", shop_id),
+            category=fields.get_text("category", ""),
+            attributes=fields.get_mapping("attributes"),
+            extra=fields.unread_fields(),
         )
     except RecordError as error:
-        raise placed(error, fields.where) from error
+        raise with_location(error, fields.where) from error
 
 
-def placed(error: RecordError, where: str) -> RecordError:
+def with_location(error: RecordError, where: str) -> RecordError:
     """The same refusal with its place in a file, which records themselves do not know."""
     if str(error.where).startswith(where):
         return error
-    what = error.what if error.where is None else f"{error.where} {error.what}"
+    what = error.message if error.where is None else f"{error.where} {error.message}"
     return RecordError(what, where=where, remedy=error.remedy)
 
 
-def is_number(value: object) -> bool:
+def is_finite_number(value: object) -> bool:
     """Whether a JSON value is a number that a float can hold (true and false are none)."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False

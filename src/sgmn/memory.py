@@ -12,7 +12,7 @@ _STEP = 64 << 20  # bytes by which the heap grows
 _ARENAS = 2
 
 
-def keep_large_blocks() -> bool:
+def retain_freed_memory() -> bool:
     """Have large blocks stay with the process when they are freed; False where that is unknown.
 
     By default glibc gives each back to the kernel and asks for it anew, page by page: with the

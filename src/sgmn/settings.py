@@ -23,17 +23,17 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"cannot be read ({error})", path, "give a TOML file") from error
 
 
-def from_tables(kinds: Mapping[str, type[Any]], tables: Mapping[str, Any], where: object) -> Any:
+def parse_tables(kinds: Mapping[str, type[Any]], tables: Mapping[str, Any], where: object) -> Any:
     """One config a table, in the order of `kinds`; an absent table is all defaults."""
     for name in tables:
         if name not in kinds:
             raise SettingsError(f"unknown table [{name}]", where, _near(name, list(kinds)))
     return tuple(
-        from_table(kind, tables.get(name, {}), f"{where} [{name}]") for name, kind in kinds.items()
+        parse_table(kind, tables.get(name, {}), f"{where} [{name}]") for name, kind in kinds.items()
     )
 
 
-def from_table(kind: type[T], table: Mapping[str, Any], where: object) -> T:
+def parse_table(kind: type[T], table: Mapping[str, Any], where: object) -> T:
     """A config dataclass from a mapping of its keys."""
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     hints = get_type_hints(kind)
@@ -47,7 +47,7 @@ def from_table(kind: type[T], table: Mapping[str, Any], where: object) -> T:
     try:
         return kind(**fitted)
     except SettingsError as error:  # from `require`, which does not know the file
-        raise SettingsError(error.what, where, error.remedy) from error
+        raise SettingsError(error.message, where, error.remedy) from error
 
 
 def _near(key: str, known: list[str]) -> str:

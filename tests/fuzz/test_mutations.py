@@ -21,7 +21,7 @@ from PIL import Image
 from sgmn.errors import MediaError
 from sgmn.media import image, transcript, video
 from sgmn.records import Utterance
-from tests.media.footage import film, steady
+from tests.media.footage import frame_times, write_video
 
 LIMIT_S = 60.0  # for all files of one kind
 
@@ -37,7 +37,7 @@ class Kind(NamedTuple):
 
 
 def filmed(**options: object) -> Callable[[Path], object]:
-    return lambda path: film(path, steady(0.8), noise=True, **options)  # type: ignore[arg-type]
+    return lambda path: write_video(path, frame_times(0.8), with_noise=True, **options)  # type: ignore[arg-type]
 
 
 def drawn(**options: object) -> Callable[[Path], object]:
@@ -52,11 +52,11 @@ def written(text: str) -> Callable[[Path], object]:
 
 
 def all_frames(path: Path) -> object:
-    return list(video.frames(path, rate_hz=5.0, max_side=32, damage=[]))
+    return list(video.read_frames(path, rate_hz=5.0, max_side=32, damage=[]))
 
 
 def late_frames(path: Path) -> object:
-    return list(video.frames(path, rate_hz=5.0, start_s=2.1, damage=[]))
+    return list(video.read_frames(path, rate_hz=5.0, start_s=2.1, damage=[]))
 
 
 SAID = [Utterance(i, i + 0.8, f"this lime & {i} <more>") for i in range(6)]
@@ -65,20 +65,28 @@ ROWS = [{"start": u.start, "end": u.end, "text": u.text} for u in SAID]
 
 KINDS = [
     Kind("h264", ".mp4", filmed(rotation=90), all_frames, 30),
-    Kind("fast", ".mp4", filmed(container={"movflags": "faststart"}), all_frames, 20),
-    Kind("mpeg4", ".mp4", filmed(codec="mpeg4", options={}), all_frames, 10),
-    Kind("transport", ".ts", filmed(sound_from_s=0.0), all_frames, 30),
-    Kind("matroska", ".mkv", filmed(sound_from_s=0.0), all_frames, 15),
-    Kind("late", ".mp4", lambda path: film(path, steady(3), noise=True), late_frames, 15),
-    Kind("jpeg", ".jpg", drawn(), image.read, 60),
-    Kind("png", ".png", drawn(), image.read, 50),
-    Kind("webp", ".webp", drawn(), image.read, 40),
-    Kind("gif", ".gif", drawn(), image.read, 30),
-    Kind("tiff", ".tiff", drawn(compression="tiff_lzw"), image.read, 20),
-    Kind("srt", ".srt", written(SRT), transcript.read, 50),
-    Kind("vtt", ".vtt", written(transcript.write_vtt(SAID)), transcript.read, 50),
-    Kind("json", ".json", written(json.dumps({"segments": ROWS})), transcript.read, 50),
-    Kind("jsonl", ".jsonl", written("\n".join(map(json.dumps, ROWS))), transcript.read, 30),
+    Kind("fast", ".mp4", filmed(container_options={"movflags": "faststart"}), all_frames, 20),
+    Kind("mpeg4", ".mp4", filmed(codec="mpeg4", codec_options={}), all_frames, 10),
+    Kind("transport", ".ts", filmed(audio_start_s=0.0), all_frames, 30),
+    Kind("matroska", ".mkv", filmed(audio_start_s=0.0), all_frames, 15),
+    Kind(
+        "late",
+        ".mp4",
+        lambda path: write_video(path, frame_times(3), with_noise=True),
+        late_frames,
+        15,
+    ),
+    Kind("jpeg", ".jpg", drawn(), image.read_image, 60),
+    Kind("png", ".png", drawn(), image.read_image, 50),
+    Kind("webp", ".webp", drawn(), image.read_image, 40),
+    Kind("gif", ".gif", drawn(), image.read_image, 30),
+    Kind("tiff", ".tiff", drawn(compression="tiff_lzw"), image.read_image, 20),
+    Kind("srt", ".srt", written(SRT), transcript.read_transcript, 50),
+    Kind("vtt", ".vtt", written(transcript.format_webvtt(SAID)), transcript.read_transcript, 50),
+    Kind("json", ".json", written(json.dumps({"segments": ROWS})), transcript.read_transcript, 50),
+    Kind(
+        "jsonl", ".jsonl", written("\n".join(map(json.dumps, ROWS))), transcript.read_transcript, 30
+    ),
 ]
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sgmn.errors import MediaError
 from sgmn.media import address
-from sgmn.media.address import parsed, redacted
+from sgmn.media.address import parse_address, redact_address
 
 WORDS = st.text("abcdefgh", min_size=1, max_size=6)
 # Upper case and digits: no other part of the addresses made here has them.
@@ -25,7 +25,7 @@ def pieces(secret, size=4):
 
 @given(SCHEMES, WORDS, TIDY, WORDS)
 def test_user_and_password_are_hidden(scheme, user, secret, host):
-    shown = redacted(f"{scheme}://{user}1:{secret}@{host}.example:8080/a/b")
+    shown = redact_address(f"{scheme}://{user}1:{secret}@{host}.example:8080/a/b")
     assert secret not in shown and f"{user}1" not in shown
     assert shown.startswith(f"{scheme}://***@{host}.example:8080/")
 
@@ -33,13 +33,13 @@ def test_user_and_password_are_hidden(scheme, user, secret, host):
 @given(SECRETS, WORDS)
 @example("QZ/4?5#6@7Q9", "a")
 def test_a_password_that_was_not_escaped_is_hidden_too(secret, host):
-    shown = redacted(f"rtsp://ann:x{secret}@{host}.example/b")
+    shown = redact_address(f"rtsp://ann:x{secret}@{host}.example/b")
     assert shown == f"rtsp://***@{host}.example/b"
 
 
 @given(SCHEMES, TIDY)
 def test_a_user_alone_may_be_a_token(scheme, secret):
-    assert secret not in redacted(f"{scheme}://{secret}@host.example/a/b")
+    assert secret not in redact_address(f"{scheme}://{secret}@host.example/a/b")
 
 
 @given(
@@ -56,7 +56,7 @@ def test_secrets_of_a_query_are_hidden_wherever_they_stand(
     assume(scheme != "rtmp")
     pairs = [*before, (name, secret), *after]
     query = "&".join(f"{n}={v}" for n, v in pairs)
-    shown = redacted(f"{scheme}://host.example/live.m3u8{mark}{query}")
+    shown = redact_address(f"{scheme}://host.example/live.m3u8{mark}{query}")
     assert not [piece for piece in pieces(secret) if piece in shown]
     assert f"{name}=***" in shown
     assert all(f"{n}={v}" in shown for n, v in before + after)
@@ -68,15 +68,15 @@ def test_secrets_of_a_query_are_hidden_wherever_they_stand(
     st.sampled_from(["", "/", "?bandwidthtest=1", "?expires=5&x=QQQ777", " playpath=QQQ777"]),
 )
 def test_a_stream_key_is_hidden_with_all_that_follows(scheme, secret, tail):
-    shown = redacted(f"{scheme}://host.example:1935/app/{secret}{tail}")
+    shown = redact_address(f"{scheme}://host.example:1935/app/{secret}{tail}")
     assert shown == f"{scheme}://host.example:1935/app/***"
 
 
 @given(st.text(ascii_letters + digits + ":/?#&;=@%*.[] \n", max_size=60), SCHEMES)
 def test_what_is_hidden_once_is_hidden_and_hiding_never_fails(text, scheme):
     for whole in (text, f"{scheme}://{text}"):
-        shown = redacted(whole)
-        assert redacted(shown) == shown
+        shown = redact_address(whole)
+        assert redact_address(shown) == shown
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_what_is_hidden_once_is_hidden_and_hiding_never_fails(text, scheme):
     ],
 )
 def test_what_holds_no_secret_stays(harmless):
-    assert redacted(harmless) == harmless
+    assert redact_address(harmless) == harmless
 
 
 @pytest.mark.parametrize(
@@ -111,12 +111,12 @@ def test_what_holds_no_secret_stays(harmless):
     ],
 )
 def test_secrets_in_odd_places(given_, shown):
-    assert redacted(given_) == shown
+    assert redact_address(given_) == shown
 
 
 def test_an_address_keeps_its_secrets_when_it_is_printed():
     for text in ("rtmp://ann:s3cret@h/app/s3cret", "tcp://ann:s3cret@h:5000"):
-        assert "s3cret" not in repr(parsed(text)) and "s3cret" in parsed(text).url
+        assert "s3cret" not in repr(parse_address(text)) and "s3cret" in parse_address(text).url
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_an_address_keeps_its_secrets_when_it_is_printed():
 )
 def test_what_libav_is_asked_for(monkeypatch, text, kind, url, format_, options):
     monkeypatch.setattr(address, "_require_srt", lambda name: None)
-    found = parsed(text)
+    found = parse_address(text)
     assert (found.kind, found.url, found.format, dict(found.options)) == (
         kind,
         url,
@@ -149,7 +149,7 @@ def test_what_libav_is_asked_for(monkeypatch, text, kind, url, format_, options)
     [("tcp://h:5000", "h", 5000), ("tcp-listen://:5000", "", 5000), ("tcp://[::1]:1", "::1", 1)],
 )
 def test_sockets(text, host, port):
-    found = parsed(text)
+    found = parse_address(text)
     assert (found.host, found.port, found.format) == (host, port, "mpegts")
     assert found.listens == text.startswith("tcp-listen")
 
@@ -171,7 +171,7 @@ def test_sockets(text, host, port):
 )
 def test_what_is_no_address_is_refused_with_what_would_do(text):
     with pytest.raises(MediaError, match="give ") as refusal:
-        parsed(text)
+        parse_address(text)
     assert refusal.value.remedy and "s3cret" not in str(refusal.value)
 
 
@@ -184,19 +184,19 @@ def test_srt_is_refused_where_libav_does_not_speak_it_and_only_there(monkeypatch
 
     opens(av.error.ProtocolNotFoundError)
     with pytest.raises(MediaError, match=r"is SRT.* mpegts tcp://") as refusal:
-        parsed("srt://host.example:9000?passphrase=s3cret")
+        parse_address("srt://host.example:9000?passphrase=s3cret")
     assert "s3cret" not in str(refusal.value)
     opens(av.error.InvalidDataError)
-    assert parsed("srt://host.example:9000").format == "mpegts"
+    assert parse_address("srt://host.example:9000").format == "mpegts"
 
 
 def test_a_webcam_is_a_device(tmp_path, monkeypatch):
     monkeypatch.setattr(address, "Path", lambda text: tmp_path / text.lstrip("/"))
     with pytest.raises(MediaError, match=r"webcam:0: is not there .*; connect one"):
-        parsed("webcam:0")
+        parse_address("webcam:0")
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev" / "video2").touch()
     with pytest.raises(MediaError, match=r"webcam:0: is not there .*; there is webcam:2"):
-        parsed("webcam:0")
-    found = parsed("webcam:2")
+        parse_address("webcam:0")
+    found = parse_address("webcam:2")
     assert (found.url, found.format) == (str(tmp_path / "dev" / "video2"), "v4l2")

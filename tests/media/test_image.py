@@ -28,7 +28,7 @@ def test_common_formats_give_their_pixels(tmp_path, name):
     options = {"quality": 100, "subsampling": 0} if name == "a.jpg" else {}
     options = {"lossless": True} if name == "a.webp" else options
     Image.fromarray(corners()).save(tmp_path / name, **options)
-    found = image.read(tmp_path / name)
+    found = image.read_image(tmp_path / name)
     assert found.dtype == np.uint8 and found.flags.c_contiguous and found.flags.writeable
     assert near(found, corners(), 4)
 
@@ -55,10 +55,10 @@ def test_exif_turns_upright(tmp_path, orientation, suffix):
     Image.fromarray(corners()).save(path, exif=exif, quality=100, lossless=True)
     shown = MOVES[orientation](corners())
     at = [(5, 5), (5, -5), (-5, 5), (-5, -5)]
-    found = image.read(path)
+    found = image.read_image(path)
     assert found.shape == shown.shape
     assert all(near(found[y, x], shown[y, x], 30) for y, x in at)
-    small = image.read(path, max_side=20)
+    small = image.read_image(path, max_side=20)
     assert small.shape == (*(n // 2 for n in shown.shape[:2]), 3)
 
 
@@ -74,13 +74,13 @@ def half_clear(mode):
 def test_transparency_lies_on_white(tmp_path, mode, suffix):
     path = tmp_path / f"a.{suffix}"
     half_clear(mode).save(path)
-    found = image.read(path)
+    found = image.read_image(path)
     assert (found[:, :4] == 100).all() and (found[:, 4:] == 255).all()
 
 
 def test_half_transparent_is_mixed_with_white(tmp_path):
     Image.new("RGBA", (4, 4), (0, 0, 0, 128)).save(tmp_path / "a.png")
-    assert near(image.read(tmp_path / "a.png"), np.full((4, 4, 3), 127), 1)
+    assert near(image.read_image(tmp_path / "a.png"), np.full((4, 4, 3), 127), 1)
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "RGB"])
@@ -89,20 +89,20 @@ def test_a_transparent_colour_is_white(tmp_path, mode):
     drawn = drawn if mode == "L" else drawn.convert(mode)
     hidden = (0, 0, 0) if mode == "RGB" else drawn.getpixel((0, 0))
     drawn.save(tmp_path / "a.png", transparency=hidden)
-    assert image.read(tmp_path / "a.png").tolist() == [[[255] * 3, [100] * 3]]
+    assert image.read_image(tmp_path / "a.png").tolist() == [[[255] * 3, [100] * 3]]
 
 
 @pytest.mark.parametrize(("mode", "value", "grey"), [("1", 1, 255), ("1", 0, 0), ("L", 77, 77)])
 def test_grey_and_bits(tmp_path, mode, value, grey):
     Image.new(mode, (4, 4), value).save(tmp_path / "a.png")
-    assert (image.read(tmp_path / "a.png") == grey).all()
+    assert (image.read_image(tmp_path / "a.png") == grey).all()
 
 
 def test_a_palette_is_resized_in_colour(tmp_path):
     Image.fromarray(corners(64, 64)).convert("P", palette=Image.Palette.ADAPTIVE).save(
         tmp_path / "a.png"
     )
-    found = image.read(tmp_path / "a.png", max_side=16)
+    found = image.read_image(tmp_path / "a.png", max_side=16)
     assert near(found[2, 2], np.array(RED), 8) and near(found[-3, 2], np.array(BLUE), 8)
 
 
@@ -110,24 +110,24 @@ def test_a_palette_is_resized_in_colour(tmp_path):
 def test_sixteen_bits_are_scaled_not_clipped(tmp_path, name):
     deep = np.array([[0, 257, 25700, 65535]], np.uint16)
     Image.fromarray(deep).save(tmp_path / name)
-    assert image.read(tmp_path / name)[0, :, 0].tolist() == [0, 1, 100, 255]
+    assert image.read_image(tmp_path / name)[0, :, 0].tolist() == [0, 1, 100, 255]
 
 
 def test_sixteen_bit_pgm_is_scaled(tmp_path):
     (tmp_path / "a.ppm").write_bytes(b"P5 2 1 65535\n" + struct.pack(">2H", 0, 51400))
-    assert image.read(tmp_path / "a.ppm")[0, :, 0].tolist() == [0, 200]
+    assert image.read_image(tmp_path / "a.ppm")[0, :, 0].tolist() == [0, 200]
 
 
 def test_a_transparent_sixteen_bit_grey_is_white(tmp_path):
     raw = zlib.compress(b"\0" + struct.pack(">2H", 12850, 25700))
     write_png(tmp_path / "a.png", (2, 1, 16, 0), {b"tRNS": struct.pack(">H", 12850)}, raw)
-    assert image.read(tmp_path / "a.png")[0, :, 0].tolist() == [255, 100]
+    assert image.read_image(tmp_path / "a.png")[0, :, 0].tolist() == [255, 100]
 
 
 def test_sixteen_bit_colour_keeps_its_colours(tmp_path):
     raw = zlib.compress(b"\0" + struct.pack(">3H", 65535, 32896, 0))
     write_png(tmp_path / "a.png", (1, 1, 16, 2), {}, raw)
-    assert near(image.read(tmp_path / "a.png")[0, 0], np.array([255, 128, 0]), 1)
+    assert near(image.read_image(tmp_path / "a.png")[0, 0], np.array([255, 128, 0]), 1)
 
 
 def write_png(path, header, chunks, raw):
@@ -146,21 +146,21 @@ def write_png(path, header, chunks, raw):
 def test_32_bit_grey_is_refused_rather_than_guessed(tmp_path):
     Image.fromarray(np.array([[0.1, 0.9]], np.float32)).save(tmp_path / "a.tiff")
     with pytest.raises(MediaError, match=r"a\.tiff.*no known range"):
-        image.read(tmp_path / "a.tiff")
+        image.read_image(tmp_path / "a.tiff")
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.tiff"])
 def test_cmyk_is_no_negative(tmp_path, name):
     for rgb in (RED, WHITE, (0, 0, 0)):
         Image.new("RGB", (16, 16), rgb).convert("CMYK").save(tmp_path / name)
-        assert near(image.read(tmp_path / name), np.full((16, 16, 3), rgb), 6)
+        assert near(image.read_image(tmp_path / name), np.full((16, 16, 3), rgb), 6)
 
 
 def test_an_animation_gives_its_first_frame(tmp_path):
     first, second = (Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE))
     for name in ("a.gif", "a.webp", "a.png"):
         first.save(tmp_path / name, save_all=True, append_images=[second])
-        assert near(image.read(tmp_path / name)[4, 4], np.array(RED), 10)
+        assert near(image.read_image(tmp_path / name)[4, 4], np.array(RED), 10)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
@@ -168,7 +168,7 @@ def test_an_animation_gives_its_first_frame(tmp_path):
 def test_max_side_bounds_the_longer_side(tmp_path, suffix, max_side):
     ramp = np.tile(np.linspace(0, 255, 1200).astype(np.uint8)[None, :, None], (600, 1, 3))
     Image.fromarray(ramp).save(tmp_path / f"a.{suffix}", quality=95)
-    found = image.read(tmp_path / f"a.{suffix}", max_side)
+    found = image.read_image(tmp_path / f"a.{suffix}", max_side)
     assert found.shape in {(max_side // 2, max_side, 3), (-(-max_side // 2), max_side, 3)}
     means = ramp[0, :, 0].astype(float)
     expected = [
@@ -180,17 +180,17 @@ def test_max_side_bounds_the_longer_side(tmp_path, suffix, max_side):
 
 def test_nothing_is_enlarged(tmp_path):
     Image.fromarray(corners()).save(tmp_path / "a.png")
-    assert image.read(tmp_path / "a.png", 1000).shape == (24, 40, 3)
+    assert image.read_image(tmp_path / "a.png", 1000).shape == (24, 40, 3)
 
 
 def test_a_very_long_picture_keeps_a_pixel(tmp_path):
     Image.new("RGB", (2000, 2), RED).save(tmp_path / "a.jpg")
-    assert image.read(tmp_path / "a.jpg", 100).shape == (1, 100, 3)
+    assert image.read_image(tmp_path / "a.jpg", 100).shape == (1, 100, 3)
 
 
 def test_an_impossible_bound_is_our_own_fault(tmp_path):
     with pytest.raises(ValueError, match="at least 1"):
-        image.read(tmp_path / "a.png", 0)
+        image.read_image(tmp_path / "a.png", 0)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "bmp", "webp", "tiff"])
@@ -200,19 +200,19 @@ def test_a_truncated_picture_is_refused(tmp_path, suffix, share):
     whole, cut = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
     Image.fromarray(noise).save(whole)
     cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * share)])
-    assert image.read(whole).shape == (64, 64, 3)
+    assert image.read_image(whole).shape == (64, 64, 3)
     with pytest.raises(MediaError, match=f"cut.{suffix}"):
-        image.read(cut)
+        image.read_image(cut)
 
 
 def test_a_bomb_is_refused_by_its_header(tmp_path):
     path = tmp_path / "bomb.png"
     write_png(path, (9000, 9000, 8, 2), {}, zlib.compress(b"tiny"))
     with pytest.raises(MediaError, match="9000x9000, 81 megapixels; at most 64"):
-        image.read(path)
+        image.read_image(path)
     write_png(path, (60_000, 60_000, 8, 2), {}, zlib.compress(b"tiny"))
     with pytest.raises(MediaError, match=r"bomb\.png"):
-        image.read(path)
+        image.read_image(path)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path, name, said):
     (tmp_path / "text.jpg").write_text("no picture at all")
     Image.new("RGB", (8, 8)).save(tmp_path / "eps.jpg", format="EPS")  # would start Ghostscript
     with pytest.raises(MediaError, match=said) as refusal:
-        image.read(tmp_path / name)
+        image.read_image(tmp_path / name)
     assert str(tmp_path / name) in str(refusal.value) and refusal.value.remedy
 
 
@@ -241,5 +241,5 @@ def test_no_global_switch_of_pillow_is_touched(tmp_path):
 
     Image.fromarray(corners()).save(tmp_path / "a.png")
     before = Image.MAX_IMAGE_PIXELS
-    image.read(tmp_path / "a.png")
+    image.read_image(tmp_path / "a.png")
     assert before == Image.MAX_IMAGE_PIXELS and ImageFile.LOAD_TRUNCATED_IMAGES is False

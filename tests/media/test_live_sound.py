@@ -14,7 +14,7 @@ import pytest
 
 from sgmn.media.audio import SAMPLE_RATE_HZ, Samples
 from sgmn.media.live_source import LiveSource
-from tests.media.footage import film, steady
+from tests.media.footage import frame_times, write_video
 from tests.media.test_live_source import QUICK, sender, sends
 from tests.media.test_speech_recognition import tone
 
@@ -47,7 +47,7 @@ def talking(path: Path, seconds: int, on: Sequence[Span], from_s: float = 0.0) -
 def heard(source: LiveSource) -> list[tuple[float, Samples]]:
     """All its sound, while its frames are taken."""
     found: list[tuple[float, Samples]] = []
-    thread = Thread(target=lambda: found.extend(source.sound()))
+    thread = Thread(target=lambda: found.extend(source.audio_chunks()))
     thread.start()
     for _ in source:
         pass
@@ -72,9 +72,12 @@ def loud(chunks: Sequence[tuple[float, Samples]]) -> list[Span]:
 def test_sound_is_where_its_pictures_are(tmp_path: Path) -> None:
     on = [(1.0, 1.5), (3.2, 3.6)]
     data = talking(tmp_path / "a.ts", 5, on, from_s=7.0)
-    with sender(sends(data)) as address, LiveSource(address, settings=QUICK, hears=True) as source:
+    with (
+        sender(sends(data)) as address,
+        LiveSource(address, settings=QUICK, with_audio=True) as source,
+    ):
         found = heard(source)
-        assert source.zero_s is not None and source.unheard_s == 0.0
+        assert source.origin_s is not None and source.dropped_audio_s == 0.0
     assert np.array(loud(found)) == pytest.approx(np.array(on), abs=0.12)
     assert found[-1][0] == pytest.approx(5.0, abs=0.2)
 
@@ -82,14 +85,14 @@ def test_sound_is_where_its_pictures_are(tmp_path: Path) -> None:
 def test_after_a_reconnect_it_goes_on_with_the_pictures(tmp_path: Path) -> None:
     """The second sender's clock starts anew; sound and pictures follow the wall together."""
     data = talking(tmp_path / "a.ts", 3, [(1.0, 1.5)])
-    twice = replace(QUICK, attempts=2)
+    twice = replace(QUICK, max_attempts=2)
     with (
         sender(sends(data), sends(data)) as address,
-        LiveSource(address, rate_hz=10.0, settings=twice, hears=True) as source,
+        LiveSource(address, rate_hz=10.0, settings=twice, with_audio=True) as source,
     ):
         times: list[float] = []
         found: list[tuple[float, Samples]] = []
-        thread = Thread(target=lambda: found.extend(source.sound()))
+        thread = Thread(target=lambda: found.extend(source.audio_chunks()))
         thread.start()
         times += [frame.time_s for frame in source]
         thread.join(10)
@@ -106,8 +109,11 @@ def test_nobody_listens_unless_it_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_stream_without_sound_goes_on_with_pictures_and_says_so(tmp_path: Path) -> None:
-    data = film(tmp_path / "a.ts", steady(2)).read_bytes()
-    with sender(sends(data)) as address, LiveSource(address, settings=QUICK, hears=True) as source:
+    data = write_video(tmp_path / "a.ts", frame_times(2)).read_bytes()
+    with (
+        sender(sends(data)) as address,
+        LiveSource(address, settings=QUICK, with_audio=True) as source,
+    ):
         assert heard(source) == []
         assert ["it has no sound" in line for line in source.damage] == [True]
 
@@ -117,11 +123,14 @@ def test_sound_that_nobody_takes_is_dropped_and_counted(
 ) -> None:
     monkeypatch.setattr("sgmn.media.live_source._HEARD_S", 1.0)
     data = talking(tmp_path / "a.ts", 5, [(4.5, 4.8)])
-    with sender(sends(data)) as address, LiveSource(address, settings=QUICK, hears=True) as source:
+    with (
+        sender(sends(data)) as address,
+        LiveSource(address, settings=QUICK, with_audio=True) as source,
+    ):
         assert len(list(source)) == 5
-        assert source.unheard_s == pytest.approx(4.0, abs=0.3)
+        assert source.dropped_audio_s == pytest.approx(4.0, abs=0.3)
         assert "nobody had time to hear 4 s of sound" in source.damage[-1]
-        left = list(source.sound())
+        left = list(source.audio_chunks())
     assert sum(len(samples) for _, samples in left) / SAMPLE_RATE_HZ <= 1.0
     assert np.array(loud(left)) == pytest.approx(np.array([(4.5, 4.8)]), abs=0.12)
 
@@ -129,8 +138,8 @@ def test_sound_that_nobody_takes_is_dropped_and_counted(
 def test_a_file_waits_for_whoever_hears_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sgmn.media.live_source._HEARD_S", 0.5)
     talking(tmp_path / "a.ts", 4, [(1.0, 1.5), (3.0, 3.5)])
-    with LiveSource(str(tmp_path / "a.ts"), settings=QUICK, hears=True) as source:
+    with LiveSource(str(tmp_path / "a.ts"), settings=QUICK, with_audio=True) as source:
         found = heard(source)
-        assert source.unheard_s == 0.0
+        assert source.dropped_audio_s == 0.0
     assert len(loud(found)) == 2
     assert sum(len(samples) for _, samples in found) / SAMPLE_RATE_HZ == pytest.approx(4, abs=0.2)

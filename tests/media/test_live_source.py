@@ -24,22 +24,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgmn.errors import MediaError, SettingsError
-from sgmn.media.address import parsed
+from sgmn.media.address import parse_address
 from sgmn.media.live_source import LiveSource, SourceSettings
-from sgmn.media.reconnection import pauses
-from sgmn.media.stream_time import StreamTime
+from sgmn.media.reconnecting_stream import backoff_delays
+from sgmn.media.stream_clock import StreamClock
 from tests.media import footage
-from tests.media.footage import film, number, steady
+from tests.media.footage import frame_times, read_frame_number, write_video
 
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not here")
 # Pauses as short as may be, and no state that depends on how busy the machine is.
 QUICK = SourceSettings(
     open_timeout_s=5,
     read_timeout_s=5,
-    first_pause_s=0.02,
-    longest_pause_s=0.05,
-    attempts=1,
-    stall_s=60,
+    initial_backoff_s=0.02,
+    max_backoff_s=0.05,
+    max_attempts=1,
+    stall_timeout_s=60,
     queue_frames=100,
 )
 
@@ -52,7 +52,7 @@ def films(tmp_path_factory):
 @pytest.fixture(scope="module")
 def three(films):
     """Three seconds of MPEG-TS, a key frame a second."""
-    return film(films / "three.ts", steady(3), options={"g": "10"}).read_bytes()
+    return write_video(films / "three.ts", frame_times(3), codec_options={"g": "10"}).read_bytes()
 
 
 class Heard:
@@ -67,7 +67,7 @@ class Heard:
 
 
 def taken(frames):
-    return [(number(f.rgb), round(f.time_s, 3)) for f in frames]
+    return [(read_frame_number(f.rgb), round(f.time_s, 3)) for f in frames]
 
 
 def free_port():
@@ -136,7 +136,7 @@ def test_a_tcp_stream_is_read(three):
     ):
         frames = list(source)
         assert taken(frames) == [(0, 0.0), (10, 1.0), (20, 2.0)]
-        assert source.state == "ended" and source.reconnects == source.dropped == 0
+        assert source.state == "ended" and source.reconnects == source.dropped_frames == 0
     assert frames[0].rgb.shape == (48, 64, 3) and frames[0].rgb.dtype == np.uint8
     assert heard.states == ["connecting", "running", "connecting", "ended"]
     walls = [started, *heard.times[:2], frames[0].wall_s, heard.times[-1], time.time()]
@@ -145,9 +145,9 @@ def test_a_tcp_stream_is_read(three):
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.ts"])
 def test_a_file_is_read_whole_however_slow_the_reader_and_ends(films, name):
-    path = film(films / name, steady(4))
+    path = write_video(films / name, frame_times(4))
     heard = Heard()
-    patience = replace(QUICK, queue_frames=2, attempts=None)
+    patience = replace(QUICK, queue_frames=2, max_attempts=None)
     with LiveSource(
         str(path), rate_hz=5.0, max_side=32, settings=patience, on_state=heard
     ) as source:
@@ -157,20 +157,20 @@ def test_a_file_is_read_whole_however_slow_the_reader_and_ends(films, name):
             frames.append(frame)
     assert taken(frames) == [(2 * k, k / 5) for k in range(20)]
     assert frames[0].rgb.shape == (24, 32, 3)
-    assert (source.dropped, source.damage) == (0, [])
+    assert (source.dropped_frames, source.damage) == (0, [])
     assert heard.states == ["connecting", "running", "ended"]
 
 
 def test_a_slow_reader_of_a_live_stream_gets_the_newest_frames(films):
-    data = film(films / "six.ts", steady(6)).read_bytes()
+    data = write_video(films / "six.ts", frame_times(6)).read_bytes()
     patience = replace(QUICK, queue_frames=3)
     with (
         sender(sends(data)) as address,
         LiveSource(address, rate_hz=10.0, settings=patience) as source,
     ):
         wait_until(lambda: source.state == "ended")
-        assert [number(f.rgb) for f in source] == [57, 58, 59]
-        assert source.dropped == 57
+        assert [read_frame_number(f.rgb) for f in source] == [57, 58, 59]
+        assert source.dropped_frames == 57
 
 
 def wait_until(holds, limit_s=30.0):
@@ -182,7 +182,7 @@ def wait_until(holds, limit_s=30.0):
 
 def test_a_sender_that_is_killed_and_started_anew_three_times(three):
     heard, port = Heard(), free_port()
-    patience = replace(QUICK, attempts=40)
+    patience = replace(QUICK, max_attempts=40)
     frames = []
     with LiveSource(f"tcp://127.0.0.1:{port}", settings=patience, on_state=heard) as source:
         for life in range(4):
@@ -204,7 +204,7 @@ def test_time_goes_on_by_the_wall_clock_between_connections(three):
 
     with (
         sender(sends(three), late) as address,
-        LiveSource(address, rate_hz=10.0, settings=replace(QUICK, attempts=2)) as source,
+        LiveSource(address, rate_hz=10.0, settings=replace(QUICK, max_attempts=2)) as source,
     ):
         frames = list(source)
     assert taken(frames[:30]) == [(k, k / 10) for k in range(30)]
@@ -218,7 +218,9 @@ def test_time_goes_on_by_the_wall_clock_between_connections(three):
 @pytest.mark.parametrize("is_reached", [False, True])
 def test_a_silent_sender_is_stalled_and_then_connected_anew(three, is_reached):
     heard = Heard()
-    patience = replace(QUICK, open_timeout_s=2, read_timeout_s=2, stall_s=0.7, attempts=2)
+    patience = replace(
+        QUICK, open_timeout_s=2, read_timeout_s=2, stall_timeout_s=0.7, max_attempts=2
+    )
     with (
         sender(falls_silent(three if is_reached else b""), sends(three)) as address,
         LiveSource(address, settings=patience, on_state=heard) as source,
@@ -231,7 +233,7 @@ def test_a_silent_sender_is_stalled_and_then_connected_anew(three, is_reached):
 
 
 def test_noise_is_a_broken_connection(three):
-    patience = replace(QUICK, open_timeout_s=1, read_timeout_s=1, attempts=2)
+    patience = replace(QUICK, open_timeout_s=1, read_timeout_s=1, max_attempts=2)
     with (
         sender(babbles, sends(three)) as address,
         LiveSource(address, settings=patience) as source,
@@ -244,7 +246,7 @@ def test_noise_after_pictures_is_a_broken_connection(three):
         line.sendall(three)
         babbles(line, gone)
 
-    patience = replace(QUICK, open_timeout_s=2, read_timeout_s=1, attempts=2)
+    patience = replace(QUICK, open_timeout_s=2, read_timeout_s=1, max_attempts=2)
     with (
         sender(turns_to_noise, sends(three)) as address,
         LiveSource(address, settings=patience) as source,
@@ -254,7 +256,7 @@ def test_noise_after_pictures_is_a_broken_connection(three):
 
 
 def test_nothing_but_noise_is_refused():
-    patience = replace(QUICK, open_timeout_s=0.5, read_timeout_s=0.5, attempts=2)
+    patience = replace(QUICK, open_timeout_s=0.5, read_timeout_s=0.5, max_attempts=2)
     with (
         sender(babbles, babbles) as address,
         LiveSource(address, settings=patience) as source,
@@ -264,7 +266,9 @@ def test_nothing_but_noise_is_refused():
 
 
 def test_what_cannot_be_decoded_is_counted(films):
-    whole = film(films / "loud.ts", steady(6), options={"g": "10"}, noise=True)
+    whole = write_video(
+        films / "loud.ts", frame_times(6), codec_options={"g": "10"}, with_noise=True
+    )
     data = bytearray(whole.read_bytes())
     middle = len(data) // 2
     data[middle : middle + 188 * 20] = bytes(188 * 20)
@@ -277,7 +281,7 @@ def test_what_cannot_be_decoded_is_counted(films):
 def test_joining_in_the_middle_is_no_damage(films):
     """The next key frame is so far away that libav opens the stream without knowing its size."""
     sparse = {"g": "60", "sc_threshold": "0"}
-    path = film(films / "sparse.ts", steady(8), options=sparse, noise=True)
+    path = write_video(films / "sparse.ts", frame_times(8), codec_options=sparse, with_noise=True)
     data = path.read_bytes()
     tables, middle = 3 * 188, len(data) // 8 // 188 * 188
     with (
@@ -300,7 +304,7 @@ def test_joining_in_the_middle_is_no_damage(films):
 def test_a_dead_port_is_given_up_without_naming_the_secret(address, caplog):
     heard = Heard()
     source = LiveSource(
-        address.format(port=free_port()), settings=replace(QUICK, attempts=3), on_state=heard
+        address.format(port=free_port()), settings=replace(QUICK, max_attempts=3), on_state=heard
     )
     with source, pytest.raises(MediaError, match="no frame in 3 attempts") as refusal:
         list(source)
@@ -314,16 +318,18 @@ def test_a_dead_port_is_given_up_without_naming_the_secret(address, caplog):
 
 
 def test_hls_is_waited_for_longer_than_its_pieces_last():
-    hls, tcp = (SourceSettings.suited(parsed(a), 3) for a in ("https://h/a.m3u8", "tcp://h:1"))
-    assert tcp == SourceSettings(attempts=3) and hls.attempts == 3
-    assert min(hls.stall_s, hls.read_timeout_s) > 20 > tcp.read_timeout_s
+    hls, tcp = (
+        SourceSettings.for_address(parse_address(a), 3) for a in ("https://h/a.m3u8", "tcp://h:1")
+    )
+    assert tcp == SourceSettings(max_attempts=3) and hls.max_attempts == 3
+    assert min(hls.stall_timeout_s, hls.read_timeout_s) > 20 > tcp.read_timeout_s
 
 
 def test_a_file_that_cannot_be_read_is_refused_at_once(tmp_path):
     (tmp_path / "text.mp4").write_text("this is no video")
     for name, said in (("none.mp4", "does not exist"), ("text.mp4", "cannot be opened")):
         with (
-            LiveSource(str(tmp_path / name), settings=replace(QUICK, attempts=None)) as source,
+            LiveSource(str(tmp_path / name), settings=replace(QUICK, max_attempts=None)) as source,
             pytest.raises(MediaError, match=said),
         ):
             list(source)
@@ -332,7 +338,9 @@ def test_a_file_that_cannot_be_read_is_refused_at_once(tmp_path):
 @pytest.mark.parametrize(("first_s", "second_s"), [(0.0, 50.0), (50.0, 0.0), (1000.0, 0.0)])
 def test_a_jump_of_time_stamps_goes_on_by_one_frame(tmp_path, first_s, second_s):
     parts = [
-        film(tmp_path / f"{i}.ts", steady(3, from_s=from_s), options={"g": "10"}).read_bytes()
+        write_video(
+            tmp_path / f"{i}.ts", frame_times(3, start_s=from_s), codec_options={"g": "10"}
+        ).read_bytes()
         for i, from_s in enumerate((first_s, second_s))
     ]
     with (
@@ -342,14 +350,18 @@ def test_a_jump_of_time_stamps_goes_on_by_one_frame(tmp_path, first_s, second_s)
         frames = list(source)
     steps = [b.time_s - a.time_s for a, b in pairwise(frames)]
     assert min(steps) > 0 and max(steps) < 0.35 and source.reconnects == 0
-    assert frames[-1].time_s == pytest.approx(5.9, abs=0.4) and number(frames[-1].rgb) == 29
+    assert (
+        frames[-1].time_s == pytest.approx(5.9, abs=0.4) and read_frame_number(frames[-1].rgb) == 29
+    )
     assert len([line for line in source.damage if "its clock" in line]) == 1
 
 
 def test_a_change_of_size_in_mid_stream(tmp_path, monkeypatch, three):
     monkeypatch.setattr(footage, "WIDTH", 96)
     monkeypatch.setattr(footage, "HEIGHT", 80)
-    larger = film(tmp_path / "larger.ts", steady(3, from_s=3.0), options={"g": "10"}).read_bytes()
+    larger = write_video(
+        tmp_path / "larger.ts", frame_times(3, start_s=3.0), codec_options={"g": "10"}
+    ).read_bytes()
     with sender(sends(three + larger)) as address, LiveSource(address, settings=QUICK) as source:
         shapes = [f.rgb.shape for f in source]
     assert shapes[:3] == [(48, 64, 3)] * 3
@@ -364,7 +376,7 @@ STEPS = st.one_of(st.integers(1, 20), st.integers(-(10**6), 10**6), st.none())
 def test_stream_time_never_falls_and_never_jumps(frames):
     """Each a step in ticks of hundredths (None: no time stamp), a wait, whether connected anew."""
     stream = SimpleNamespace(time_base=Fraction(1, 100), guessed_rate=10, average_rate=10)
-    faults, clock, pts, seen_s, last = Counter(), StreamTime(10.0), 500, 0.0, None
+    faults, clock, pts, seen_s, last = Counter(), StreamClock(10.0), 500, 0.0, None
     for step, wait_s, is_new in frames:
         seen_s += wait_s
         if is_new or last is None:
@@ -382,7 +394,7 @@ def test_stream_time_never_falls_and_never_jumps(frames):
 
 def test_stream_time_by_hand():
     stream = SimpleNamespace(time_base=Fraction(1, 100), guessed_rate=10, average_rate=10)
-    faults, clock = Counter(), StreamTime(10.0)
+    faults, clock = Counter(), StreamClock(10.0)
 
     def read(pts, seen_s):
         return round(clock.read(SimpleNamespace(pts=pts, duration=10), seen_s), 6)
@@ -411,7 +423,7 @@ def test_closing_ends_a_reader_that_waits_for_the_other_side():
 
 def test_what_libav_cannot_be_stopped_in_ends_at_its_time_out():
     heard = Heard()
-    patience = replace(QUICK, open_timeout_s=2, attempts=None)
+    patience = replace(QUICK, open_timeout_s=2, max_attempts=None)
     with sender(falls_silent()) as address:
         web = address.replace("tcp://", "http://")
         with LiveSource(web, settings=patience, on_state=heard) as source:
@@ -496,7 +508,7 @@ def test_standard_input_is_read_to_its_end(three, monkeypatch):
     with os.fdopen(out) as piped:
         monkeypatch.setattr(sys, "stdin", piped)
         writer.start()
-        with LiveSource("-", settings=replace(QUICK, attempts=None)) as source:
+        with LiveSource("-", settings=replace(QUICK, max_attempts=None)) as source:
             assert taken(source) == [(0, 0.0), (10, 1.0), (20, 2.0)]
         writer.join()
         assert (source.state, source.reconnects) == ("ended", 0)
@@ -508,7 +520,7 @@ def test_standard_input_that_pauses_is_waited_for(three, monkeypatch):
     with os.fdopen(out) as piped, os.fdopen(into, "wb", buffering=0) as feed:
         monkeypatch.setattr(sys, "stdin", piped)
         feed.write(three)
-        patience = replace(QUICK, read_timeout_s=0.5, open_timeout_s=2, attempts=None)
+        patience = replace(QUICK, read_timeout_s=0.5, open_timeout_s=2, max_attempts=None)
         with LiveSource("-", settings=patience, on_state=heard) as source:
             assert len(list(islice(source, 3))) == 3
             wait_until(lambda: heard.states.count("connecting") == 2)
@@ -571,8 +583,8 @@ def web(tmp_path):
 
 def test_a_recording_on_a_web_server_ends_for_good(web):
     folder, address = web
-    film(folder / "a.mp4", steady(3), container={"movflags": "faststart"})
-    patience = replace(QUICK, attempts=None)
+    write_video(folder / "a.mp4", frame_times(3), container_options={"movflags": "faststart"})
+    patience = replace(QUICK, max_attempts=None)
     with LiveSource(f"{address}/a.mp4", settings=patience) as source:
         assert taken(source) == [(0, 0.0), (10, 1.0), (20, 2.0)]
         assert source.state == "ended"
@@ -588,12 +600,12 @@ def test_hls_is_read_and_one_that_goes_on_is_connected_anew(web):
     folder, address = web
     pieces = ["-f", "hls", "-hls_time", "1", "-hls_list_size", "0", str(folder / "a.m3u8")]
     subprocess.run([*FFMPEG, *TESTCARD, "-t", "4", *H264, *pieces], check=True)
-    with LiveSource(f"{address}/a.m3u8", settings=replace(QUICK, attempts=None)) as source:
+    with LiveSource(f"{address}/a.m3u8", settings=replace(QUICK, max_attempts=None)) as source:
         assert [round(f.time_s, 3) for f in source] == [0.0, 1.0, 2.0, 3.0]
         assert source.state == "ended"
     listed = (folder / "a.m3u8").read_text().replace("#EXT-X-ENDLIST\n", "")
     (folder / "live.m3u8").write_text(listed)
-    patience = replace(QUICK, read_timeout_s=2, attempts=None)
+    patience = replace(QUICK, read_timeout_s=2, max_attempts=None)
     with LiveSource(f"{address}/live.m3u8", settings=patience) as source:
         times = [f.time_s for f in islice(source, 5)]  # a running list begins three pieces early
         assert times[:3] == pytest.approx([0.0, 1.0, 2.0]) and times == sorted(times)
@@ -608,7 +620,7 @@ def test_an_hls_stream_that_ends_is_not_read_again(web):
     subprocess.run([*FFMPEG, *TESTCARD, "-t", "4", *H264, *pieces], check=True)
     closed = (folder / "b.m3u8").read_text()
     (folder / "on.m3u8").write_text(closed.replace("#EXT-X-ENDLIST\n", ""))
-    patience = replace(QUICK, read_timeout_s=20, open_timeout_s=20, attempts=None)
+    patience = replace(QUICK, read_timeout_s=20, open_timeout_s=20, max_attempts=None)
     with LiveSource(f"{address}/on.m3u8", settings=patience) as source:
         times = [f.time_s for f in islice(source, 3)]
         (folder / "on.m3u8").write_text(closed)
@@ -630,7 +642,7 @@ def ffmpeg(*arguments):
 def test_an_ffmpeg_that_is_killed_and_started_anew_three_times():
     heard, address = Heard(), f"tcp://127.0.0.1:{free_port()}"
     times = []
-    patience = replace(QUICK, attempts=None)
+    patience = replace(QUICK, max_attempts=None)
     with LiveSource(address, rate_hz=5.0, settings=patience, on_state=heard) as source:
         for life in range(4):
             with ffmpeg("-f", "mpegts", f"{address}?listen=1"):
@@ -648,7 +660,7 @@ def test_an_ffmpeg_that_is_killed_and_started_anew_three_times():
 def test_rtmp_that_is_pushed_and_pushed_again():
     port = free_port()
     where = f"127.0.0.1:{port}/app/s3cret"
-    patience = replace(QUICK, open_timeout_s=8, attempts=None)
+    patience = replace(QUICK, open_timeout_s=8, max_attempts=None)
     with LiveSource(f"rtmp-listen://{where}", rate_hz=5.0, settings=patience) as source:
         times = []
         for push in range(2):
@@ -671,7 +683,7 @@ def is_taken(port):
 @needs_ffmpeg
 def test_rtmp_that_is_pulled():
     port = free_port()
-    patience = replace(QUICK, attempts=None)
+    patience = replace(QUICK, max_attempts=None)
     with (
         ffmpeg("-listen", "1", "-f", "flv", f"rtmp://127.0.0.1:{port}/app/s3cret"),
         LiveSource(f"rtmp://127.0.0.1:{port}/app/s3cret", settings=patience) as source,
@@ -717,16 +729,21 @@ def test_rtsp_is_read_over_tcp(three):
 
 @given(st.floats(0.01, 5), st.floats(0.01, 60), st.integers(0, 99))
 def test_pauses_double_up_to_the_longest_and_vary_by_chance(first_s, longest_s, seed):
-    found = list(islice(pauses(first_s, longest_s, Random(seed)), 12))
+    found = list(islice(backoff_delays(first_s, longest_s, Random(seed)), 12))
     for k, pause_s in enumerate(found):
         full_s = min(first_s * 2**k, longest_s)
         assert full_s / 2 <= pause_s <= full_s
-    assert found == list(islice(pauses(first_s, longest_s, Random(seed)), 12))
-    assert found != list(islice(pauses(first_s, longest_s, Random(seed + 1)), 12))
+    assert found == list(islice(backoff_delays(first_s, longest_s, Random(seed)), 12))
+    assert found != list(islice(backoff_delays(first_s, longest_s, Random(seed + 1)), 12))
 
 
 def test_settings_and_arguments_that_cannot_be():
-    for wrong in ({"stall_s": 0}, {"attempts": 0}, {"jump_s": -1.0}, {"queue_frames": 0}):
+    for wrong in (
+        {"stall_timeout_s": 0},
+        {"max_attempts": 0},
+        {"max_jump_s": -1.0},
+        {"queue_frames": 0},
+    ):
         with pytest.raises(SettingsError, match="give a number above 0"):
             SourceSettings(**wrong)
     with pytest.raises(ValueError, match="rate_hz"):

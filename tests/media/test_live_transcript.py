@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgmn.errors import MediaError
-from sgmn.live.windows import windows
+from sgmn.live.windows import cut_windows
 from sgmn.media.hls_subtitles import follow_webvtt
 from sgmn.media.jsonl_follower import follow_jsonl
-from sgmn.media.live_transcript import Hearing
-from sgmn.media.transcript import between
+from sgmn.media.live_transcript import LiveTranscript
+from sgmn.media.transcript import select_text
 from sgmn.records import Utterance
 
 SECONDS = st.integers(0, 40).map(lambda n: n / 2)
@@ -50,7 +50,7 @@ def line(start, end, text):
 
 @given(SAID)
 def test_what_comes_late_is_put_in_its_place_and_nothing_comes_twice(said):
-    hearing = Hearing()
+    hearing = LiveTranscript()
     for utterance in [*said, *said[:3]]:
         hearing.add(utterance)
     expected = sorted(dict.fromkeys(said), key=lambda u: u.start)
@@ -61,32 +61,32 @@ def test_what_comes_late_is_put_in_its_place_and_nothing_comes_twice(said):
 
 
 def test_what_says_nothing_is_left_out():
-    hearing = Hearing([Utterance(0, 1, " "), Utterance(1, 2, "lime"), Utterance(2, 3, "")])
+    hearing = LiveTranscript([Utterance(0, 1, " "), Utterance(1, 2, "lime"), Utterance(2, 3, "")])
     assert texts(hearing) == ["lime"]
 
 
 @given(SAID, SECONDS, SECONDS)
 def test_who_reads_on_misses_nothing_that_was_forgotten(said, before_s, more_s):
-    hearing = Hearing(said)
+    hearing = LiveTranscript(said)
     everything = list(hearing)
-    hearing.forget(before_s)
-    assert between(hearing, before_s, before_s + more_s) == between(
+    hearing.discard_before(before_s)
+    assert select_text(hearing, before_s, before_s + more_s) == select_text(
         everything, before_s, before_s + more_s
     )
     assert set(everything) - set(hearing) == {u for u in everything if u.end < before_s}
 
 
 def test_iterating_goes_through_what_there_was_when_it_began():
-    hearing = Hearing([Utterance(0, 1, "one"), Utterance(2, 3, "three")])
+    hearing = LiveTranscript([Utterance(0, 1, "one"), Utterance(2, 3, "three")])
     reading = iter(hearing)
     assert next(reading).text == "one"
     hearing.add(Utterance(1, 2, "two"))
-    hearing.forget(10.0)
+    hearing.discard_before(10.0)
     assert texts(reading) == ["three"] and texts(hearing) == []
 
 
 def test_threads_add_while_others_read_and_forget():
-    hearing, seen_unsorted = Hearing(), []
+    hearing, seen_unsorted = LiveTranscript(), []
     adders = [
         threading.Thread(
             target=lambda k=k: [
@@ -101,13 +101,13 @@ def test_threads_add_while_others_read_and_forget():
         starts = [u.start for u in hearing]
         seen_unsorted += [pair for pair in pairwise(starts) if pair[0] > pair[1]]
         hearing.add(Utterance(0, 1, "early"))
-        hearing.forget(50.0)
+        hearing.discard_before(50.0)
     assert not seen_unsorted
     assert sorted(texts(hearing)) == sorted(f"{k}-{i}" for k in range(4) for i in range(500))
 
 
 def test_windows_see_what_was_heard_until_then():
-    hearing, heard = Hearing(), [Utterance(1, 2, "lime"), Utterance(5, 6, "red")]
+    hearing, heard = LiveTranscript(), [Utterance(1, 2, "lime"), Utterance(5, 6, "red")]
 
     def times():
         for second in range(10):
@@ -116,13 +116,13 @@ def test_windows_see_what_was_heard_until_then():
                     hearing.add(utterance)
             yield float(second)
 
-    found = list(windows(times(), hearing, window_s=4.0, hop_s=2.0))
-    expected = list(windows(map(float, range(10)), heard, window_s=4.0, hop_s=2.0))
-    assert found == expected and {w.words for w in found} == {"", "lime", "red"}
+    found = list(cut_windows(times(), hearing, window_s=4.0, hop_s=2.0))
+    expected = list(cut_windows(map(float, range(10)), heard, window_s=4.0, hop_s=2.0))
+    assert found == expected and {w.text for w in found} == {"", "lime", "red"}
 
 
 def test_a_file_is_followed_and_its_half_written_line_waits(tmp_path):
-    path, hearing, damage = tmp_path / "words.jsonl", Hearing(), []
+    path, hearing, damage = tmp_path / "words.jsonl", LiveTranscript(), []
     path.write_text(line(1, 2, "one"))
     with follow_jsonl(path, hearing, damage) as follower, path.open("a") as out:
         wait_until(lambda: texts(hearing) == ["one"])
@@ -138,7 +138,7 @@ def test_a_file_is_followed_and_its_half_written_line_waits(tmp_path):
 
 
 def test_what_a_character_is_cut_in_is_heard_whole(tmp_path):
-    path, hearing, damage = tmp_path / "words.jsonl", Hearing(), []
+    path, hearing, damage = tmp_path / "words.jsonl", LiveTranscript(), []
     raw = '{"start": 1, "end": 2, "text": "café"}\n'.encode()
     cut = raw.index("é".encode()) + 1
     path.write_bytes(raw[:cut])
@@ -164,7 +164,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize("wrong", MALFORMED, ids=lambda text: text[:24])
 def test_a_malformed_line_is_named_with_its_number_and_left_out(tmp_path, wrong):
-    path, hearing, damage = tmp_path / "words.jsonl", Hearing(), []
+    path, hearing, damage = tmp_path / "words.jsonl", LiveTranscript(), []
     path.write_text(line(1, 2, "one") + "\n" + wrong + "\n" + line(3, 4, "three"))
     with follow_jsonl(path, hearing, damage) as follower:
         wait_until(lambda: texts(hearing) == ["one", "three"])
@@ -173,7 +173,7 @@ def test_a_malformed_line_is_named_with_its_number_and_left_out(tmp_path, wrong)
 
 
 def test_bytes_that_are_no_text_are_malformed_too(tmp_path):
-    path, hearing, damage = tmp_path / "words.jsonl", Hearing(), []
+    path, hearing, damage = tmp_path / "words.jsonl", LiveTranscript(), []
     path.write_bytes(b"\xff\xfe\x00\n" + line(3, 4, "three").encode())
     with follow_jsonl(path, hearing, damage):
         wait_until(lambda: texts(hearing) == ["three"])
@@ -181,7 +181,7 @@ def test_bytes_that_are_no_text_are_malformed_too(tmp_path):
 
 
 def test_many_errors_are_counted_but_not_all_named(tmp_path):
-    path, hearing, damage = tmp_path / "words.jsonl", Hearing(), []
+    path, hearing, damage = tmp_path / "words.jsonl", LiveTranscript(), []
     path.write_text("wrong\n" * 1000 + line(3, 4, "three"))
     with follow_jsonl(path, hearing, damage) as follower:
         wait_until(lambda: texts(hearing) == ["three"])
@@ -189,7 +189,7 @@ def test_many_errors_are_counted_but_not_all_named(tmp_path):
 
 
 def test_a_line_without_end_is_given_up(tmp_path):
-    path, hearing, damage = tmp_path / "words.jsonl", Hearing(), []
+    path, hearing, damage = tmp_path / "words.jsonl", LiveTranscript(), []
     path.write_text("x" * (3 << 20) + "\n" + line(3, 4, "three"))
     with follow_jsonl(path, hearing, damage):
         wait_until(lambda: texts(hearing) == ["three"])
@@ -197,7 +197,7 @@ def test_a_line_without_end_is_given_up(tmp_path):
 
 
 def test_without_a_list_the_log_tells(tmp_path, caplog):
-    path, hearing = tmp_path / "words.jsonl", Hearing()
+    path, hearing = tmp_path / "words.jsonl", LiveTranscript()
     path.write_text("wrong\n" + line(3, 4, "three"))
     with follow_jsonl(str(path), hearing):
         wait_until(lambda: texts(hearing) == ["three"])
@@ -211,7 +211,7 @@ def test_an_open_pipe_ends_with_its_writer_and_stays_the_callers_to_close():
         "time.sleep(0.2)\n"
         'sys.stdout.write(\'{"start": 3, "end": 4, "text": "three"}\')\n'
     )
-    hearing, damage = Hearing(), []
+    hearing, damage = LiveTranscript(), []
     writer = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
     with writer, follow_jsonl(writer.stdout, hearing, damage) as follower:
         wait_until(lambda: not follower.is_running)
@@ -221,7 +221,7 @@ def test_an_open_pipe_ends_with_its_writer_and_stays_the_callers_to_close():
 
 def test_a_writer_that_is_gone_in_mid_line_is_named():
     reading, writing = os.pipe()
-    hearing, damage = Hearing(), []
+    hearing, damage = LiveTranscript(), []
     with os.fdopen(reading, "rb") as stream, follow_jsonl(stream, hearing, damage) as follower:
         os.write(writing, (line(1, 2, "one") + '{"start": 3, "en').encode())
         os.close(writing)
@@ -231,7 +231,7 @@ def test_a_writer_that_is_gone_in_mid_line_is_named():
 
 
 def test_a_named_pipe_waits_for_its_writers_one_after_another(tmp_path):
-    path, hearing, damage = tmp_path / "words", Hearing(), []
+    path, hearing, damage = tmp_path / "words", LiveTranscript(), []
     os.mkfifo(path)
     with follow_jsonl(path, hearing, damage) as follower:
         with path.open("w") as out:
@@ -244,7 +244,7 @@ def test_a_named_pipe_waits_for_its_writers_one_after_another(tmp_path):
 
 
 def test_a_file_that_is_written_anew_is_read_anew_and_nothing_comes_twice(tmp_path):
-    path, hearing, damage = tmp_path / "words.jsonl", Hearing(), []
+    path, hearing, damage = tmp_path / "words.jsonl", LiveTranscript(), []
     path.write_text(line(1, 2, "one") + line(3, 4, "three") + '{"start"')
     with follow_jsonl(path, hearing, damage):
         wait_until(lambda: len(hearing) == 2)
@@ -259,7 +259,7 @@ def test_a_file_that_is_written_anew_is_read_anew_and_nothing_comes_twice(tmp_pa
 
 def test_what_cannot_be_opened_is_refused_at_once(tmp_path):
     with pytest.raises(MediaError, match=r"gone\.jsonl: cannot be opened"):
-        follow_jsonl(tmp_path / "gone.jsonl", Hearing(), [])
+        follow_jsonl(tmp_path / "gone.jsonl", LiveTranscript(), [])
 
 
 def test_closing_leaves_no_thread_and_no_file_open(tmp_path):
@@ -272,7 +272,7 @@ def test_closing_leaves_no_thread_and_no_file_open(tmp_path):
     with os.fdopen(reading, "rb") as silent, os.fdopen(writing, "wb"):
         threads, before = threading.active_count(), len([*handles.iterdir()])
         for source in [path, silent] * 5:
-            follower = follow_jsonl(source, Hearing(), [])
+            follower = follow_jsonl(source, LiveTranscript(), [])
             assert follower.is_running
             follower.close()
             assert not follower.is_running
@@ -333,9 +333,9 @@ def vtt(*cues, ticks=None, local="00:00:00.000"):
 
 
 @contextmanager
-def followed(web, zero_s=0.0, path="/s.m3u8"):
-    hearing, damage = Hearing(), []
-    with follow_webvtt(web.address + path, hearing, damage, zero_s) as follower:
+def followed(web, origin_s=0.0, path="/s.m3u8"):
+    hearing, damage = LiveTranscript(), []
+    with follow_webvtt(web.address + path, hearing, damage, origin_s) as follower:
         yield hearing, damage, follower
         wait_until(lambda: not follower.is_running)
 
@@ -363,7 +363,7 @@ def test_segments_come_in_as_the_playlist_grows_until_it_is_whole(web):
 
 
 @pytest.mark.parametrize(
-    ("ticks", "local", "zero_s", "start_s"),
+    ("ticks", "local", "origin_s", "start_s"),
     [
         (900_000, "00:00:00.000", 0.0, 11.0),  # time stamp 10 s is cue time 0
         (900_000, "00:00:00.000", 10.0, 1.0),
@@ -373,12 +373,12 @@ def test_segments_come_in_as_the_playlist_grows_until_it_is_whole(web):
         (2**33 - 90_000, "00:00:00.000", 0.0, 0.0),  # from 1 s before it began anew
     ],
 )
-def test_cues_lie_on_the_time_of_the_pictures(web, ticks, local, zero_s, start_s):
+def test_cues_lie_on_the_time_of_the_pictures(web, ticks, local, origin_s, start_s):
     web.pages = {
         "/s.m3u8": playlist("a.vtt", ends=True),
         "/a.vtt": vtt(ONE, ticks=ticks, local=local),
     }
-    with followed(web, zero_s) as (hearing, damage, _):
+    with followed(web, origin_s) as (hearing, damage, _):
         pass
     assert [(u.start, u.end) for u in hearing] == [(start_s, start_s + 1.5)] and damage == []
 
@@ -386,7 +386,7 @@ def test_cues_lie_on_the_time_of_the_pictures(web, ticks, local, zero_s, start_s
 def test_what_was_said_before_time_zero_is_left_out(web):
     cues = [ONE, ("00:03.000 --> 00:05.000", "across"), ("00:06.000 --> 00:07.000", "after")]
     web.pages = {"/s.m3u8": playlist("a.vtt", ends=True), "/a.vtt": vtt(*cues)}
-    with followed(web, zero_s=4.0) as (hearing, _, _):
+    with followed(web, origin_s=4.0) as (hearing, _, _):
         pass
     found = [(u.start, u.end, u.text) for u in hearing]
     assert found == [(0.0, 1.0, "across"), (2.0, 3.0, "after")]
@@ -459,7 +459,7 @@ def test_a_playlist_cannot_name_files_of_this_machine(web, tmp_path):
         pass
     assert len(hearing) == 0 and "is no address on a web server" in damage[0]
     with pytest.raises(MediaError, match="no address on a web server"):
-        follow_webvtt(secret.as_uri(), Hearing())
+        follow_webvtt(secret.as_uri(), LiveTranscript())
 
 
 @pytest.mark.parametrize(
@@ -474,18 +474,18 @@ def test_a_playlist_cannot_name_files_of_this_machine(web, tmp_path):
 def test_what_is_no_playlist_is_told(web, page, told):
     web.pages = {"/s.m3u8": page}
     damage = []
-    with follow_webvtt(f"{web.address}/s.m3u8", Hearing(), damage):
+    with follow_webvtt(f"{web.address}/s.m3u8", LiveTranscript(), damage):
         wait_until(lambda: damage)
     assert told in damage[0]
 
 
 def test_closing_does_not_wait_for_a_server_that_is_silent(web):
     web.pages = {"/s.m3u8": playlist("a.vtt"), "/a.vtt": threading.Event()}
-    hearing = Hearing()
+    hearing = LiveTranscript()
     follower = follow_webvtt(f"{web.address}/s.m3u8", hearing, [])
     wait_until(lambda: web.times("/a.vtt") == 1)
     follower.close()
-    assert follower.stopped.is_set()  # reached although the server has not answered
+    assert follower.stop_event.is_set()  # reached although the server has not answered
     web.pages["/a.vtt"].set()
     wait_until(lambda: not follower.is_running)
     assert web.times("/s.m3u8") == 1 and len(hearing) == 0

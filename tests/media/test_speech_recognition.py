@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgmn.errors import CheckpointError, MediaError, SettingsError, SgmnError
-from sgmn.media.audio import SAMPLE_RATE_HZ, audio
-from sgmn.media.live_transcript import Hearing
-from sgmn.media.speech_recognition import Recogniser, Word
-from tests.media.footage import film, steady
+from sgmn.media.audio import SAMPLE_RATE_HZ, read_audio
+from sgmn.media.live_transcript import LiveTranscript
+from sgmn.media.speech_recognition import SpeechRecognizer, Word
+from tests.media.footage import frame_times, write_video
 
 
 class Clockwork:
@@ -26,7 +26,7 @@ class Clockwork:
     def __init__(self, words, jitter_s=(0.0,)):
         self.said, self.jitter_s, self.stretches = words, jitter_s, []
 
-    def words(self, samples):
+    def recognize(self, samples):
         from_s, to_s = float(samples[0]), float(samples[-1]) + 1 / SAMPLE_RATE_HZ
         shift_s = self.jitter_s[len(self.stretches) % len(self.jitter_s)]
         self.stretches.append((from_s, to_s))
@@ -39,7 +39,7 @@ class Clockwork:
 
 
 def recogniser(engine):
-    return Recogniser("small", load=lambda *_: engine)
+    return SpeechRecognizer("small", load=lambda *_: engine)
 
 
 def sound(from_s, to_s, piece_s=0.5):
@@ -52,8 +52,8 @@ def sound(from_s, to_s, piece_s=0.5):
 
 
 def listened(engine, chunks, **windows):
-    hearing = Hearing()
-    recogniser(engine).listen(chunks, hearing, **windows)
+    hearing = LiveTranscript()
+    recogniser(engine).transcribe_stream(chunks, hearing, **windows)
     return hearing
 
 
@@ -113,7 +113,7 @@ def test_one_word_said_twice_around_a_seam_stays_twice():
 
 def test_a_word_without_length_is_taken_once():
     class Instant(Clockwork):
-        def words(self, samples):
+        def recognize(self, samples):
             for second, text in ((8.9, " so"), (9.2, " red")):
                 yield Word(second - float(samples[0]), second - float(samples[0]), text)
 
@@ -139,14 +139,14 @@ def test_stretches_overlap_as_asked_and_the_sound_of_hours_is_not_kept():
 
 def test_a_word_comes_in_good_time():
     words = row_of_words([0.2] * 80, [0.3] * 80)
-    hearing, behind_s = Hearing(), []
+    hearing, behind_s = LiveTranscript(), []
 
     def chunks():
         for time_s, samples in sound(0.0, 42.0, piece_s=0.1):
             behind_s.append(time_s - max((u.end for u in hearing), default=0.0))
             yield time_s, samples
 
-    recogniser(Clockwork(words)).listen(chunks(), hearing, window_s=8.0, hop_s=2.0)
+    recogniser(Clockwork(words)).transcribe_stream(chunks(), hearing, window_s=8.0, hop_s=2.0)
     assert max(t for t in behind_s[80:-20]) <= (8.0 + 2.0) / 2 + 0.5 + 0.2
     assert min(t for t in behind_s[80:-20]) >= (8.0 - 2.0) / 2 - 0.5
 
@@ -246,7 +246,7 @@ def together(chunks):
 )
 def test_a_tone_keeps_its_pitch_its_loudness_and_its_place(tmp_path, name, options):
     source = recording(tmp_path / name, 3.0, on=[(1.0, 2.0)], **options)
-    start_s, samples = together(audio(source))
+    start_s, samples = together(read_audio(source))
     assert samples.dtype == np.float32 and samples.ndim == 1
     assert start_s + len(samples) / SAMPLE_RATE_HZ == pytest.approx(3.0, abs=0.06)
     inside = samples[round((1.2 - start_s) * SAMPLE_RATE_HZ) : round(1.8 * SAMPLE_RATE_HZ)]
@@ -258,20 +258,20 @@ def test_a_tone_keeps_its_pitch_its_loudness_and_its_place(tmp_path, name, optio
 
 def test_sound_is_given_from_the_asked_second_on(tmp_path):
     source = recording(tmp_path / "a.wav", 3.0, codec="pcm_s16le", on=[(2.0, 2.5)])
-    start_s, whole = together(audio(source))
-    later_s, later = together(audio(source, 1.2345))
+    start_s, whole = together(read_audio(source))
+    later_s, later = together(read_audio(source, 1.2345))
     assert start_s == 0.0 and later_s == pytest.approx(1.2345, abs=1e-4)
     assert np.array_equal(later, whole[len(whole) - len(later) :])
     assert len(whole) - len(later) == round(1.2345 * SAMPLE_RATE_HZ)
-    assert list(audio(source, 5.0)) == []
+    assert list(read_audio(source, 5.0)) == []
 
 
 @pytest.mark.parametrize("sound_from_s", [0.0, 0.5])
 def test_sound_and_pictures_share_time_zero(tmp_path, sound_from_s):
-    source = film(tmp_path / "a.mkv", steady(2), sound_from_s=sound_from_s)
-    assert next(audio(source))[0] == pytest.approx(sound_from_s, abs=0.13)  # priming of AAC
-    source = film(tmp_path / "b.mkv", steady(2, from_s=5.0), sound_from_s=4.5)
-    assert next(audio(source))[0] == pytest.approx(0.0, abs=0.13)
+    source = write_video(tmp_path / "a.mkv", frame_times(2), audio_start_s=sound_from_s)
+    assert next(read_audio(source))[0] == pytest.approx(sound_from_s, abs=0.13)  # priming of AAC
+    source = write_video(tmp_path / "b.mkv", frame_times(2, start_s=5.0), audio_start_s=4.5)
+    assert next(read_audio(source))[0] == pytest.approx(0.0, abs=0.13)
 
 
 def test_a_track_may_change_its_rate(tmp_path):
@@ -281,19 +281,21 @@ def test_a_track_may_change_its_rate(tmp_path):
     ]
     whole = tmp_path / "both.aac"
     whole.write_bytes(b"".join(part.read_bytes() for part in parts))
-    samples = np.concatenate([samples for _, samples in audio(whole)])
+    samples = np.concatenate([samples for _, samples in read_audio(whole)])
     assert len(samples) == pytest.approx(2 * SAMPLE_RATE_HZ, rel=0.1)
     assert pitch(samples[4_000:12_000]) == pytest.approx(440, abs=5)
     assert pitch(samples[-10_000:-4_000]) == pytest.approx(440, abs=5)
 
 
 def test_a_film_without_sound_goes_on_with_pictures_and_says_so(tmp_path, caplog):
-    source, damage = film(tmp_path / "a.mp4", steady(1)), []
-    assert list(audio(source, damage=damage)) == []
+    source, damage = write_video(tmp_path / "a.mp4", frame_times(1)), []
+    assert list(read_audio(source, damage=damage)) == []
     assert damage == [f"{source}: has no sound that can be decoded; it goes on with pictures alone"]
     assert list(recogniser(Clockwork([])).transcribe(source)) == []
     assert [record.getMessage() for record in caplog.records] == damage
-    assert list(audio(tmp_path, damage=damage)) == [] and len(damage) == 2  # a folder of pictures
+    assert (
+        list(read_audio(tmp_path, damage=damage)) == [] and len(damage) == 2
+    )  # a folder of pictures
 
 
 def test_damage_is_told_and_the_rest_is_heard(tmp_path):
@@ -301,7 +303,7 @@ def test_damage_is_told_and_the_rest_is_heard(tmp_path):
     raw = bytearray(source.read_bytes())
     raw[len(raw) // 2 : len(raw) // 2 + 2000] = b"\xaa" * 2000
     source.write_bytes(raw)
-    heard = sum(len(samples) for _, samples in audio(source, damage=damage))
+    heard = sum(len(samples) for _, samples in read_audio(source, damage=damage))
     assert 2.0 < heard / SAMPLE_RATE_HZ < 3.1
     assert len(damage) == 1 and str(source) in damage[0]
 
@@ -314,7 +316,7 @@ def test_what_cannot_be_opened_is_refused(tmp_path):
 class Ear:
     """Hears a tone as a word."""
 
-    def words(self, samples):
+    def recognize(self, samples):
         loud = np.abs(samples) > 0.1
         loud = np.convolve(loud, np.ones(160), "same") > 0  # bridges the zeros of a wave
         edges = np.flatnonzero(np.diff(np.concatenate([[0], loud.astype(int), [0]])))
@@ -337,7 +339,7 @@ def test_a_recording_is_transcribed_once_and_where_it_was_said(tmp_path):
 def test_without_faster_whisper_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "faster_whisper", None)
     with pytest.raises(SgmnError, match=r'pip install "sgmn\[asr\]"'):
-        Recogniser("small")
+        SpeechRecognizer("small")
 
 
 class Package:
@@ -363,9 +365,9 @@ class Package:
 def test_whisper_is_asked_for_the_time_of_each_word(monkeypatch, tmp_path, language, passed):
     package = Package()
     monkeypatch.setitem(sys.modules, "faster_whisper", package)
-    hearing = Hearing()
-    listener = Recogniser(tmp_path, language, vad=False, device="cpu")
-    listener.listen(sound(2.0, 4.0), hearing)
+    hearing = LiveTranscript()
+    listener = SpeechRecognizer(tmp_path, language, vad=False, device="cpu")
+    listener.transcribe_stream(sound(2.0, 4.0), hearing)
     assert [(u.start, u.end, u.text) for u in hearing] == [(2.5, 2.9, "lime")]
     (model, loaded), (samples, asked) = package.asked
     assert (model, loaded) == (str(tmp_path), {"device": "cpu"}) and len(samples) == 32_000
@@ -377,4 +379,4 @@ def test_whisper_is_asked_for_the_time_of_each_word(monkeypatch, tmp_path, langu
 def test_a_model_that_cannot_be_loaded_is_refused(monkeypatch, fault):
     monkeypatch.setitem(sys.modules, "faster_whisper", Package(fault))
     with pytest.raises(CheckpointError, match="models/none: cannot be loaded"):
-        Recogniser("models/none")
+        SpeechRecognizer("models/none")

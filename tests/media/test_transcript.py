@@ -18,7 +18,7 @@ SRT_ONE = "1\n00:00:01,000 --> 00:00:02,000\nhello\n"
 def read(tmp_path, text, name="a.srt", encoding="utf-8", **options):
     path = tmp_path / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
-    return [(u.start, u.end, u.text) for u in transcript.read(path, **options)]
+    return [(u.start, u.end, u.text) for u in transcript.read_transcript(path, **options)]
 
 
 SRT = """1
@@ -115,7 +115,7 @@ def test_json_of_one_line(tmp_path):
 
 def test_plain_text_is_one_utterance_over_all(tmp_path):
     assert read(tmp_path, "hello\n\n all ", "a.txt", duration_s=60.0) == [(0, 60, "hello all")]
-    assert read(tmp_path, "hello", "a.txt") == [(0, transcript.WHOLE_S, "hello")]
+    assert read(tmp_path, "hello", "a.txt") == [(0, transcript.DEFAULT_DURATION_S, "hello")]
     assert read(tmp_path, "hello", "a.txt", duration_s=5.0, start_s=2.0) == [(2, 7, "hello")]
 
 
@@ -170,9 +170,9 @@ def test_what_cannot_be_read_is_refused_with_its_place(tmp_path, text, name, sai
 
 def test_a_file_that_is_none_is_refused(tmp_path):
     with pytest.raises(MediaError, match=r"none\.srt: does not exist"):
-        transcript.read(tmp_path / "none.srt")
+        transcript.read_transcript(tmp_path / "none.srt")
     with pytest.raises(MediaError, match="cannot be opened"):
-        transcript.read(tmp_path)
+        transcript.read_transcript(tmp_path)
 
 
 words = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=30)
@@ -194,7 +194,7 @@ def flat(cues):
 @given(utterances)
 @TMP
 def test_vtt_round_trip(tmp_path, cues):
-    assert read(tmp_path, transcript.write_vtt(cues), "a.vtt") == flat(cues)
+    assert read(tmp_path, transcript.format_webvtt(cues), "a.vtt") == flat(cues)
 
 
 def as_srt(cues):
@@ -266,36 +266,36 @@ TEN = Utterance(10.0, 20.0, "zero one two three four five six seven eight nine")
     ],
 )
 def test_of_a_cue_that_lies_partly_inside_only_those_words_count(start_s, end_s, expected):
-    assert transcript.between([TEN], start_s, end_s) == expected
+    assert transcript.select_text([TEN], start_s, end_s) == expected
 
 
 def test_a_cue_without_length_counts_where_it_starts():
     cue = Utterance(5.0, 5.0, "now or never")
-    assert transcript.between([cue], 5.0, 6.0) == "now or never"
-    assert transcript.between([cue], 4.0, 5.0) == ""
+    assert transcript.select_text([cue], 5.0, 6.0) == "now or never"
+    assert transcript.select_text([cue], 4.0, 5.0) == ""
 
 
 def test_scripts_without_spaces_are_cut_by_character():
     cue = Utterance(0.0, 8.0, "这个青柠很好吃呀")
-    assert transcript.between([cue], 2.0, 4.0) == "青柠"
+    assert transcript.select_text([cue], 2.0, 4.0) == "青柠"
 
 
 def test_what_is_said_in_several_cues_is_joined_by_spaces():
     cues = [Utterance(0, 2, " a b "), Utterance(1, 3, "c d"), Utterance(9, 10, "e")]
-    assert transcript.between(cues, 0, 2.6) == "a b c d"
+    assert transcript.select_text(cues, 0, 2.6) == "a b c d"
 
 
 @given(utterances, st.lists(st.integers(0, 400_000), min_size=1, max_size=6))
 @settings(max_examples=60)
 def test_windows_side_by_side_share_out_every_word_once(cues, cuts):
     edges = [0.0, *sorted(cuts), 500_000.0]
-    parts = [transcript.between([u], a, b) for u in cues for a, b in pairwise(edges)]
+    parts = [transcript.select_text([u], a, b) for u in cues for a, b in pairwise(edges)]
     together = "".join("".join(parts).split())
     assert together == "".join("".join(u.text for u in cues).split())
 
 
 def test_vtt_by_hand():
     cues = [Utterance(0.0004, 3661.5, "R&D <b>\n--> x")]
-    assert transcript.write_vtt(cues) == (
+    assert transcript.format_webvtt(cues) == (
         "WEBVTT\n\n00:00:00.000 --> 01:01:01.500\nR&amp;D &lt;b&gt; --&gt; x\n"
     )

@@ -15,7 +15,7 @@ import av
 from sgmn.errors import MediaError
 from sgmn.media.container import LIBAV_ERRORS
 
-Kind = Literal["file", "pipe", "tcp", "tcp-listen", "libav"]
+AddressKind = Literal["file", "pipe", "tcp", "tcp-listen", "libav"]
 
 _HIDDEN = "***"
 _KNOWN = (
@@ -49,7 +49,7 @@ class Address:
     "tcp-listen"); `format` and `options` are libav's.
     """
 
-    kind: Kind
+    kind: AddressKind
     name: str
     url: str = field(repr=False)
     host: str = ""
@@ -68,7 +68,7 @@ class Address:
         return self.kind == "tcp-listen" or "listen" in self.options
 
 
-def parsed(address: str) -> Address:
+def parse_address(address: str) -> Address:
     """What `address` means. Raises MediaError for what no stream can be read from."""
     if address == "-":
         return Address("pipe", "standard input", address, format=_MPEG_TS)
@@ -79,7 +79,7 @@ def parsed(address: str) -> Address:
     scheme = address.split("://", 1)[0].lower()
     if scheme in ("tcp", "tcp-listen"):
         return _socket(address, "tcp" if scheme == "tcp" else "tcp-listen")
-    name = redacted(address)
+    name = redact_address(address)
     if scheme not in _PLAIN:
         raise MediaError(f"no stream is read from {scheme}://", name, _KNOWN)
     if scheme == "srt":
@@ -104,7 +104,7 @@ def _require_srt(name: str) -> None:
     raise MediaError("is SRT, which the FFmpeg within PyAV does not speak", name, remedy)
 
 
-def redacted(address: str) -> str:
+def redact_address(address: str) -> str:
     """The address as it may be shown: user, password, tokens and stream keys read "***".
 
     Hidden are user and password; values of the query whose name speaks of a key, token,
@@ -157,7 +157,7 @@ def _without_tokens(text: str) -> str:
 
 
 def _socket(address: str, kind: Literal["tcp", "tcp-listen"]) -> Address:
-    name = redacted(address)
+    name = redact_address(address)
     try:
         split: SplitResult = urlsplit(address)
         host, port = split.hostname or "", split.port

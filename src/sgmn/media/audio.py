@@ -18,9 +18,9 @@ from av.container import InputContainer
 from av.packet import Packet
 from numpy.typing import NDArray
 
-from sgmn.media.container import LIBAV_ERRORS, is_folder, opened, said
+from sgmn.media.container import LIBAV_ERRORS, describe_error, is_folder, open_container
 
-__all__ = ["SAMPLE_RATE_HZ", "Ear", "Samples", "audio"]
+__all__ = ["SAMPLE_RATE_HZ", "AudioReader", "Samples", "read_audio"]
 
 _LOG = logging.getLogger("sgmn.media")
 
@@ -31,7 +31,7 @@ _FULL = np.float32(32_768)  # of 16 bits
 _SILENT = "has no sound that can be decoded; it goes on with pictures alone"
 
 
-def audio(
+def read_audio(
     source: Path | str, start_s: float = 0.0, damage: list[str] | None = None
 ) -> Iterator[tuple[float, Samples]]:
     """Yield the sound of a recording from `start_s` on: seconds, and float32 (N,) at 16 kHz.
@@ -45,16 +45,16 @@ def audio(
     faults: Counter[str] = Counter()
     if is_folder(source):
         return _report(f"{source}: {_SILENT}", damage)
-    with opened(source) as container:
+    with open_container(source) as container:
         tracks = [s for s in container.streams.audio if s.codec_context is not None]
         if not tracks:
             return _report(f"{source}: {_SILENT}", damage)
         stream = tracks[0]
-        zero_s = _zero_s(container, stream)
+        origin_s = _origin_s(container, stream)
         for time_s, samples in _resampled(_decoded(container, stream, faults), faults):
-            early = max(0, round((start_s - (time_s - zero_s)) * SAMPLE_RATE_HZ))
+            early = max(0, round((start_s - (time_s - origin_s)) * SAMPLE_RATE_HZ))
             if early < len(samples):
-                yield time_s - zero_s + early / SAMPLE_RATE_HZ, samples[early:]
+                yield time_s - origin_s + early / SAMPLE_RATE_HZ, samples[early:]
     if faults:
         listed = ", ".join(f"{what} ({n} times)" for what, n in faults.items())
         _report(f"{source}: its sound is damaged: {listed}; what can be heard is used", damage)
@@ -67,7 +67,7 @@ def _report(line: str, damage: list[str] | None) -> None:
         damage.append(line)
 
 
-def _zero_s(container: InputContainer, stream: AudioStream) -> float:
+def _origin_s(container: InputContainer, stream: AudioStream) -> float:
     if container.start_time is not None:
         return container.start_time / av.time_base
     return float((stream.start_time or 0) * (stream.time_base or Fraction(1)))
@@ -81,14 +81,14 @@ def _decoded(
         try:
             packet = next(packets, None)
         except LIBAV_ERRORS as error:
-            faults[f"reading stops early ({said(error)})"] += 1
+            faults[f"reading stops early ({describe_error(error)})"] += 1
             return
         if packet is None:
             return
         try:
             yield from stream.decode(packet)
         except LIBAV_ERRORS as error:  # one bad packet does not end a track
-            faults[f"a packet cannot be decoded ({said(error)})"] += 1
+            faults[f"a packet cannot be decoded ({describe_error(error)})"] += 1
 
 
 def _resampled(
@@ -117,7 +117,7 @@ class _Resampling:
         try:
             pieces = self._resampler.resample(frame)
         except LIBAV_ERRORS as error:
-            self._faults[f"sound cannot be converted ({said(error)})"] += 1
+            self._faults[f"sound cannot be converted ({describe_error(error)})"] += 1
             return
         for piece in pieces:
             if piece.pts is not None and piece.time_base:
@@ -127,7 +127,7 @@ class _Resampling:
             self._end_s += len(samples) / SAMPLE_RATE_HZ
 
 
-class Ear:
+class AudioReader:
     """Hears one track of a connection to a running stream, packet by packet."""
 
     def __init__(self, track: AudioStream, faults: Counter[str]) -> None:
@@ -136,21 +136,21 @@ class Ear:
         self._waiting: list[tuple[float, Samples]] = []
 
     def hear(
-        self, packet: Packet[AudioStream], zero_s: float | None
+        self, packet: Packet[AudioStream], origin_s: float | None
     ) -> Iterator[tuple[float, Samples]]:
         """What a packet sounds like: seconds of the stream, and float32 (N,) at 16 kHz.
 
-        `zero_s` is the time stamp at the stream's time 0. As long as it is not known, sound
+        `origin_s` is the time stamp at the stream's time 0. As long as it is not known, sound
         waits; what was before time 0 is left out.
         """
         try:
             for frame in self._track.decode(packet):
                 self._waiting += self._resampling.take(frame)
         except LIBAV_ERRORS as error:  # one bad packet does not end a track
-            self._faults[f"a packet of sound cannot be decoded ({said(error)})"] += 1
-        if zero_s is not None:
+            self._faults[f"a packet of sound cannot be decoded ({describe_error(error)})"] += 1
+        if origin_s is not None:
             waiting, self._waiting = self._waiting, []
-            yield from ((s - zero_s, samples) for s, samples in waiting if s >= zero_s)
+            yield from ((s - origin_s, samples) for s, samples in waiting if s >= origin_s)
 
 
 def _new_resampler() -> AudioResampler:

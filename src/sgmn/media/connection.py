@@ -20,17 +20,17 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from sgmn.media.address import Address
-from sgmn.media.audio import Ear, Samples
-from sgmn.media.container import LIBAV_ERRORS, opened, said
-from sgmn.media.sampling import TIE_S, Due
-from sgmn.media.stream_time import StreamTime
-from sgmn.media.video_decoding import Timed
+from sgmn.media.audio import AudioReader, Samples
+from sgmn.media.container import LIBAV_ERRORS, describe_error, open_container
+from sgmn.media.sampling import TIME_TOLERANCE_S, SamplingSchedule
+from sgmn.media.stream_clock import StreamClock
+from sgmn.media.video_decoding import DecodedFrame
 
-Listener = Callable[[float, Samples], None]
+AudioCallback = Callable[[float, Samples], None]
 _GLANCE_S = 0.1  # how often who waits looks whether it still should
 
 
-class Watch:
+class ConnectionWatchdog:
     """How long one connection is waited for, and why it broke; None: it came to its end.
 
     It is over once `stopped` is set, or when it is not open after `open_timeout_s`, or when
@@ -71,14 +71,14 @@ class Watch:
 
 
 @contextmanager
-def connected(address: Address, watch: Watch) -> Iterator[InputContainer]:
+def open_connection(address: Address, watch: ConnectionWatchdog) -> Iterator[InputContainer]:
     """Open an address for the length of a `with`.
 
     Raises MediaError for a file, one of LIBAV_ERRORS otherwise. libav opens in two steps, to
     the first answer and to the first pictures, and each may take the time for opening.
     """
     if address.kind == "file":
-        with opened(address.url) as container:
+        with open_container(address.url) as container:
             yield container
         return
     # Else libav waits 90 s for the sound of an FLV stream that has none.
@@ -97,20 +97,20 @@ def connected(address: Address, watch: Watch) -> Iterator[InputContainer]:
         yield container
 
 
-def reason(error: BaseException) -> str:
+def describe_failure(error: BaseException) -> str:
     """Why a connection broke, in words without its address."""
-    return "no answer in time" if isinstance(error, av.ExitError) else said(error)
+    return "no answer in time" if isinstance(error, av.ExitError) else describe_error(error)
 
 
-def decoded(
+def decode_connection(
     container: InputContainer,
     stream: VideoStream,
-    time: StreamTime,
-    due: Due,
+    time: StreamClock,
+    due: SamplingSchedule,
     faults: Counter[str],
-    watch: Watch,
-    on_sound: Listener | None = None,
-) -> Iterator[Timed]:
+    watch: ConnectionWatchdog,
+    on_sound: AudioCallback | None = None,
+) -> Iterator[DecodedFrame]:
     """Yield frames in order of time; every frame that is due is among them.
 
     Ends with the stream, where it breaks, or when `watch` is over, which then knows why.
@@ -124,36 +124,38 @@ def decoded(
     ear = None if on_sound is None else _ear(container, faults)
     for packet in _packets(container, stream, watch):
         if ear is not None and on_sound is not None and packet.stream.index == ear.index:
-            for time_s, samples in ear.hear(packet, time.zero_s):
+            for time_s, samples in ear.hear(packet, time.origin_s):
                 on_sound(time_s, samples)
         if packet.stream.index != stream.index:
             continue
         at_s = time.seconds(packet.pts)
-        early = at_s is not None and at_s < due.next_s - TIE_S
+        early = at_s is not None and at_s < due.next_s - TIME_TOLERANCE_S
         stream.codec_context.skip_frame = "NONREF" if early else "DEFAULT"
         # Whoever joins a running stream first gets what leans on frames gone by: no damage.
         counted = faults if is_begun or packet.is_keyframe else Counter[str]()
         for frame in _pictures(packet, stream, counted):
             is_begun = True
-            yield Timed(time.read(frame, monotonic()), frame, stream.sample_aspect_ratio)
+            yield DecodedFrame(time.read(frame, monotonic()), frame, stream.sample_aspect_ratio)
             watch.hear()
 
 
-def _ear(container: InputContainer, faults: Counter[str]) -> Ear | None:
+def _ear(container: InputContainer, faults: Counter[str]) -> AudioReader | None:
     tracks = [s for s in container.streams.audio if s.codec_context is not None]
     if not tracks:
         faults["it has no sound that can be decoded, pictures go on alone"] += 1
-    return Ear(tracks[0], faults) if tracks else None
+    return AudioReader(tracks[0], faults) if tracks else None
 
 
-def _packets(container: InputContainer, stream: VideoStream, watch: Watch) -> Iterator[Packet[Any]]:
+def _packets(
+    container: InputContainer, stream: VideoStream, watch: ConnectionWatchdog
+) -> Iterator[Packet[Any]]:
     # Every stream is asked for: sound that goes on must not hide that pictures do not.
     packets = container.demux()
     while True:
         try:
             packet = next(packets, None)
         except LIBAV_ERRORS as error:
-            watch.why = watch.why or reason(error)
+            watch.why = watch.why or describe_failure(error)
             return
         if packet is None or watch.is_over():
             return
@@ -168,7 +170,7 @@ def _pictures(
     try:
         frames = stream.decode(packet)
     except LIBAV_ERRORS as error:  # one bad packet does not end a stream
-        faults[f"a packet cannot be decoded ({said(error)})"] += 1
+        faults[f"a packet cannot be decoded ({describe_error(error)})"] += 1
         return
     for frame in frames:
         if frame.is_corrupt:
@@ -184,7 +186,7 @@ class _Feed:
     a second time.
     """
 
-    def __init__(self, descriptor: int, watch: Watch) -> None:
+    def __init__(self, descriptor: int, watch: ConnectionWatchdog) -> None:
         self._descriptor, self._watch = descriptor, watch
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLIN)
@@ -195,12 +197,12 @@ class _Feed:
                 if self._poll.poll(1000 * _GLANCE_S):
                     return os.read(self._descriptor, size)
         except OSError as error:
-            self._watch.why = reason(error)
+            self._watch.why = describe_failure(error)
         return b""
 
 
 @contextmanager
-def _source(address: Address, watch: Watch) -> Iterator[str | _Feed]:
+def _source(address: Address, watch: ConnectionWatchdog) -> Iterator[str | _Feed]:
     if address.kind == "libav":
         yield address.url
     elif address.kind == "pipe":
@@ -213,13 +215,13 @@ def _source(address: Address, watch: Watch) -> Iterator[str | _Feed]:
             yield _Feed(line.fileno(), watch)
 
 
-def _called(place: tuple[str, int], watch: Watch) -> socket.socket:
+def _called(place: tuple[str, int], watch: ConnectionWatchdog) -> socket.socket:
     line = socket.create_connection(place, timeout=watch.timeouts_s[0])
     line.setblocking(True)
     return line
 
 
-def _caller(place: tuple[str, int], watch: Watch) -> socket.socket:
+def _caller(place: tuple[str, int], watch: ConnectionWatchdog) -> socket.socket:
     family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
     with socket.create_server(place, family=family, backlog=1) as server:
         server.settimeout(_GLANCE_S)

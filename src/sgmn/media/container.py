@@ -17,21 +17,21 @@ from sgmn.errors import MediaError
 # What PyAV raises on damaged input; FFmpegError alone misses its own checks.
 LIBAV_ERRORS = (av.FFmpegError, ValueError, OSError, ArithmeticError)
 MAX_PIXELS = 64_000_000
-REMEDY = "play it to see whether it is whole, and export it anew as MP4 (H.264)"
+REEXPORT_REMEDY = "play it to see whether it is whole, and export it anew as MP4 (H.264)"
 
 _NETWORK_TIMEOUT_S = (10.0, 30.0)  # to open, to read
 
 
-def duration(source: Path | str) -> float:
+def read_duration(source: Path | str) -> float:
     """Length in seconds as the container states it, 0.0 where it states none.
 
     Raises MediaError if the source cannot be opened.
     """
-    with opened(source) as container:
+    with open_container(source) as container:
         return max(0.0, (container.duration or 0) / av.time_base)
 
 
-def is_address(source: Path | str) -> bool:
+def is_url(source: Path | str) -> bool:
     """Whether `source` is a URL rather than a path."""
     return isinstance(source, str) and "://" in source
 
@@ -39,20 +39,20 @@ def is_address(source: Path | str) -> bool:
 def is_folder(source: Path | str) -> bool:
     """Whether `source` is a folder; what cannot even be looked up is refused on opening."""
     try:
-        return not is_address(source) and Path(source).is_dir()
+        return not is_url(source) and Path(source).is_dir()
     except OSError:
         return False
 
 
-def said(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """An error's own words, without number and call."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 @contextmanager
-def opened(source: Path | str) -> Iterator[InputContainer]:
+def open_container(source: Path | str) -> Iterator[InputContainer]:
     """Open a file or address for the length of a `with`; MediaError says why it cannot be."""
-    remote = is_address(source)
+    remote = is_url(source)
     if not remote:
         _require_file(Path(source))
     try:
@@ -64,7 +64,9 @@ def opened(source: Path | str) -> Iterator[InputContainer]:
             timeout=_NETWORK_TIMEOUT_S if remote else None,
         )
     except LIBAV_ERRORS as error:
-        raise MediaError(f"cannot be opened ({said(error)})", source, REMEDY) from error
+        raise MediaError(
+            f"cannot be opened ({describe_error(error)})", source, REEXPORT_REMEDY
+        ) from error
     with container:
         yield container
 
@@ -79,7 +81,7 @@ def _require_file(path: Path) -> None:
         raise MediaError(f"cannot be opened ({error})", path, "check the path") from error
 
 
-def video_stream(container: InputContainer, source: Path | str) -> VideoStream:
+def find_video_stream(container: InputContainer, source: Path | str) -> VideoStream:
     """The first stream of moving pictures (the cover of a song is none); MediaError if none."""
     found = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not found:
@@ -87,14 +89,14 @@ def video_stream(container: InputContainer, source: Path | str) -> VideoStream:
         raise MediaError(f"has no video stream, only {kinds}", source, "give a file with pictures")
     stream = found[0]
     if stream.codec_context is None:
-        raise MediaError("is in a codec that this FFmpeg cannot decode", source, REMEDY)
+        raise MediaError("is in a codec that this FFmpeg cannot decode", source, REEXPORT_REMEDY)
     if stream.width * stream.height > MAX_PIXELS:
         size = f"{stream.width}x{stream.height}"
         raise MediaError(f"is {size}, above {MAX_PIXELS} pixels a frame", source, "scale it down")
     return stream
 
 
-def zero(container: InputContainer, stream: VideoStream) -> int | None:
+def find_origin_pts(container: InputContainer, stream: VideoStream) -> int | None:
     """Time 0 in ticks of the stream: its own start unless another stream starts earlier."""
     own, earliest_us = stream.start_time, container.start_time
     if own is None or earliest_us is None or not stream.time_base:
@@ -104,7 +106,7 @@ def zero(container: InputContainer, stream: VideoStream) -> int | None:
     return own if lead_s < 1e-3 else own - round(lead_s / stream.time_base)
 
 
-def promised_s(container: InputContainer, stream: VideoStream) -> float:
+def find_header_duration_s(container: InputContainer, stream: VideoStream) -> float:
     """Length that the header states; the shorter where it states two."""
     lengths = [container.duration / av.time_base] if container.duration else []
     if stream.duration and stream.time_base:

@@ -11,10 +11,10 @@ from urllib.parse import urljoin, urlsplit
 from urllib.request import urlopen
 
 from sgmn.errors import MediaError
-from sgmn.media import cues
-from sgmn.media.address import redacted
-from sgmn.media.container import said
-from sgmn.media.live_transcript import Follower, Hearing
+from sgmn.media import subtitles
+from sgmn.media.address import redact_address
+from sgmn.media.container import describe_error
+from sgmn.media.live_transcript import LiveTranscript, TranscriptFollower
 from sgmn.records import Utterance
 
 __all__ = ["follow_webvtt"]
@@ -33,23 +33,23 @@ _LOCAL = re.compile(r"LOCAL:([0-9]+(?::[0-9]+){1,2}(?:\.[0-9]+)?)")
 
 def follow_webvtt(
     url: str,
-    hearing: Hearing,
+    hearing: LiveTranscript,
     damage: list[str] | None = None,
-    zero_s: float | Callable[[], float | None] = 0.0,
-) -> Follower:
+    origin_s: float | Callable[[], float | None] = 0.0,
+) -> TranscriptFollower:
     """Hear the subtitles of an HLS stream: a playlist of WebVTT segments on a web server.
 
-    `zero_s` is the time stamp, in seconds, that the pictures have at the stream's time 0: a
+    `origin_s` is the time stamp, in seconds, that the pictures have at the stream's time 0: a
     number, or a function that gives None as long as it is not known (nothing is read until
     then). Cues are placed by it and the segments' X-TIMESTAMP-MAP (RFC 8216, 3.5); what was
     said before time 0 is left out. The playlist is read again after each target duration,
     until it says that it is whole. A segment that cannot be fetched is tried three times.
     Raises MediaError unless `url` is http or https.
     """
-    name = redacted(url)
+    name = redact_address(url)
     if not _is_web(url):
         raise MediaError("is no address on a web server", name, "give http:// or https://")
-    return Follower(name, _Subtitles(url, hearing, zero_s).run, damage)
+    return TranscriptFollower(name, _Subtitles(url, hearing, origin_s).run, damage)
 
 
 class _Playlist(NamedTuple):
@@ -62,58 +62,60 @@ class _Subtitles:
     """Reads a playlist again and again, and each of its segments once."""
 
     def __init__(
-        self, url: str, hearing: Hearing, zero_s: float | Callable[[], float | None]
+        self, url: str, hearing: LiveTranscript, origin_s: float | Callable[[], float | None]
     ) -> None:
-        self._url, self._hearing, self._zero_s = url, hearing, zero_s
+        self._url, self._hearing, self._origin_s = url, hearing, origin_s
         self._tries: dict[tuple[int, str], int] = {}
         self._last_s = 0.0
 
-    def run(self, follower: Follower) -> None:
+    def run(self, follower: TranscriptFollower) -> None:
         pause_s = _USUAL_POLL_S
-        while not follower.stopped.is_set():
+        while not follower.stop_event.is_set():
             try:
                 playlist = _playlist(_fetched(self._url), self._url)
             except _WEB_ERRORS as error:
-                follower.refuse(f"{redacted(self._url)}: {_reason(error)}")
+                follower.report_error(f"{redact_address(self._url)}: {_reason(error)}")
             else:
                 pause_s = playlist.target_s
                 is_read = self._read(playlist.segments, follower)
                 if is_read and playlist.is_whole:
                     return
-            follower.stopped.wait(pause_s)
+            follower.stop_event.wait(pause_s)
 
-    def _read(self, segments: list[tuple[int, str]], follower: Follower) -> bool:
+    def _read(self, segments: list[tuple[int, str]], follower: TranscriptFollower) -> bool:
         """Read what is new; whether nothing is left to be read."""
-        zero_s = self._zero_s() if callable(self._zero_s) else self._zero_s
-        if zero_s is None:
+        origin_s = self._origin_s() if callable(self._origin_s) else self._origin_s
+        if origin_s is None:
             return False
         # Not the whole address: the tokens in it may be new each time.
         keyed = {(number, urlsplit(url).path): url for number, url in segments}
         self._tries = {key: self._tries.get(key, 0) for key in keyed}
         for key, url in keyed.items():
-            if self._tries[key] < _TRIES and not follower.stopped.is_set():
-                self._tries[key] = self._try(key, url, zero_s, follower)
+            if self._tries[key] < _TRIES and not follower.stop_event.is_set():
+                self._tries[key] = self._try(key, url, origin_s, follower)
         return all(tries >= _TRIES for tries in self._tries.values())
 
-    def _try(self, key: tuple[int, str], url: str, zero_s: float, follower: Follower) -> int:
+    def _try(
+        self, key: tuple[int, str], url: str, origin_s: float, follower: TranscriptFollower
+    ) -> int:
         """Hear one segment; how often it has been tried, all tries where it is done with."""
         try:
             text = _fetched(url)
         except _WEB_ERRORS as error:
-            follower.refuse(f"{redacted(url)}: {_reason(error)}")
+            follower.report_error(f"{redact_address(url)}: {_reason(error)}")
             return self._tries[key] + 1
         try:
             found = _cues(text, PurePosixPath(key[1]).name)
         except MediaError as error:
-            follower.refuse(str(error))
+            follower.report_error(str(error))
         else:
-            if not follower.stopped.is_set():
-                self._hear(found, zero_s)
+            if not follower.stop_event.is_set():
+                self._hear(found, origin_s)
         return _TRIES
 
-    def _hear(self, found: list[tuple[float, float, str]], zero_s: float) -> None:
+    def _hear(self, found: list[tuple[float, float, str]], origin_s: float) -> None:
         for start_s, end_s, text in found:
-            shift_s = -zero_s
+            shift_s = -origin_s
             shift_s += round((self._last_s - start_s - shift_s) / _WRAP_S) * _WRAP_S
             if end_s + shift_s <= 0:
                 continue
@@ -133,7 +135,7 @@ def _cues(text: str, name: str) -> list[tuple[float, float, str]]:
         if ticks is None or local is None:
             raise MediaError(f"has a time map that cannot be read: {header[0][:60]!r}", name)
         ahead_s = int(ticks[1]) / _TICKS_A_SECOND - _clock_s(local[1])
-    found = cues.parse(text.lstrip("\ufeff"), Path(name))
+    found = subtitles.parse_subtitles(text.lstrip("\ufeff"), Path(name))
     return [(cue.start + ahead_s, cue.end + ahead_s, cue.text) for cue in found]
 
 
@@ -175,4 +177,4 @@ def _fetched(url: str) -> str:
 def _reason(error: BaseException) -> str:
     """Why it failed; the words of other errors may hold the whole address."""
     told = isinstance(error, OSError | MediaError)
-    return said(error) if told else f"cannot be read ({type(error).__name__})"
+    return describe_error(error) if told else f"cannot be read ({type(error).__name__})"

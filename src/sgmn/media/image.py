@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from sgmn.errors import MediaError
-from sgmn.records import Picture
+from sgmn.records import ImageArray
 
 MAX_PIXELS = 64_000_000
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".avif")
@@ -50,7 +50,7 @@ _PILLOW_ERRORS = (
 _SPARE = 1.5
 
 
-def read(path: Path, max_side: int | None = None) -> Picture:
+def read_image(path: Path, max_side: int | None = None) -> ImageArray:
     """Read one picture as uint8 RGB, (H, W, 3), turned upright as its EXIF says.
 
     Transparency is laid on white, 16-bit grey is scaled to 8 bits, an animation gives its
@@ -96,7 +96,7 @@ def _require_size(image: Image.Image, path: Path) -> None:
         )
 
 
-def _pixels(image: Image.Image, max_side: int | None) -> Picture:
+def _pixels(image: Image.Image, max_side: int | None) -> ImageArray:
     if max_side is not None:
         # JPEG can decode at 1/2, 1/4 or 1/8; half as much again leaves the filter its due.
         share = _SPARE * max_side / max(image.size)

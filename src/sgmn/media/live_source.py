@@ -15,18 +15,18 @@ from typing import Literal, Self
 
 from av.video.reformatter import VideoReformatter
 
-from sgmn.media.address import parsed
+from sgmn.media.address import parse_address
 from sgmn.media.audio import SAMPLE_RATE_HZ, Samples
-from sgmn.media.container import LIBAV_ERRORS, said
-from sgmn.media.orientation import upright
-from sgmn.media.reconnection import Link, SourceSettings
-from sgmn.media.sampling import Due
-from sgmn.media.video_decoding import Timed
-from sgmn.records import Picture
+from sgmn.media.container import LIBAV_ERRORS, describe_error
+from sgmn.media.reconnecting_stream import ReconnectingStream, SourceSettings
+from sgmn.media.rgb_conversion import convert_to_upright_rgb
+from sgmn.media.sampling import SamplingSchedule
+from sgmn.media.video_decoding import DecodedFrame
+from sgmn.records import ImageArray
 
-__all__ = ["LiveFrame", "LiveSource", "SourceSettings", "State"]
+__all__ = ["LiveFrame", "LiveSource", "SourceSettings", "SourceState"]
 
-State = Literal["connecting", "running", "stalled", "ended"]
+SourceState = Literal["connecting", "running", "stalled", "ended"]
 
 _FAREWELL_S = 1.0
 _HEARD_S = 120.0  # of sound wait for who recognises it
@@ -43,7 +43,7 @@ class LiveFrame:
 
     time_s: float
     wall_s: float
-    rgb: Picture
+    rgb: ImageArray
 
 
 class LiveSource:
@@ -55,12 +55,12 @@ class LiveSource:
 
     A live address that ends, breaks or gives no frame in time is connected anew. A file, a
     recording on a web server and standard input end for good. A file waits for a slow
-    reader; of others the oldest frames are dropped, counted in `dropped`. `on_state` hears
+    reader; of others the oldest frames are dropped, counted in `dropped_frames`. `on_state` with_audio
     every change of `state` and the time on the wall, from whichever thread makes it, so it
     must not block. Iterating raises MediaError where no frame ever came.
 
-    With `hears`, iterate `sound` in another thread: of a live source, sound that nobody takes
-    is dropped, counted in `unheard_s`; a file waits for whoever hears it.
+    With `with_audio`, iterate `sound` in another thread: of a live source, sound that nobody takes
+    is dropped, counted in `dropped_audio_s`; a file waits for whoever with_audio it.
     """
 
     def __init__(
@@ -70,26 +70,26 @@ class LiveSource:
         rate_hz: float = 1.0,
         max_side: int | None = None,
         settings: SourceSettings = _USUAL,
-        on_state: Callable[[State, float], None] | None = None,
+        on_state: Callable[[SourceState, float], None] | None = None,
         rng: Random | None = None,
-        hears: bool = False,
+        with_audio: bool = False,
     ) -> None:
         if not (isfinite(rate_hz) and rate_hz > 0):
             raise ValueError(f"rate_hz is {rate_hz}; give frames a second above 0")
-        self.state: State = "connecting"
-        self.dropped = 0
-        self._address, self._settings = parsed(address), settings
+        self.state: SourceState = "connecting"
+        self.dropped_frames = 0
+        self._address, self._settings = parse_address(address), settings
         self.name = self._address.name
         self._stopped, self._over = Event(), Event()
-        heard = self._hear if hears else None
-        self._link = Link(
+        heard = self._hear if with_audio else None
+        self._link = ReconnectingStream(
             self._address, settings, rng or Random(), self._stopped, self._lost, heard
         )
-        self._due, self._max_side = Due(0.0, rate_hz), max_side
+        self._due, self._max_side = SamplingSchedule(0.0, rate_hz), max_side
         self._reformatter = VideoReformatter()
         self._frames: deque[LiveFrame] = deque()
         self._sound: deque[tuple[float, Samples]] = deque()
-        self._sound_s, self.unheard_s = 0.0, 0.0
+        self._sound_s, self.dropped_audio_s = 0.0, 0.0
         self._failure: Exception | None = None
         self._on_state = on_state
         self._news, self._state_lock = Condition(), RLock()
@@ -108,16 +108,18 @@ class LiveSource:
         """One line for each kind of fault so far: what it is, and how often it came."""
         faults = self._link.faults.copy()  # the reader goes on counting
         lines = [f"{self.name}: {what} ({n} times)" for what, n in faults.items()]
-        if self.unheard_s:
-            lines.append(f"{self.name}: nobody had time to hear {self.unheard_s:.0f} s of sound")
+        if self.dropped_audio_s:
+            lines.append(
+                f"{self.name}: nobody had time to hear {self.dropped_audio_s:.0f} s of sound"
+            )
         return lines
 
     @property
-    def zero_s(self) -> float | None:
+    def origin_s(self) -> float | None:
         """The sender's time stamp, in seconds, at the stream's time 0; None before a frame."""
-        return self._link.zero_s
+        return self._link.origin_s
 
-    def sound(self) -> Iterator[tuple[float, Samples]]:
+    def audio_chunks(self) -> Iterator[tuple[float, Samples]]:
         """What is heard until the source ends: seconds, and float32 (N,), mono, 16 kHz."""
         while True:
             with self._news:
@@ -175,7 +177,7 @@ class LiveSource:
         with self._news:
             self._news.notify_all()
 
-    def _enter(self, state: State) -> None:
+    def _enter(self, state: SourceState) -> None:
         with self._state_lock:
             if self.state not in (state, "ended"):
                 self.state = state
@@ -186,7 +188,7 @@ class LiveSource:
             self._on_state(self.state, time())
 
     def _notice_silence(self) -> None:
-        limit_s = self._settings.stall_s
+        limit_s = self._settings.stall_timeout_s
         while not self._over.wait(limit_s / 10):
             with self._state_lock:
                 if self._link.silent_s() > limit_s:
@@ -208,21 +210,21 @@ class LiveSource:
     def _lost(self) -> None:
         self._enter("connecting")
 
-    def _take(self, timed: Timed) -> None:
+    def _take(self, timed: DecodedFrame) -> None:
         self._enter("running")
         if not self._due.is_due(timed.time_s):
             return
         try:
-            rgb = upright(
+            rgb = convert_to_upright_rgb(
                 timed.frame,
                 self._reformatter,
                 pixel_aspect=timed.pixel_aspect,
                 max_side=self._max_side,
             )
         except LIBAV_ERRORS as error:
-            self._link.faults[f"a frame cannot be converted ({said(error)})"] += 1
+            self._link.faults[f"a frame cannot be converted ({describe_error(error)})"] += 1
             return
-        self._due.took(timed.time_s)
+        self._due.advance(timed.time_s)
         self._put(LiveFrame(timed.time_s, time(), rgb))
 
     def _put(self, frame: LiveFrame) -> None:
@@ -232,7 +234,7 @@ class LiveSource:
                 self._news.wait_for(lambda: len(self._frames) < limit or self._over.is_set())
             elif len(self._frames) >= limit:
                 self._frames.popleft()
-                self.dropped += 1
+                self.dropped_frames += 1
             self._frames.append(frame)
             self._news.notify_all()
 
@@ -244,5 +246,8 @@ class LiveSource:
             self._sound_s += len(samples) / SAMPLE_RATE_HZ
             while self._sound_s > _HEARD_S and self._address.is_live:
                 lost_s = len(self._sound.popleft()[1]) / SAMPLE_RATE_HZ
-                self._sound_s, self.unheard_s = self._sound_s - lost_s, self.unheard_s + lost_s
+                self._sound_s, self.dropped_audio_s = (
+                    self._sound_s - lost_s,
+                    self.dropped_audio_s + lost_s,
+                )
             self._news.notify_all()

@@ -17,7 +17,7 @@ _FAREWELL_S = 1.0
 _NAMED = 100  # further errors are only counted: a stream runs for hours
 
 
-class Hearing(Sequence[Utterance]):
+class LiveTranscript(Sequence[Utterance]):
     """What has been said so far, in order of start; any thread may add while others read.
 
     Iterating goes through what there was when it began. Times are seconds of the stream.
@@ -43,7 +43,7 @@ class Hearing(Sequence[Utterance]):
             if utterance not in self._said[first:after]:
                 self._said.insert(after, utterance)
 
-    def forget(self, before_s: float) -> None:
+    def discard_before(self, before_s: float) -> None:
         """Drop what ended before `before_s`; whoever reads from there on misses nothing."""
         with self._lock:
             self._said = [u for u in self._said if u.end >= before_s]
@@ -67,7 +67,7 @@ class Hearing(Sequence[Utterance]):
         return reversed(self[:])
 
 
-class Follower:
+class TranscriptFollower:
     """A thread that fills a Hearing until its source ends or it is closed.
 
     `errors` counts what could not be used. The first of them have a line each in `damage`,
@@ -75,10 +75,10 @@ class Follower:
     """
 
     def __init__(
-        self, name: str, work: Callable[[Follower], None], damage: list[str] | None
+        self, name: str, work: Callable[[TranscriptFollower], None], damage: list[str] | None
     ) -> None:
         self.errors = 0
-        self.stopped = Event()
+        self.stop_event = Event()
         self._damage = damage
         self._thread = Thread(target=work, args=(self,), name=f"follower of {name}", daemon=True)
         self._thread.start()
@@ -88,7 +88,7 @@ class Follower:
         """Whether more may come."""
         return self._thread.is_alive()
 
-    def refuse(self, line: str) -> None:
+    def report_error(self, line: str) -> None:
         """Count an error, and tell it unless there were many."""
         self.errors += 1
         if self.errors > _NAMED:
@@ -98,15 +98,15 @@ class Follower:
         else:
             self._damage.append(line)
 
-    def finish(self, limit_s: float) -> None:
+    def wait_until_finished(self, limit_s: float) -> None:
         """Wait until its source has ended and all of it is heard, `limit_s` seconds at most."""
         self._thread.join(limit_s)
         if self.is_running:
-            self.refuse(f"{self._thread.name}: the last words took more than {limit_s:g} s")
+            self.report_error(f"{self._thread.name}: the last words took more than {limit_s:g} s")
 
     def close(self) -> None:
         """End it, within about a second; a web server that stays silent ends at its time-out."""
-        self.stopped.set()
+        self.stop_event.set()
         if self._thread is not current_thread():
             self._thread.join(_FAREWELL_S)
 

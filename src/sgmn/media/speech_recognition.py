@@ -16,12 +16,12 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from sgmn.errors import CheckpointError, SettingsError, SgmnError
-from sgmn.media.audio import SAMPLE_RATE_HZ, Samples, audio
-from sgmn.media.container import said
-from sgmn.media.live_transcript import Hearing
+from sgmn.media.audio import SAMPLE_RATE_HZ, Samples, read_audio
+from sgmn.media.container import describe_error
+from sgmn.media.live_transcript import LiveTranscript
 from sgmn.records import Utterance
 
-__all__ = ["Engine", "Recogniser", "Word", "whisper"]
+__all__ = ["SpeechEngine", "SpeechRecognizer", "Word", "load_whisper"]
 
 _RECORDING_S = (30.0, 24.0)  # Whisper looks at 30 s, however few it is given
 _PAUSE_S = 0.6  # of silence parts two utterances
@@ -42,14 +42,14 @@ class Word(NamedTuple):
         return (self.start + self.end) / 2
 
 
-class Engine(Protocol):
+class SpeechEngine(Protocol):
     """What recognises speech."""
 
-    def words(self, samples: Samples) -> Iterable[Word]:
+    def recognize(self, samples: Samples) -> Iterable[Word]:
         """The words in `samples` (N,), in order; times are seconds from the first sample."""
 
 
-class Recogniser:
+class SpeechRecognizer:
     """Recognises speech by Whisper (optional extra `asr`).
 
     `model` is a folder with a Whisper model for CTranslate2, or a name such as "small",
@@ -65,21 +65,21 @@ class Recogniser:
         language: str = "",
         vad: bool = True,
         device: str = "auto",
-        load: Callable[[str | Path, str, bool, str], Engine] | None = None,
+        load: Callable[[str | Path, str, bool, str], SpeechEngine] | None = None,
     ) -> None:
-        self._engine = (load or whisper)(model, language, vad, device)
+        self._engine = (load or load_whisper)(model, language, vad, device)
 
     def transcribe(self, source: Path | str) -> Iterator[Utterance]:
         """Yield what is said in a recording, in order; nothing where it has no sound.
 
         Raises MediaError if the source cannot be opened.
         """
-        return self._heard(audio(source), *_RECORDING_S)
+        return self._heard(read_audio(source), *_RECORDING_S)
 
-    def listen(
+    def transcribe_stream(
         self,
         chunks: Iterable[tuple[float, Samples]],
-        hearing: Hearing,
+        hearing: LiveTranscript,
         window_s: float = 12.0,
         hop_s: float = 6.0,
     ) -> None:
@@ -100,7 +100,7 @@ class Recogniser:
     ) -> Iterator[Utterance]:
         last: Word | None = None
         for stretch in _stretches(chunks, window_s, hop_s):
-            found = self._engine.words(stretch.samples)
+            found = self._engine.recognize(stretch.samples)
             placed = (
                 Word(start + stretch.start_s, end + stretch.start_s, text)
                 for start, end, text in found
@@ -212,7 +212,7 @@ def _utterance(words: list[Word]) -> Utterance:
     return Utterance(start, end, "".join(word.text for word in words).strip())
 
 
-def whisper(model: str | Path, language: str, vad: bool, device: str) -> Engine:
+def load_whisper(model: str | Path, language: str, vad: bool, device: str) -> SpeechEngine:
     """The engine of faster-whisper, which is imported here and no earlier."""
     try:
         package: Any = import_module("faster_whisper")
@@ -225,7 +225,9 @@ def whisper(model: str | Path, language: str, vad: bool, device: str) -> Engine:
         loaded = package.WhisperModel(str(model), device=device)
     except (OSError, RuntimeError, ValueError) as error:
         remedy = 'give a folder with a Whisper model for CTranslate2, or a name such as "small"'
-        raise CheckpointError(f"cannot be loaded ({said(error)})", model, remedy) from error
+        raise CheckpointError(
+            f"cannot be loaded ({describe_error(error)})", model, remedy
+        ) from error
     return _Whisper(loaded, language, vad)
 
 
@@ -233,7 +235,7 @@ class _Whisper:
     def __init__(self, model: Any, language: str, vad: bool) -> None:
         self._model, self._language, self._vad = model, language, vad
 
-    def words(self, samples: Samples) -> Iterator[Word]:
+    def recognize(self, samples: Samples) -> Iterator[Word]:
         segments, _ = self._model.transcribe(
             samples,
             language=self._language or None,

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from sgmn.errors import MediaError
-from sgmn.media import cues as subtitles
+from sgmn.media import subtitles as subtitles
 from sgmn.records import Utterance
 
-WHOLE_S = 86_400.0  # a day: longer than any video that plain text may belong to
+DEFAULT_DURATION_S = 86_400.0  # a day: longer than any video that plain text may belong to
 
 _TIMES = "give numbers of seconds with 0 <= start <= end"
 _SHAPE = 'give a list of {"start": 1.5, "end": 4.0, "text": "..."}'
@@ -24,8 +24,8 @@ _UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _SPOKEN = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
 
 
-def read(
-    path: Path, duration_s: float | Callable[[], float] = WHOLE_S, start_s: float = 0.0
+def read_transcript(
+    path: Path, duration_s: float | Callable[[], float] = DEFAULT_DURATION_S, start_s: float = 0.0
 ) -> tuple[Utterance, ...]:
     """Read a transcript, sorted by start; what starts together keeps its order.
 
@@ -47,15 +47,15 @@ def read(
     suffix = path.suffix.lower()
     if suffix in (".json", ".jsonl", ".ndjson") or (suffix == "" and text.lstrip()[0] in "[{"):
         said = _from_json(text, path)
-    elif suffix in (".srt", ".vtt") or subtitles.looks_like_cues(text):
-        said = subtitles.parse(text, path)
+    elif suffix in (".srt", ".vtt") or subtitles.contains_cues(text):
+        said = subtitles.parse_subtitles(text, path)
     else:
         length_s = duration_s() if callable(duration_s) else duration_s
         said = [_spread(" ".join(text.split()), start_s, length_s, path)]
     return tuple(sorted((u for u in said if u.text), key=lambda u: u.start))
 
 
-def between(utterances: Iterable[Utterance], start_s: float, end_s: float) -> str:
+def select_text(utterances: Iterable[Utterance], start_s: float, end_s: float) -> str:
     """The words said from `start_s` to before `end_s` (seconds), in the order given.
 
     Of an utterance that lies only partly inside, the words inside count, all its words
@@ -66,12 +66,14 @@ def between(utterances: Iterable[Utterance], start_s: float, end_s: float) -> st
     return " ".join(part for part in parts if part)
 
 
-def write_vtt(cues: Iterable[Utterance]) -> str:
+def format_webvtt(cues: Iterable[Utterance]) -> str:
     """WebVTT with one cue an utterance, each on one line; times to the millisecond."""
     blocks = ["WEBVTT\n"]
     for cue in cues:
         text = html.escape(" ".join(cue.text.split()), quote=False)
-        blocks.append(f"{subtitles.clock(cue.start)} --> {subtitles.clock(cue.end)}\n{text}\n")
+        blocks.append(
+            f"{subtitles.format_timestamp(cue.start)} --> {subtitles.format_timestamp(cue.end)}\n{text}\n"
+        )
     return "\n".join(blocks)
 
 
@@ -123,7 +125,7 @@ def _from_json(text: str, path: Path) -> list[Utterance]:
     except (ValueError, RecursionError) as error:  # a number or a nesting beyond all measure
         raise MediaError(f"cannot be read as JSON ({error})", path, _SHAPE) from error
     entries = enumerate(_entries(found, path), 1)
-    return [utterance(entry, f"entry {number}", path) for number, entry in entries]
+    return [parse_utterance(entry, f"entry {number}", path) for number, entry in entries]
 
 
 def _is_lines(text: str) -> bool:
@@ -141,7 +143,7 @@ def _from_json_lines(text: str, path: Path) -> list[Utterance]:
             entry = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise MediaError(f"line {number} is no JSON ({error})", path, _SHAPE) from error
-        said.append(utterance(entry, f"line {number}", path))
+        said.append(parse_utterance(entry, f"line {number}", path))
     return said
 
 
@@ -155,7 +157,7 @@ def _entries(found: Any, path: Path) -> list[Any]:
     return found
 
 
-def utterance(entry: Any, where: str, path: Path) -> Utterance:
+def parse_utterance(entry: Any, where: str, path: Path) -> Utterance:
     """Of {"start", "end", "text"} in seconds. Raises MediaError naming `where` in `path`."""
     if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
         raise MediaError(f"{where} has no text", path, _SHAPE)

@@ -14,18 +14,18 @@ from av.video.reformatter import VideoReformatter
 from sgmn.errors import MediaError
 from sgmn.media import image
 from sgmn.media.clips import Frame
-from sgmn.media.container import LIBAV_ERRORS, REMEDY, is_folder, said
-from sgmn.media.container import duration as stated_duration
-from sgmn.media.orientation import upright
-from sgmn.media.sampling import TIE_S, Due, pick
-from sgmn.media.video_decoding import decoded
+from sgmn.media.container import LIBAV_ERRORS, REEXPORT_REMEDY, describe_error, is_folder
+from sgmn.media.container import read_duration as stated_duration
+from sgmn.media.rgb_conversion import convert_to_upright_rgb
+from sgmn.media.sampling import TIME_TOLERANCE_S, SamplingSchedule, select_evenly
+from sgmn.media.video_decoding import decode_video
 
-__all__ = ["Frame", "duration", "frames", "pick"]
+__all__ = ["Frame", "read_duration", "read_frames", "select_evenly"]
 
 _LOG = logging.getLogger("sgmn.media")
 
 
-def frames(
+def read_frames(
     source: Path | str,
     *,
     rate_hz: float = 1.0,
@@ -48,10 +48,10 @@ def frames(
     _require_span(rate_hz, start_s, end_s, max_side)
     if is_folder(source):
         return _folder_frames(Path(source), rate_hz, start_s, end_s, max_side)
-    return _video_frames(source, Due(start_s, rate_hz), end_s, max_side, damage)
+    return _video_frames(source, SamplingSchedule(start_s, rate_hz), end_s, max_side, damage)
 
 
-def duration(source: Path | str, rate_hz: float = 1.0) -> float:
+def read_duration(source: Path | str, rate_hz: float = 1.0) -> float:
     """Length in seconds as a video's container states it, 0.0 where it states none.
 
     The pictures of a folder lie 1 / `rate_hz` seconds apart, as for `frames`. Raises
@@ -76,7 +76,7 @@ def _require_span(
 
 def _video_frames(
     source: Path | str,
-    due: Due,
+    due: SamplingSchedule,
     end_s: float | None,
     max_side: int | None,
     damage: list[str] | None,
@@ -84,17 +84,19 @@ def _video_frames(
     faults: Counter[str] = Counter()
     reformatter, given, last_s = VideoReformatter(), 0, None
     try:
-        for last_s, frame, aspect in decoded(source, due, faults):
-            if end_s is not None and last_s + TIE_S >= end_s:
+        for last_s, frame, aspect in decode_video(source, due, faults):
+            if end_s is not None and last_s + TIME_TOLERANCE_S >= end_s:
                 break
             if not due.is_due(last_s):
                 continue
             try:
-                rgb = upright(frame, reformatter, pixel_aspect=aspect, max_side=max_side)
+                rgb = convert_to_upright_rgb(
+                    frame, reformatter, pixel_aspect=aspect, max_side=max_side
+                )
             except LIBAV_ERRORS as error:
-                faults[f"a frame cannot be converted ({said(error)})"] += 1
+                faults[f"a frame cannot be converted ({describe_error(error)})"] += 1
                 continue
-            due.took(last_s)
+            due.advance(last_s)
             given += 1
             yield Frame(last_s, rgb)
         if not given:
@@ -113,7 +115,7 @@ def _nothing(
 ) -> MediaError:
     reason = f" ({_listed(faults)})" if faults else ""
     if last_s is None:
-        return MediaError(f"holds no frame that can be read{reason}", source, REMEDY)
+        return MediaError(f"holds no frame that can be read{reason}", source, REEXPORT_REMEDY)
     span = f"at or after {start_s} s" if end_s is None else f"from {start_s} to {end_s} s"
     return MediaError(
         f"has no frame {span}, the last one read is at {last_s:.2f} s{reason}",
@@ -136,15 +138,15 @@ def _report(line: str, damage: list[str] | None) -> None:
 def _folder_frames(
     folder: Path, rate_hz: float, start_s: float, end_s: float | None, max_side: int | None
 ) -> Iterator[Frame]:
-    due = Due(start_s, rate_hz)
+    due = SamplingSchedule(start_s, rate_hz)
     given = 0
     for i, path in enumerate(_pictures_in(folder)):
         time_s = i / rate_hz
-        if end_s is not None and time_s + TIE_S >= end_s:
+        if end_s is not None and time_s + TIME_TOLERANCE_S >= end_s:
             break
         if due.is_due(time_s):
             given += 1
-            yield Frame(time_s, image.read(path, max_side))
+            yield Frame(time_s, image.read_image(path, max_side))
     if not given:
         raise _nothing(folder, start_s, end_s, time_s, Counter())
 

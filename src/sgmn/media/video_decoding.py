@@ -14,16 +14,23 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from sgmn.media.container import LIBAV_ERRORS, opened, promised_s, said, video_stream, zero
-from sgmn.media.sampling import TIE_S, Due
-from sgmn.media.timestamps import Clock
+from sgmn.media.container import (
+    LIBAV_ERRORS,
+    describe_error,
+    find_header_duration_s,
+    find_origin_pts,
+    find_video_stream,
+    open_container,
+)
+from sgmn.media.frame_clock import FrameClock
+from sgmn.media.sampling import TIME_TOLERANCE_S, SamplingSchedule
 
 _Packet: TypeAlias = "Packet[VideoStream] | None"
 _SEEK_MARGIN_S = 2.0  # frames right after a seek may lean on frames that were jumped over
 _SHORTFALL_S = 1.0  # containers round, and sound often ends later than pictures
 
 
-class Timed(NamedTuple):
+class DecodedFrame(NamedTuple):
     """A decoded frame, its time in seconds, and the width of one of its pixels over its height."""
 
     time_s: float
@@ -31,7 +38,9 @@ class Timed(NamedTuple):
     pixel_aspect: Fraction | None
 
 
-def decoded(source: Path | str, due: Due, faults: Counter[str]) -> Iterator[Timed]:
+def decode_video(
+    source: Path | str, due: SamplingSchedule, faults: Counter[str]
+) -> Iterator[DecodedFrame]:
     """Yield frames in order of time, from at or before `due.start_s` on.
 
     Every frame that is due is among them; of the others, those that no frame leans on may
@@ -61,20 +70,22 @@ class _End(Enum):
 class _Reading:
     """One or more runs through a source, that together yield every frame once."""
 
-    def __init__(self, source: Path | str, due: Due, faults: Counter[str]) -> None:
+    def __init__(self, source: Path | str, due: SamplingSchedule, faults: Counter[str]) -> None:
         self.source, self.due, self.faults = source, due, faults
         self.last_s, self.end_s, self.promised_s = -1.0, 0.0, 0.0
         self._awaited_s = -1.0  # the latest time of what went into the decoder
 
-    def run(self, from_s: float, threads: Literal["AUTO", "SLICE"]) -> Generator[Timed, None, _End]:
+    def run(
+        self, from_s: float, threads: Literal["AUTO", "SLICE"]
+    ) -> Generator[DecodedFrame, None, _End]:
         """Yield the frames after `last_s`, jumping close before `from_s` where that saves work."""
         self._awaited_s = -1.0
-        with opened(self.source) as container:
-            stream = video_stream(container, self.source)
+        with open_container(self.source) as container:
+            stream = find_video_stream(container, self.source)
             stream.thread_type = threads
-            self.promised_s = promised_s(container, stream)
-            start = zero(container, stream)
-            clock = Clock(stream, start, self.faults)
+            self.promised_s = find_header_duration_s(container, stream)
+            start = find_origin_pts(container, stream)
+            clock = FrameClock(stream, start, self.faults)
             unproven = _seek(container, stream, start, from_s)
             for frame in self._pictures(container, stream, clock):
                 time_s = clock.read(frame)
@@ -84,26 +95,26 @@ class _Reading:
                 self.end_s = clock.end_s
                 if time_s > self.last_s:
                     self.last_s = time_s
-                    yield Timed(time_s, frame, stream.sample_aspect_ratio)
+                    yield DecodedFrame(time_s, frame, stream.sample_aspect_ratio)
         if unproven:
             return _End.OVERSHOT
-        return _End.CUT_SHORT if self._awaited_s > self.last_s + TIE_S else _End.REACHED
+        return _End.CUT_SHORT if self._awaited_s > self.last_s + TIME_TOLERANCE_S else _End.REACHED
 
     def _pictures(
-        self, container: InputContainer, stream: VideoStream, clock: Clock
+        self, container: InputContainer, stream: VideoStream, clock: FrameClock
     ) -> Iterator[VideoFrame]:
         for packet in self._packets(container, stream):
             at_s = None if packet is None else clock.seconds(packet.pts)
             # Saves a third of the work for the usual H.264, and is exact: what comes before
             # the next due time is never due, and on these frames no other one leans.
-            early = at_s is not None and at_s < self.due.next_s - TIE_S
+            early = at_s is not None and at_s < self.due.next_s - TIME_TOLERANCE_S
             stream.codec_context.skip_frame = "NONREF" if early else "DEFAULT"
             if at_s is not None and not early:
                 self._awaited_s = max(self._awaited_s, at_s)
             try:
                 frames = stream.decode(packet)
             except LIBAV_ERRORS as error:  # one bad packet does not end a stream
-                self.faults[f"a packet cannot be decoded ({said(error)})"] += 1
+                self.faults[f"a packet cannot be decoded ({describe_error(error)})"] += 1
                 continue
             for frame in frames:
                 if frame.is_corrupt:
@@ -118,7 +129,7 @@ class _Reading:
             try:
                 packet = next(packets, None)
             except LIBAV_ERRORS as error:
-                self.faults[f"reading stops early ({said(error)})"] += 1
+                self.faults[f"reading stops early ({describe_error(error)})"] += 1
                 yield None
                 return
             if packet is None:

@@ -9,19 +9,19 @@ import numpy as np
 from av import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from sgmn.records import Picture
+from sgmn.records import ImageArray
 
 # A pixel five times as wide as high is a broken header, not a format.
 _WIDEST_PIXEL = 4
 
 
-def upright(
+def convert_to_upright_rgb(
     frame: VideoFrame,
     reformatter: VideoReformatter,
     *,
     pixel_aspect: Fraction | None = None,
     max_side: int | None = None,
-) -> Picture:
+) -> ImageArray:
     """Convert to uint8 RGB, (H, W, 3), as a player would show it.
 
     `pixel_aspect` is the width of one stored pixel over its height. `max_side` (pixels)
@@ -30,7 +30,7 @@ def upright(
     """
     width, height = _size(frame, pixel_aspect, max_side)
     small = reformatter.reformat(frame, width, height, "rgb24", threads=1)
-    return np.ascontiguousarray(_turned(cast(Picture, small.to_ndarray()), _matrix(frame)))
+    return np.ascontiguousarray(_turned(cast(ImageArray, small.to_ndarray()), _matrix(frame)))
 
 
 def _size(frame: VideoFrame, aspect: Fraction | None, max_side: int | None) -> tuple[int, int]:
@@ -48,7 +48,7 @@ def _matrix(frame: VideoFrame) -> tuple[int, ...] | None:
     return None if data is None else tuple(np.frombuffer(data, dtype=np.int32).tolist())
 
 
-def _turned(rgb: Picture, matrix: tuple[int, ...] | None) -> Picture:
+def _turned(rgb: ImageArray, matrix: tuple[int, ...] | None) -> ImageArray:
     """Turn by quarters and mirror. The matrix maps stored x, y to shown (a x + c y, b x + d y)."""
     if matrix is None:
         return rgb

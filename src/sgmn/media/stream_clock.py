@@ -7,10 +7,10 @@ from collections import Counter
 from av import VideoFrame
 from av.video.stream import VideoStream
 
-from sgmn.media.timestamps import Clock
+from sgmn.media.frame_clock import FrameClock
 
 
-class StreamTime:
+class StreamClock:
     """Frames of one connection after another to seconds that start at 0 and never fall.
 
     Between connections the time goes on by the clock on the wall. A time stamp that steps
@@ -23,12 +23,12 @@ class StreamTime:
         self._shift_s, self._raw_s, self._raw_end_s = 0.0, 0.0, 0.0
         self._is_first = True
         self._is_begun = False  # this connection
-        self._clock: Clock | None = None
+        self._clock: FrameClock | None = None
         self._faults: Counter[str] = Counter()
 
     def connect(self, stream: VideoStream, faults: Counter[str]) -> None:
         """Read the frames of `stream` from now on."""
-        self._clock, self._faults = Clock(stream, None, faults), faults
+        self._clock, self._faults = FrameClock(stream, None, faults), faults
         self._is_begun = False
 
     def read(self, frame: VideoFrame, seen_s: float) -> float:
@@ -52,10 +52,10 @@ class StreamTime:
         return None if raw_s is None or not self._is_begun else raw_s + self._shift_s
 
     @property
-    def zero_s(self) -> float | None:
+    def origin_s(self) -> float | None:
         """The time stamp, in seconds of this connection, at the stream's time 0.
 
         None before its first frame. Sound and subtitles are placed by it.
         """
-        zero_s = None if self._clock is None else self._clock.zero_s
-        return None if zero_s is None or not self._is_begun else zero_s - self._shift_s
+        origin_s = None if self._clock is None else self._clock.origin_s
+        return None if origin_s is None or not self._is_begun else origin_s - self._shift_s

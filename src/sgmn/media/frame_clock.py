@@ -12,7 +12,7 @@ _JITTER_S = 1.0  # a step back of less is a wrong time stamp, of more a restarte
 _USUAL_RATE = Fraction(25)
 
 
-class Clock:
+class FrameClock:
     """Reads the frames' times in the order of decoding, which is the order of showing.
 
     `zero` is time 0 in ticks of `stream`, None for the first frame's own time stamp. A frame
@@ -44,7 +44,7 @@ class Clock:
         return None if pts is None or self._zero is None else self._seconds(pts, self._zero)
 
     @property
-    def zero_s(self) -> float | None:
+    def origin_s(self) -> float | None:
         """The time stamp (seconds) at time 0; None as long as no frame has set it."""
         if self._zero is None:
             return None

@@ -31,12 +31,12 @@ class _Cue(NamedTuple):
     lines: list[str]
 
 
-def looks_like_cues(text: str) -> bool:
+def contains_cues(text: str) -> bool:
     """Whether `text` is WebVTT by its first line or holds a line of cue times."""
     return bool(_HEADER.match(text.lstrip())) or any(map(_TIMES.fullmatch, _lines_of(text)))
 
 
-def parse(text: str, path: Path) -> list[Utterance]:
+def parse_subtitles(text: str, path: Path) -> list[Utterance]:
     """Read the cues of SRT or WebVTT in the order in which they are written.
 
     Hours are optional, a comma is as good as a dot. Header, comments, styles, identifiers,
@@ -52,7 +52,7 @@ def parse(text: str, path: Path) -> list[Utterance]:
     return [_utterance(cue, is_vtt, path) for cue in cues]
 
 
-def clock(seconds: float) -> str:
+def format_timestamp(seconds: float) -> str:
     """Seconds as WebVTT writes them: hours, minutes, seconds and milliseconds.
 
     >>> clock(3661.5)
