@@ -1,6 +1,6 @@
 import json
 
-from sgmn.live.chapters import chapters, timeline_json
+from sgmn.live.chapters import format_chapters, timeline_to_json
 from sgmn.records import Segment
 
 TIMELINE = (
@@ -12,7 +12,7 @@ TITLES = {"p1": "Lime,\n\n fresh --> green"}
 
 
 def test_chapters_are_the_products_sold():
-    lines = chapters(TIMELINE, TITLES).splitlines()
+    lines = format_chapters(TIMELINE, TITLES).splitlines()
     assert lines[0] == "WEBVTT"
     times = [i for i, line in enumerate(lines) if "-->" in line]
     assert [lines[i] for i in times] == [
@@ -23,12 +23,12 @@ def test_chapters_are_the_products_sold():
 
 
 def test_nothing_sold_is_an_empty_file_of_chapters():
-    text = chapters([Segment(0, 9, None)], {})
+    text = format_chapters([Segment(0, 9, None)], {})
     assert text.startswith("WEBVTT") and "-->" not in text
 
 
 def test_json_keeps_everything():
-    content = json.loads(json.dumps(timeline_json(TIMELINE, TITLES)))
+    content = json.loads(json.dumps(timeline_to_json(TIMELINE, TITLES)))
     assert content["version"] == 1
     assert content["segments"][1] == {
         "start": 20.5,

@@ -16,13 +16,13 @@ from sgmn.catalogue import feed
 from sgmn.catalogue.shelf import Shelf
 from sgmn.errors import MediaError
 from sgmn.live.evidence import TimelineSettings
-from sgmn.live.recognizer import Recognizer
+from sgmn.live.recognizer import StreamRecognizer
 from sgmn.live.timeline import Belief
-from sgmn.media import record_content, transcript, video
+from sgmn.media import content_loader, transcript, video
 from sgmn.model.embedder import Embedder
-from sgmn.model.tokens import Looks
-from sgmn.records import ClipContent, Picture
-from tests.media.footage import film, steady
+from sgmn.model.tokens import ImageTokens
+from sgmn.records import ClipContent, ImageArray
+from tests.media.footage import frame_times, write_video
 
 SETTINGS = TimelineSettings(nothing_threshold=0.0, switch_cost=1.0)
 
@@ -32,72 +32,74 @@ class CountingEmbedder(Embedder):
 
     encoded = 0
 
-    def pictures(self, pictures: Sequence[Picture]) -> Looks:
+    def encode_images(self, pictures: Sequence[ImageArray]) -> ImageTokens:
         self.encoded += len(pictures)
-        return super().pictures(pictures)
+        return super().encode_images(pictures)
 
 
 @pytest.fixture
-def recognizer(world: Path, tiny: Callable[[], Any]) -> Recognizer:
+def recognizer(world: Path, tiny: Callable[[], Any]) -> StreamRecognizer:
     """Tells colours apart, if not by learning: the picture tower is replaced by mean colours."""
     embedder = CountingEmbedder(tiny())
     towers = embedder.network.towers
 
     def see(pixels: Tensor) -> Any:
-        from sgmn.model.encoders import Seen
+        from sgmn.model.towers import ImageEncoding
 
         colours = torch.nn.functional.pad(pixels.mean((2, 3)), (0, 29))
-        return Seen(colours, colours[:, None], (1, 1))
+        return ImageEncoding(colours, colours[:, None], (1, 1))
 
-    towers.see = see  # type: ignore[method-assign]
+    towers.encode_image = see  # type: ignore[method-assign]
     with torch.no_grad():
-        embedder.network.head.log_scale.fill_(4.6)
-    products = feed.read(world).products
+        embedder.network.head.log_logit_scale.fill_(4.6)
+    products = feed.read_feed(world).products
     shelf = Shelf(
-        products, embedder.products([record_content.product_content(p) for p in products])
+        products, embedder.products([content_loader.load_product_content(p) for p in products])
     )
-    return Recognizer(embedder, shelf, SETTINGS, ("picture",))
+    return StreamRecognizer(embedder, shelf, SETTINGS, ("image",))
 
 
-def test_products_are_found_where_they_are_shown(recognizer: Recognizer, stream: Path) -> None:
+def test_products_are_found_where_they_are_shown(
+    recognizer: StreamRecognizer, stream: Path
+) -> None:
     recognizer.embedder.encoded = 0
     heard: list[Belief] = []
-    found = recognizer.watch(stream / "streams" / "s.mp4", on_moment=heard.append)
+    found = recognizer.watch(stream / "streams" / "s.mp4", on_belief=heard.append)
     assert [s.product_id for s in found.segments] == ["p0", "p3"]
     assert found.segments[0].end == pytest.approx(20, abs=2)
     assert found.segments[-1].end == found.duration_s == pytest.approx(40, abs=0.6)
-    assert found.scores.shape == (len(found.times), 6) and len(heard) == len(found.times)
+    assert found.scores.shape == (len(found.times_s), 6) and len(heard) == len(found.times_s)
     assert heard[2].product_id == "p0" and heard[-1].product_id == "p3"
     assert recognizer.embedder.encoded == 40  # one a second, however many windows share it
 
 
-def test_windows_score_as_the_same_clips_would(recognizer: Recognizer, stream: Path) -> None:
+def test_windows_score_as_the_same_clips_would(recognizer: StreamRecognizer, stream: Path) -> None:
     path = stream / "streams" / "s.mp4"
     found = recognizer.watch(path)
-    frames = [frame.rgb for frame in video.frames(path, max_side=32)]
-    clip = recognizer.embedder.clips([ClipContent(tuple(frames[16:26]))])
+    frames = [frame.rgb for frame in video.read_frames(path, max_side=32)]
+    clip = recognizer.embedder.encode_clips([ClipContent(tuple(frames[16:26]))])
     ranker = recognizer.embedder.ranker
     expected = recognizer.shelf.scores(clip, ranker)[0] * ranker.weights.logit_scale
-    window = int((abs(found.times - 21)).argmin())
-    assert found.times[window] == 21
+    window = int((abs(found.times_s - 21)).argmin())
+    assert found.times_s[window] == 21
     torch.testing.assert_close(
         torch.tensor(found.scores[window]), expected.double(), atol=1e-3, rtol=0
     )
 
 
 def test_words_reach_the_windows_in_which_they_are_said(
-    recognizer: Recognizer, stream: Path
+    recognizer: StreamRecognizer, stream: Path
 ) -> None:
-    words = Recognizer(recognizer.embedder, recognizer.shelf, SETTINGS, ("words",))
-    said = transcript.read(stream / "said.json")
+    words = StreamRecognizer(recognizer.embedder, recognizer.shelf, SETTINGS, ("text",))
+    said = transcript.read_transcript(stream / "said.json")
     found = words.watch(stream / "streams" / "s.mp4", said)
-    silent = found.scores[found.times > 31]
+    silent = found.scores[found.times_s > 31]
     assert (silent == silent[:, :1]).all()  # nothing said, nothing shown: no product stands out
-    assert found.scores[found.times < 5].std(axis=1).min() > 0
+    assert found.scores[found.times_s < 5].std(axis=1).min() > 0
 
 
 def test_a_damaged_recording_is_watched_as_far_as_it_goes(
-    recognizer: Recognizer, stream: Path, tmp_path: Path
+    recognizer: StreamRecognizer, stream: Path, tmp_path: Path
 ) -> None:
     whole = (stream / "streams" / "s.mp4").read_bytes()
     path = tmp_path / "cut.ts"
@@ -109,7 +111,7 @@ def test_a_damaged_recording_is_watched_as_far_as_it_goes(
 
 
 def test_a_header_that_claims_a_false_length_is_not_believed(
-    recognizer: Recognizer, stream: Path, tmp_path: Path
+    recognizer: StreamRecognizer, stream: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "false.mkv"
     _remux(stream / "streams" / "s.mp4", path)
@@ -117,28 +119,28 @@ def test_a_header_that_claims_a_false_length_is_not_believed(
     place = raw.index(b"\x44\x89\x88") + 3  # EBML: Duration, of 8 bytes, in milliseconds
     assert struct.unpack(">d", raw[place : place + 8])[0] == pytest.approx(40_000, abs=600)
     path.write_bytes(raw[:place] + struct.pack(">d", 1e10) + raw[place + 8 :])
-    assert video.duration(path) == 1e7
+    assert video.read_duration(path) == 1e7
     found = recognizer.watch(path)
-    assert found.duration_s == pytest.approx(40, abs=1) and len(found.times) == 20
+    assert found.duration_s == pytest.approx(40, abs=1) and len(found.times_s) == 20
     (line,) = found.damage
     assert "its pictures end at 40.0 s of 10000000.0 s" in line
 
 
 def test_sound_that_outlasts_the_pictures_by_far_is_reported(
-    recognizer: Recognizer, tmp_path: Path
+    recognizer: StreamRecognizer, tmp_path: Path
 ) -> None:
-    path = film(tmp_path / "a.mp4", steady(6), sound_from_s=0.0, sound_s=40.0)
+    path = write_video(tmp_path / "a.mp4", frame_times(6), audio_start_s=0.0, audio_duration_s=40.0)
     found = recognizer.watch(path)
     assert found.duration_s == pytest.approx(6, abs=1)
     (line,) = found.damage
-    assert "a.mp4: its pictures end soon after 5 s, not at 40 s as stated" in line
+    assert "a.mp4: its frames end soon after 5 s, not at 40 s as stated" in line
 
 
 def test_a_folder_of_frames_is_watched_as_a_video_is(
-    recognizer: Recognizer, stream: Path, tmp_path: Path
+    recognizer: StreamRecognizer, stream: Path, tmp_path: Path
 ) -> None:
     path = stream / "streams" / "s.mp4"
-    for number, frame in enumerate(video.frames(path)):
+    for number, frame in enumerate(video.read_frames(path)):
         Image.fromarray(frame.rgb).save(tmp_path / f"{number}.png")
     filmed, found = recognizer.watch(path), recognizer.watch(tmp_path)
     assert [s.product_id for s in found.segments] == [s.product_id for s in filmed.segments]
@@ -157,7 +159,7 @@ def _remux(source: Path, target: Path) -> None:
                 made.mux(packet)
 
 
-def test_no_video_is_refused(recognizer: Recognizer, tmp_path: Path) -> None:
+def test_no_video_is_refused(recognizer: StreamRecognizer, tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"this is no video")
     with pytest.raises(MediaError, match=r"a\.mp4"):
         recognizer.watch(tmp_path / "a.mp4")

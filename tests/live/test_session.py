@@ -15,16 +15,17 @@ import pytest
 import torch
 
 from sgmn.errors import MediaError
-from sgmn.live.events import Event, segments_of, to_json
+from sgmn.live.events import Event, segments_from_events, to_json
 from sgmn.live.evidence import TimelineSettings
-from sgmn.live.recognizer import Recognizer
-from sgmn.live.session import Moment, Paced, Session, events_of
+from sgmn.live.frame_source import PacedSource
+from sgmn.live.recognizer import StreamRecognizer
+from sgmn.live.session import Session, WindowUpdate, events_from_result
 from sgmn.live.windows import Window
 from sgmn.media import video
 from sgmn.media.live_source import LiveFrame, LiveSource
-from sgmn.media.live_transcript import Hearing
-from sgmn.model.tokens import Looks
-from sgmn.records import Picture, Utterance
+from sgmn.media.live_transcript import LiveTranscript
+from sgmn.model.tokens import ImageTokens
+from sgmn.records import ImageArray, Utterance
 
 SETTINGS = TimelineSettings(nothing_threshold=0.0, switch_cost=1.0, window_s=6.0)
 WALL_S = 1_000_000.0  # when every fake stream begins
@@ -40,15 +41,15 @@ class Eyes:
     def __init__(self) -> None:
         self.encoded, self.most = 0, 0  # pictures: of all times, and at once
 
-    def pictures(self, pictures: Sequence[Picture]) -> Looks:
+    def encode_images(self, pictures: Sequence[ImageArray]) -> ImageTokens:
         self.encoded += len(pictures)
         self.most = max(self.most, len(pictures))
         means = [np.asarray(p, float).mean((0, 1)) / 255 for p in pictures]
         whole = torch.tensor(np.array(means).reshape(-1, 3))
-        return Looks(whole, whole[:, None], torch.ones(len(whole), 1, dtype=torch.bool))
+        return ImageTokens(whole, whole[:, None], torch.ones(len(whole), 1, dtype=torch.bool))
 
-    def windows(self, frames: Sequence[Looks], words: Sequence[str]) -> Any:
-        shown = [some.whole.mean(0) if len(some) else torch.zeros(3) for some in frames]
+    def encode_windows(self, frames: Sequence[ImageTokens], words: Sequence[str]) -> Any:
+        shown = [some.pooled.mean(0) if len(some) else torch.zeros(3) for some in frames]
         heard = [torch.tensor([float(name in said) for name in COLOURS]) for said in words]
         return torch.stack([s + h for s, h in zip(shown, heard, strict=True)])
 
@@ -66,7 +67,7 @@ class Running:
     """A stream of one frame a second, each of one colour; `at` is called as a frame is due."""
 
     damage: Sequence[str] = ("two packets are lost",)
-    dropped, reconnects = 3, 1
+    dropped_frames, reconnects = 3, 1
 
     def __init__(
         self, colours: Sequence[str], at: Callable[[int], None] = lambda number: None
@@ -93,8 +94,8 @@ def eyes() -> Eyes:
 
 
 @pytest.fixture
-def recognizer(eyes: Eyes) -> Recognizer:
-    return Recognizer(eyes, Stall(), SETTINGS)  # type: ignore[arg-type]
+def recognizer(eyes: Eyes) -> StreamRecognizer:
+    return StreamRecognizer(eyes, Stall(), SETTINGS)  # type: ignore[arg-type]
 
 
 def shown(*spans: tuple[str, int]) -> list[str]:
@@ -113,7 +114,7 @@ def filmed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_lag_as_long_as_the_stream_finds_what_a_recording_shows(
-    recognizer: Recognizer, filmed: list[str]
+    recognizer: StreamRecognizer, filmed: list[str]
 ) -> None:
     recorded = recognizer.watch("a.mp4")
     found = Session(recognizer, lag_s=100.0).run(Running(filmed))
@@ -127,10 +128,10 @@ def test_a_lag_as_long_as_the_stream_finds_what_a_recording_shows(
 
 @pytest.mark.parametrize("lag_s", [0.0, 6.0, 100.0])
 def test_a_recording_has_the_events_that_it_would_have_had_live(
-    lag_s: float, recognizer: Recognizer, filmed: list[str]
+    lag_s: float, recognizer: StreamRecognizer, filmed: list[str]
 ) -> None:
     live = Session(recognizer, lag_s).run(Running(filmed)).events
-    recorded = events_of(recognizer.watch("a.mp4"), SETTINGS, lag_s)
+    recorded = events_from_result(recognizer.watch("a.mp4"), SETTINGS, lag_s)
 
     def told(events: Sequence[Event]) -> list[Any]:
         return [(e.id, e.kind, e.time_s, e.found_s, e.product_id, e.before) for e in events]
@@ -138,14 +139,14 @@ def test_a_recording_has_the_events_that_it_would_have_had_live(
     assert told(live) == told(tuple(recorded)) and len(live) >= 4
 
 
-def test_events_are_told_as_their_windows_complete(recognizer: Recognizer) -> None:
+def test_events_are_told_as_their_windows_complete(recognizer: StreamRecognizer) -> None:
     arrived: list[int] = []
     heard: list[tuple[Event, int]] = []
     found = Session(recognizer).run(
         Running(THREE, arrived.append), on_event=lambda event: heard.append((event, arrived[-1]))
     )
     assert tuple(event for event, _ in heard) == found.events
-    assert found.segments == segments_of(found.events)
+    assert found.segments == segments_from_events(found.events)
     for event, newest in heard[:-1]:
         # Its window ends 3 s after its moment, and is weighed with the frame that shows so.
         assert newest == event.found_s + 3.0 and event.wall_s == WALL_S + newest
@@ -153,22 +154,22 @@ def test_events_are_told_as_their_windows_complete(recognizer: Recognizer) -> No
 
 
 def test_every_frame_is_encoded_once_and_every_window_scored_at_once(
-    recognizer: Recognizer, eyes: Eyes
+    recognizer: StreamRecognizer, eyes: Eyes
 ) -> None:
-    moments: list[Moment] = []
-    Session(recognizer).run(Running(THREE), on_moment=moments.append)
+    moments: list[WindowUpdate] = []
+    Session(recognizer).run(Running(THREE), on_window=moments.append)
     assert eyes.encoded == 60 and eyes.most <= 5  # a window's first half, a hop
     assert [m.belief.time_s for m in moments] == [1.0 + 2 * k for k in range(30)]
-    assert moments[3].frames == 11 and moments[3].wall_s == WALL_S + 10
+    assert moments[3].frame_count == 11 and moments[3].wall_s == WALL_S + 10
 
 
-def test_what_the_source_knows_of_itself_is_passed_on(recognizer: Recognizer) -> None:
+def test_what_the_source_knows_of_itself_is_passed_on(recognizer: StreamRecognizer) -> None:
     found = Session(recognizer).run(Running(THREE))
     assert found.damage == ("two packets are lost",)
-    assert (found.dropped, found.reconnects) == (3, 1)
+    assert (found.dropped_frames, found.reconnects) == (3, 1)
 
 
-def test_words_that_come_meanwhile_are_heard(recognizer: Recognizer) -> None:
+def test_words_that_come_meanwhile_are_heard(recognizer: StreamRecognizer) -> None:
     said: list[Utterance] = []
 
     def speak(number: int) -> None:
@@ -179,17 +180,17 @@ def test_words_that_come_meanwhile_are_heard(recognizer: Recognizer) -> None:
 
     chances: dict[float, Any] = {}
 
-    def note(moment: Moment) -> None:
+    def note(moment: WindowUpdate) -> None:
         chances[moment.belief.time_s] = moment.belief.probabilities
 
-    Session(recognizer).run(Running([""] * 60, speak), said, on_moment=note)
+    Session(recognizer).run(Running([""] * 60, speak), said, on_window=note)
     red, green = COLOURS.index("red"), COLOURS.index("green")
     assert max(chance[green] for time_s, chance in chances.items() if time_s < 19) < 0.5
     assert chances[19.0][green] > 0.8 and chances[23.0][green] > 0.9
     assert max(chance[red] for chance in chances.values()) < 0.5
 
 
-def test_a_window_waits_for_words_that_take_time(recognizer: Recognizer) -> None:
+def test_a_window_waits_for_words_that_take_time(recognizer: StreamRecognizer) -> None:
     """Words that come nine seconds late are heard by those who wait ten, and by nobody else."""
     found = []
     for wait_s in (0.0, 10.0):
@@ -201,17 +202,19 @@ def test_a_window_waits_for_words_that_take_time(recognizer: Recognizer) -> None
 
         chances: dict[float, Any] = {}
 
-        def note(moment: Moment, chances: dict[float, Any] = chances) -> None:
+        def note(moment: WindowUpdate, chances: dict[float, Any] = chances) -> None:
             chances[moment.belief.time_s] = moment.belief.probabilities[COLOURS.index("green")]
 
-        Session(recognizer, wait_s=wait_s).run(Running([""] * 60, speak), said, on_moment=note)
+        Session(recognizer, transcript_delay_s=wait_s).run(
+            Running([""] * 60, speak), said, on_window=note
+        )
         found.append(chances)
     assert set(found[0]) == set(found[1])
     assert max(found[0].values()) < 0.5 and found[1][21.0] > 0.8
 
 
-def test_what_nobody_hears_any_more_is_forgotten(recognizer: Recognizer) -> None:
-    said, kept = Hearing(), list[int]()
+def test_what_nobody_hears_any_more_is_forgotten(recognizer: StreamRecognizer) -> None:
+    said, kept = LiveTranscript(), list[int]()
 
     def speak(number: int) -> None:
         said.add(Utterance(number, number + 0.5, f"word{number}"))
@@ -221,7 +224,7 @@ def test_what_nobody_hears_any_more_is_forgotten(recognizer: Recognizer) -> None
     assert max(kept) < 20
 
 
-def test_closing_the_source_ends_the_stream_cleanly(recognizer: Recognizer) -> None:
+def test_closing_the_source_ends_the_stream_cleanly(recognizer: StreamRecognizer) -> None:
     source = Running(THREE)
     events: list[Event] = []
 
@@ -236,7 +239,7 @@ def test_closing_the_source_ends_the_stream_cleanly(recognizer: Recognizer) -> N
     assert found.segments[-1].end == found.duration_s
 
 
-def test_a_source_closed_before_its_first_frame_has_no_events(recognizer: Recognizer) -> None:
+def test_a_source_closed_before_its_first_frame_has_no_events(recognizer: StreamRecognizer) -> None:
     source = Running(THREE)
     source.close()
     found = Session(recognizer).run(source)
@@ -263,11 +266,11 @@ class Counted(Running):
             yield own
 
 
-class CountedRows(Recognizer):
+class CountedRows(StreamRecognizer):
     """Counts which of its rows of scores are alive."""
 
-    def scored(self, *arguments: Any) -> Iterator[tuple[Window, Any]]:
-        for window, row in super().scored(*arguments):
+    def score_windows(self, *arguments: Any) -> Iterator[tuple[Window, Any]]:
+        for window, row in super().score_windows(*arguments):
             watched.append(ref(row))
             yield window, row
 
@@ -293,7 +296,7 @@ def test_nothing_grows_with_the_stream(eyes: Eyes) -> None:
 
 
 def test_pictures_are_not_kept_where_words_alone_count(eyes: Eyes) -> None:
-    words_alone = Recognizer(eyes, Stall(), SETTINGS, ("words",))  # type: ignore[arg-type]
+    words_alone = StreamRecognizer(eyes, Stall(), SETTINGS, ("text",))  # type: ignore[arg-type]
     most: list[int] = []
 
     def count(number: int) -> None:
@@ -308,7 +311,7 @@ def _is_pictures(things: list[Any]) -> bool:
     return bool(things) and all(isinstance(o, np.ndarray) and o.ndim == 3 for o in things)
 
 
-def test_a_failing_source_fails_the_session(recognizer: Recognizer) -> None:
+def test_a_failing_source_fails_the_session(recognizer: StreamRecognizer) -> None:
     def fail(number: int) -> None:
         if number == 30:
             raise MediaError("is gone", "a stream")
@@ -319,13 +322,13 @@ def test_a_failing_source_fails_the_session(recognizer: Recognizer) -> None:
 
 def test_a_paced_file_comes_in_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [50.0]
-    monkeypatch.setattr("sgmn.live.session.time", lambda: now[0])
+    monkeypatch.setattr("sgmn.live.frame_source.time", lambda: now[0])
 
     def rest(seconds: float) -> None:
         now[0] += seconds
 
-    monkeypatch.setattr("sgmn.live.session.sleep", rest)
-    seen = [(frame.time_s, frame.wall_s, now[0]) for frame in Paced(Running(["red"] * 4))]
+    monkeypatch.setattr("sgmn.live.frame_source.sleep", rest)
+    seen = [(frame.time_s, frame.wall_s, now[0]) for frame in PacedSource(Running(["red"] * 4))]
     assert [time_s for time_s, _, _ in seen] == [0, 1, 2, 3]
     assert [wall_s for _, wall_s, _ in seen] == [50, 51, 52, 53]
     assert [at_s for _, _, at_s in seen] == pytest.approx([50, 51, 52, 53])
@@ -333,8 +336,8 @@ def test_a_paced_file_comes_in_its_own_time(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_closing_a_paced_file_ends_its_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     source = Running(["red"] * 4)
-    paced = Paced(source)
-    monkeypatch.setattr("sgmn.live.session.sleep", lambda seconds: paced.close())
+    paced = PacedSource(source)
+    monkeypatch.setattr("sgmn.live.frame_source.sleep", lambda seconds: paced.close())
     assert [frame.time_s for frame in paced] == [0.0]
     assert source.is_closed
 
@@ -342,7 +345,7 @@ def test_closing_a_paced_file_ends_its_wait(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_live_file_gives_what_watching_it_gives(stream: Path) -> None:
     """The real source, reel and windows, with all frames of a file."""
     path = stream / "streams" / "s.mp4"
-    seeing = Recognizer(Eyes(), Stall(), SETTINGS)  # type: ignore[arg-type]
+    seeing = StreamRecognizer(Eyes(), Stall(), SETTINGS)  # type: ignore[arg-type]
     recorded = seeing.watch(path)
     with LiveSource(str(path), max_side=8) as source:
         found = Session(seeing, lag_s=60.0).run(source)

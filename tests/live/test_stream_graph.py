@@ -25,8 +25,8 @@ def ranker(*kept: str, gate: float = 0.0, products: float = 0.02, candidates: in
     if parts.interaction is not None:
         with torch.no_grad():
             parts.interaction.gate[:, 0, 0] = gate
-            parts.interaction.log_nearness.fill_(0.0)  # hear those that are less alike, too
-            parts.interaction.compare.log_temperature.fill_(0.0)
+            parts.interaction.log_similarity_scale.fill_(0.0)  # hear those that are less alike, too
+            parts.interaction.cosine_logits.log_temperature.fill_(0.0)
             parts.interaction.gate[:, 1, 0] = products if gate else 0.0
     weights = type(ScoreHead()())(*(value.detach() for value in ScoreHead()()))
     return Ranker(weights, parts if parts.has_second else None)
@@ -57,13 +57,13 @@ def rows(used: Ranker, clips: ClipVectors, back: int = 4, ahead: int = 0) -> Ten
 @pytest.mark.parametrize(("back", "ahead"), [(0, 0), (4, 0), (4, 4), (0, 3), (20, 20)])
 def test_an_untrained_graph_and_none_are_windows_alone(back: int, ahead: int) -> None:
     for used in (ranker(), ranker("interaction")):
-        alone = used.scores(windows(), products())
+        alone = used.score(windows(), products())
         torch.testing.assert_close(rows(used, windows(), back, ahead), alone, atol=1e-5, rtol=0)
 
 
 def test_a_group_of_one_is_a_window_alone() -> None:
     used = ranker("interaction", gate=0.05)
-    alone = used.scores(windows(), products())
+    alone = used.score(windows(), products())
     torch.testing.assert_close(rows(used, windows(), 0, 0), alone, atol=1e-5, rtol=0)
 
 
@@ -102,7 +102,7 @@ def test_nothing_is_held_that_no_longer_matters() -> None:
 
 def test_neighbours_that_show_it_well_help_the_one_that_does_not() -> None:
     """Eleven windows show product 0 clearly, the sixth is mostly noise."""
-    shown, noise = products().picture[0], normalize(torch.randn(W, T, D), dim=-1)
+    shown, noise = products().image[0], normalize(torch.randn(W, T, D), dim=-1)
     clear = torch.full((W, 1, 1), 0.8)
     clear[6] = 0.2
     frames = normalize(clear * shown + (1 - clear) * noise, dim=-1)
@@ -111,7 +111,7 @@ def test_neighbours_that_show_it_well_help_the_one_that_does_not() -> None:
         frames, shares, normalize(frames.mean(1), dim=1), there, frames[:, 0], ~there
     )
     used = ranker("interaction", gate=1.0, products=0.0)
-    lead = [_lead(found[6]) for found in (used.scores(clips, products()), rows(used, clips))]
+    lead = [_lead(found[6]) for found in (used.score(clips, products()), rows(used, clips))]
     assert lead[1] > lead[0] + 0.05
 
 
@@ -121,7 +121,7 @@ def _lead(scores: Tensor) -> float:
 
 def test_candidates_stay_above_the_others() -> None:
     used = ranker("interaction", gate=-0.2, candidates=3)
-    found, first = rows(used, windows()), used.first_pass.scores(windows(), products())
+    found, first = rows(used, windows()), used.first_pass.score(windows(), products())
     for row, before in zip(found, first, strict=True):
         best = before.topk(3).indices
         others = torch.ones(S).bool().index_fill(0, best, False)
@@ -130,5 +130,5 @@ def test_candidates_stay_above_the_others() -> None:
 
 
 def test_a_reach_below_nothing_is_refused() -> None:
-    with pytest.raises(SettingsError, match="back is -1"):
+    with pytest.raises(SettingsError, match="windows_before is -1"):
         StreamGraph(ranker(), -1)

@@ -13,9 +13,9 @@ import pytest
 
 from sgmn.errors import SettingsError, SgmnError
 from sgmn.live.events import Event, from_json, to_json
-from sgmn.live.webhook import Deliveries, Webhook, WebhookSettings
+from sgmn.live.webhook import DeliveryReport, Webhook, WebhookSettings
 
-QUICK = WebhookSettings(timeout_s=20.0, wait_s=0.01, longest_wait_s=0.02)
+QUICK = WebhookSettings(timeout_s=20.0, initial_backoff_s=0.01, max_backoff_s=0.02)
 LONG_S = 60.0  # far more than needed: a test that fails by it hangs
 
 
@@ -98,14 +98,14 @@ def event(key: int) -> dict[str, object]:
     return to_json(Event(key, "started", 1.0, 2.0, "Löwe", None, 0.5))
 
 
-def sent(hook: Webhook, count: int) -> Deliveries:
+def sent(hook: Webhook, count: int) -> DeliveryReport:
     assert all(hook.send(event(key)) for key in range(1, count + 1))
     return hook.close(LONG_S)
 
 
 def test_an_event_arrives_as_it_was(serve: Callable[..., Server]) -> None:
     server = serve()
-    assert sent(Webhook(server.url, settings=QUICK), 1) == Deliveries(1, {}, 0)
+    assert sent(Webhook(server.url, settings=QUICK), 1) == DeliveryReport(1, {}, 0)
     ((headers, body),) = server.got
     assert from_json(json.loads(body)) == from_json(event(1))
     assert headers["Content-Type"] == "application/json"
@@ -121,7 +121,7 @@ def test_a_server_that_fails_twice_gets_all_events_in_order(
     found = sent(Webhook(server.url, settings=QUICK), 4)
     assert server.ids() == [1, 2, 2, 2, 3, 4]
     assert (found.delivered, found.refused, found.dropped) == (4, {}, 0)
-    assert found.trouble == (f"status {fault}" if fault else "RemoteDisconnected")
+    assert found.last_error == (f"status {fault}" if fault else "RemoteDisconnected")
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 410, 302, 307])
@@ -141,12 +141,12 @@ def test_refusals_are_counted_by_status(serve: Callable[..., Server]) -> None:
 def test_a_dead_server_is_tried_as_often_as_set_and_then_the_event_is_dropped() -> None:
     hook = Webhook(f"http://{dead_place()}/", settings=QUICK)
     found = sent(hook, 3)
-    assert found == Deliveries(0, {}, 3, "ConnectionRefusedError")
+    assert found == DeliveryReport(0, {}, 3, "ConnectionRefusedError")
 
 
 def test_attempts_are_counted_for_each_event(serve: Callable[..., Server]) -> None:
     server = serve(*[500] * 3, 500, 200)
-    settings = WebhookSettings(wait_s=0.01, longest_wait_s=0.01, attempts=3)
+    settings = WebhookSettings(initial_backoff_s=0.01, max_backoff_s=0.01, attempts=3)
     found = sent(Webhook(server.url, settings=settings), 2)
     assert server.ids() == [1, 1, 1, 2, 2]
     assert (found.delivered, found.dropped) == (1, 1)
@@ -154,7 +154,7 @@ def test_attempts_are_counted_for_each_event(serve: Callable[..., Server]) -> No
 
 def test_closing_gives_up_what_cannot_be_sent_in_time() -> None:
     """Waits between attempts would take days; closing ends them."""
-    settings = WebhookSettings(wait_s=1e5, longest_wait_s=1e5)
+    settings = WebhookSettings(initial_backoff_s=1e5, max_backoff_s=1e5)
     hook = Webhook(f"http://{dead_place()}/", settings=settings)
     for key in (1, 2, 3):
         hook.send(event(key))
@@ -167,14 +167,16 @@ def test_closing_gives_up_what_cannot_be_sent_in_time() -> None:
 def test_the_caller_goes_on_while_the_server_hangs(serve: Callable[..., Server]) -> None:
     """The server answers only after the last event was handed over: blocking would hang."""
     server = serve(held=True)
-    settings = WebhookSettings(timeout_s=LONG_S, wait_s=0.01, longest_wait_s=0.01, queue=3)
+    settings = WebhookSettings(
+        timeout_s=LONG_S, initial_backoff_s=0.01, max_backoff_s=0.01, queue_size=3
+    )
     hook = Webhook(server.url, settings=settings)
     taken = [hook.send(event(1))]
     assert server.arrived.acquire(timeout=LONG_S)
     taken += [hook.send(event(key)) for key in (2, 3, 4, 5)]
     assert taken == [True, True, True, False, False]
     server.held.set()
-    assert hook.close(LONG_S) == Deliveries(3, {}, 2)
+    assert hook.close(LONG_S) == DeliveryReport(3, {}, 2)
     assert server.ids() == [1, 2, 3]
 
 
@@ -185,16 +187,18 @@ def test_one_that_arrives_after_closing_is_not_counted_twice(
     hook = Webhook(server.url, settings=QUICK)
     hook.send(event(1))
     assert server.arrived.acquire(timeout=LONG_S)
-    assert hook.close(0.0) == Deliveries(0, {}, 1)
+    assert hook.close(0.0) == DeliveryReport(0, {}, 1)
     server.held.set()
-    assert hook.close(LONG_S) == Deliveries(0, {}, 1)
+    assert hook.close(LONG_S) == DeliveryReport(0, {}, 1)
 
 
 def test_a_server_that_takes_too_long_is_tried_again(serve: Callable[..., Server]) -> None:
     server = serve(held=True)
-    settings = WebhookSettings(timeout_s=0.05, wait_s=0.01, longest_wait_s=0.01, attempts=1)
+    settings = WebhookSettings(
+        timeout_s=0.05, initial_backoff_s=0.01, max_backoff_s=0.01, attempts=1
+    )
     found = sent(Webhook(server.url, settings=settings), 1)
-    assert found == Deliveries(0, {}, 1, "TimeoutError")
+    assert found == DeliveryReport(0, {}, 1, "TimeoutError")
 
 
 def test_an_event_is_sent_as_it_was_when_it_was_handed_over(
@@ -245,7 +249,7 @@ def test_credentials_and_query_reach_the_server(serve: Callable[..., Server]) ->
     ],
 )
 def test_what_is_no_address_is_refused_and_not_shown(url: str) -> None:
-    with pytest.raises(SettingsError, match="webhook URL: is no address") as caught:
+    with pytest.raises(SettingsError, match="webhook URL: not a valid URL") as caught:
         Webhook(url)
     assert "s3cret" not in str(caught.value)
     assert caught.value.__cause__ is None and caught.value.__context__ is None
@@ -270,13 +274,13 @@ def test_what_is_no_event_is_refused(bad: dict[str, object]) -> None:
     hook = Webhook(f"http://{dead_place()}/", settings=QUICK)
     with pytest.raises(SgmnError, match="webhook event"):
         hook.send(bad)
-    with pytest.raises(SgmnError, match="1 is no JSON"):
+    with pytest.raises(SgmnError, match="event 1 cannot be represented as JSON"):
         hook.send({"id": 1, "confidence": float("nan")})
-    assert hook.close(LONG_S) == Deliveries(0, {}, 0)
+    assert hook.close(LONG_S) == DeliveryReport(0, {}, 0)
 
 
 def test_waits_double_up_to_the_longest_and_chance_takes_up_to_a_half() -> None:
-    settings = WebhookSettings(wait_s=0.5, longest_wait_s=3.0)
+    settings = WebhookSettings(initial_backoff_s=0.5, max_backoff_s=3.0)
     assert [settings.backoff_s(n, 1.0) for n in (1, 2, 3, 4, 5, 5000)] == [0.5, 1, 2, 3, 3, 3]
     assert [settings.backoff_s(n, 0.0) for n in (1, 2, 3, 4)] == [0.25, 0.5, 1, 1.5]
 
@@ -302,9 +306,9 @@ def test_chance_takes_part_in_each_wait(
         ("timeout_s", 0.0),
         ("timeout_s", float("inf")),
         ("attempts", 0),
-        ("wait_s", 0.0),
-        ("longest_wait_s", 0.1),
-        ("queue", 0),
+        ("initial_backoff_s", 0.0),
+        ("max_backoff_s", 0.1),
+        ("queue_size", 0),
     ],
 )
 def test_settings_refuse_what_cannot_be(name: str, value: float) -> None:

@@ -1,48 +1,52 @@
-"""A timeline for others to read: chapters of a video player, and JSON."""
+"""Export of a timeline: chapters for a video player, and JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sgmn.media.transcript import write_vtt
+from sgmn.media.transcript import format_webvtt
 from sgmn.records import Segment, Utterance
 
-VERSION = 1
+TIMELINE_VERSION = 1
 
 
-def chapters(timeline: Sequence[Segment], titles: Mapping[str, str]) -> str:
-    """The products of a timeline as WebVTT chapters; a product without title has its id.
+def format_chapters(timeline: Sequence[Segment], titles: Mapping[str, str]) -> str:
+    """Return the products of a timeline as WebVTT chapters.
 
-    Time in which nothing is on sale has no chapter.
+    A product without a title appears by its id. Time with nothing on sale has no chapter.
     """
-    return write_vtt(
-        Utterance(s.start, s.end, _title(s.product_id, titles))
-        for s in timeline
-        if s.product_id is not None
+    return format_webvtt(
+        Utterance(segment.start, segment.end, _title_of(segment.product_id, titles))
+        for segment in timeline
+        if segment.product_id is not None
     )
 
 
-def timeline_json(timeline: Sequence[Segment], titles: Mapping[str, str]) -> dict[str, Any]:
-    """The whole timeline as plain JSON types; nothing on sale has a `product_id` of null.
+def timeline_to_json(timeline: Sequence[Segment], titles: Mapping[str, str]) -> dict[str, Any]:
+    """Return the whole timeline as plain JSON types.
 
-    Times are seconds, `confidence` 0..1. `version` rises when a field changes its meaning.
+    Times are seconds and `confidence` is 0..1. A `product_id` of null means nothing on sale. The
+    `version` increases if a field changes its meaning.
     """
-    return {"version": VERSION, "segments": [_plain(s, titles) for s in timeline]}
+    return {
+        "version": TIMELINE_VERSION,
+        "segments": [_segment_to_json(segment, titles) for segment in timeline],
+    }
 
 
-def _plain(segment: Segment, titles: Mapping[str, str]) -> dict[str, Any]:
-    sold = segment.product_id
+def _segment_to_json(segment: Segment, titles: Mapping[str, str]) -> dict[str, Any]:
+    product_id = segment.product_id
     return {
         "start": segment.start,
         "end": segment.end,
-        "product_id": sold,
-        "title": None if sold is None else _title(sold, titles),
+        "product_id": product_id,
+        "title": None if product_id is None else _title_of(product_id, titles),
         "confidence": segment.confidence,
         "runner_up": segment.runner_up,
     }
 
 
-def _title(product_id: str, titles: Mapping[str, str]) -> str:
-    """One line: a blank line inside a cue would end it."""
+def _title_of(product_id: str, titles: Mapping[str, str]) -> str:
+    """Return the title on one line; a blank line inside a WebVTT cue would end the cue."""
     return " ".join(titles.get(product_id, "").split()) or product_id

@@ -1,10 +1,10 @@
-"""Hidden-state decoding where all switches cost the same: exact, in O(W·K) for K states.
+"""Decoding of a hidden-state chain in which every switch costs the same: exact, in O(W·K).
 
-Evidence is (W, K): row t holds the log-likelihood of each state at step t, up to a constant
-a row. Staying costs nothing, a switch to any one other state costs `switch_cost` nats; the
-transition probabilities are exp(-cost), scaled to sum to 1. As every state has the same
-costs the scale is one constant a step, which moves neither the best path nor a posterior.
-A cost of 0 makes the steps independent, an infinite one allows no switch at all.
+Evidence has shape (W, K): row t holds the log-likelihood of each of the K states at step t, up
+to a constant per row. Staying in a state costs nothing. A switch to any other state costs
+`switch_cost` nats, so transition probabilities are exp(-cost), scaled to sum to 1. All states
+have the same costs, so the scale is one constant per step and changes neither the best path nor
+a posterior. With a cost of 0 the steps are independent; an infinite cost allows no switch.
 """
 
 from __future__ import annotations
@@ -15,85 +15,101 @@ import numpy as np
 from numpy.typing import NDArray
 
 LogProbs = NDArray[np.float64]
+Probabilities = NDArray[np.float64]
 
 
 def viterbi(evidence: LogProbs, switch_cost: float) -> NDArray[np.int64]:
-    """(W,) of the states of the best path (Viterbi, 1967); a tie stays, or takes the first.
+    """Return the states (W,) of the best path (Viterbi, 1967).
 
-    The best way into a state is to have been there or to come from the best state of all,
-    whichever that is: so one comparison a state is enough.
+    On a tie the path stays in its state, or starts in the first of the tied states.
     """
-    came_from = np.empty(evidence.shape, dtype=np.int32)
+    # The best predecessor of a state is either that state itself or the best state overall,
+    # because all switches cost the same. One comparison per state is enough.
+    predecessors = np.empty(evidence.shape, dtype=np.int32)
     states = np.arange(evidence.shape[1], dtype=np.int32)
-    total = np.zeros(evidence.shape[1])
+    totals = np.zeros(evidence.shape[1])
     for step, row in enumerate(evidence):
-        best = int(total.argmax())
-        switched = total[best] - switch_cost
-        came_from[step] = np.where(total >= switched, states, best)
-        total = np.maximum(total, switched) + row
-    return _traced(came_from, int(total.argmax()))
+        best_state = int(totals.argmax())
+        switch_total = totals[best_state] - switch_cost
+        predecessors[step] = np.where(totals >= switch_total, states, best_state)
+        totals = np.maximum(totals, switch_total) + row
+    return _trace_back(predecessors, int(totals.argmax()))
 
 
-def _traced(came_from: NDArray[np.int32], last: int) -> NDArray[np.int64]:
-    path = np.empty(len(came_from), dtype=np.int64)
-    for step in range(len(came_from) - 1, -1, -1):
-        path[step] = last
-        last = int(came_from[step, last])
+def _trace_back(predecessors: NDArray[np.int32], last_state: int) -> NDArray[np.int64]:
+    path = np.empty(len(predecessors), dtype=np.int64)
+    state = last_state
+    for step in range(len(predecessors) - 1, -1, -1):
+        path[step] = state
+        state = int(predecessors[step, state])
     return path
 
 
-def filtered(evidence: LogProbs, switch_cost: float, before: LogProbs | None = None) -> LogProbs:
-    """(W, K) of each state's log-probability given the steps up to and including its own.
+def filter_forward(
+    evidence: LogProbs, switch_cost: float, prior: LogProbs | None = None
+) -> LogProbs:
+    """Return log-probabilities (W, K) of each state given the steps up to and including its own.
 
-    `before` (K,) is the belief of the step ahead of the first one; None if there is none.
+    `prior` (K,) is the belief at the step before the first one; None starts a new chain.
     """
     beliefs = np.empty_like(evidence)
     for step, row in enumerate(evidence):
-        beliefs[step] = before = updated(before, row, switch_cost)
+        beliefs[step] = prior = update_belief(prior, row, switch_cost)
     return beliefs
 
 
-def smoothed(evidence: LogProbs, switch_cost: float, before: LogProbs | None = None) -> LogProbs:
-    """Forward-backward: (W, K) of each state's log-probability given all steps, later ones too.
+def smooth(evidence: LogProbs, switch_cost: float, prior: LogProbs | None = None) -> LogProbs:
+    """Return log-probabilities (W, K) of each state given all steps (forward-backward).
 
-    `before` as in `filtered`.
+    `prior` is the same as in `filter_forward`.
     """
-    later = np.zeros_like(evidence)
-    for step in range(len(evidence) - 1, 0, -1):  # costs are the same both ways
-        later[step - 1] = normalized(_passed(evidence[step] + later[step], switch_cost))
-    return normalized(filtered(evidence, switch_cost, before) + later)
+    backward = np.zeros_like(evidence)
+    for step in range(len(evidence) - 1, 0, -1):  # transition costs are symmetric
+        backward[step - 1] = log_normalize(
+            _apply_transition(evidence[step] + backward[step], switch_cost)
+        )
+    return log_normalize(filter_forward(evidence, switch_cost, prior) + backward)
 
 
-def rivals(
-    evidence: LogProbs, chances: NDArray[np.float64], state: int, count: int
+def rank_alternatives(
+    evidence: LogProbs, probabilities: Probabilities, state: int, count: int
 ) -> list[tuple[int, float]]:
-    """The `count` other states of most evidence (K,), the most first, each with its chance (K,).
+    """Return the `count` states with the most evidence, other than `state`, best first.
 
-    By chance the first would be neighbours in time, which are likely at a segment's ends only.
+    Args:
+        evidence: (K,) summed log-likelihoods.
+        probabilities: (K,) probabilities; each returned state comes with its own.
+        state: The state to leave out.
+        count: The maximum number of states to return.
     """
+    # Ordered by evidence: the most probable other states would be the neighboring segments,
+    # which are likely only at the ends of a segment.
     others = [int(i) for i in np.argsort(-evidence, kind="stable") if i != state][:count]
-    return [(i, min(1.0, float(chances[i]))) for i in others]
+    return [(i, min(1.0, float(probabilities[i]))) for i in others]
 
 
-def updated(belief: LogProbs | None, row: LogProbs, switch_cost: float) -> LogProbs:
-    """(K,) of log-probabilities after one more row (K,); `belief` None is the first step."""
-    return normalized(row if belief is None else _passed(belief, switch_cost) + row)
+def update_belief(belief: LogProbs | None, row: LogProbs, switch_cost: float) -> LogProbs:
+    """Return log-probabilities (K,) after one more row of evidence (K,).
 
-
-def normalized(logits: LogProbs) -> LogProbs:
-    """Log-probabilities over the last axis: `logits` less their log-sum-exp."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    result: LogProbs = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return result
-
-
-def _passed(logs: LogProbs, switch_cost: float) -> LogProbs:
-    """(K,) after a transition: (1 - q)·x + q·sum(x) with q = exp(-switch_cost), in logs.
-
-    Written so, and not as x + q·(sum(x) - x), nothing is subtracted and nothing cancels.
+    `belief` is None at the first step.
     """
-    peak = logs.max()
-    everything = peak + np.log(np.exp(logs - peak).sum())
-    stay = log(-expm1(-switch_cost)) if exp(-switch_cost) < 1 else -inf
-    result: LogProbs = np.logaddexp(logs + stay, everything - switch_cost)
-    return result
+    return log_normalize(row if belief is None else _apply_transition(belief, switch_cost) + row)
+
+
+def log_normalize(logits: LogProbs) -> LogProbs:
+    """Return log-probabilities over the last axis: `logits` minus their log-sum-exp."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    log_probs: LogProbs = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return log_probs
+
+
+def _apply_transition(log_probs: LogProbs, switch_cost: float) -> LogProbs:
+    """Return (K,) after a transition: (1 - q)·x + q·sum(x) with q = exp(-switch_cost), in logs.
+
+    This form subtracts nothing, so nothing cancels; x + q·(sum(x) - x) would.
+    """
+    peak = log_probs.max()
+    log_total = peak + np.log(np.exp(log_probs - peak).sum())
+    log_stay = log(-expm1(-switch_cost)) if exp(-switch_cost) < 1 else -inf
+    moved: LogProbs = np.logaddexp(log_probs + log_stay, log_total - switch_cost)
+    return moved

@@ -1,38 +1,46 @@
-"""What a window's scores say about each state: every product of the shelf, and nothing."""
+"""The evidence that the scores of a window give for each state: every product, or nothing on sale."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import inf, log, log1p
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from sgmn.errors import SettingsError, SgmnError
-from sgmn.live.decoder import LogProbs, normalized
+from sgmn.live.decoder import LogProbs, log_normalize
+from sgmn.settings import parse_table
+
+if TYPE_CHECKING:
+    from sgmn.model.bundle import Model
 
 Scores = NDArray[np.floating[Any]]
-FLOOR = -1e6  # nats: finite, so that an impossible product stays comparable
+LOG_PROB_FLOOR = -1e6  # nats; finite, so that two impossible products can still be compared
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineSettings:
-    """How scores become a timeline.
+    """Settings that turn scores into a timeline.
 
-    `switch_cost`, nats, 0 or more: the evidence that it takes to leave a state for another
-    one; 0 takes each window for itself, inf allows one state only. The less it is, the less do
-    neighbours tell of a moment, and the less sure is every segment. `nothing_threshold`, 0..1
-    without 1: how far from chance to certainty the shelf's softmax must rise for a product
-    to count as on sale; see `evidence`. 0 means that something is always on sale.
-    `temperature`, above 0, divides the logits: above 1 it makes windows less sure, below 1 surer.
-    `window_s` and `hop_s` say how far windows overlap. A run shorter than `min_segment_s`
-    is given to the neighbour that explains it better.
+    A checkpoint stores its own settings, see `timeline_settings`. The defaults are those that
+    `sgmn calibrate` fitted to the built-in model; other models need other values.
 
-    The first two defaults are fitted for the built-in model, by `tools/fit_timeline.py`,
-    whose logits have their temperature already; what suits another depends on how sure it is.
+    Attributes:
+        switch_cost: Evidence, in nats (0 or more), that it takes to switch to another state. With
+            0 each window is decided by itself; with inf the state never changes. A lower cost
+            makes neighboring windows count less, so segments are less confident.
+        nothing_threshold: How far the softmax over the shelf must rise from chance (0) towards
+            certainty (1, not included) for a product to be on sale; see `compute_evidence`. With
+            0 something is always on sale.
+        window_s: Length of a window, in seconds.
+        hop_s: Distance between windows, in seconds, at most `window_s`.
+        min_segment_s: Shorter segments are merged into the neighbor that explains them better.
+        temperature: Divides the logits (above 0): above 1 makes windows less confident, below 1
+            more confident.
     """
 
     switch_cost: float = 4.0
@@ -43,7 +51,7 @@ class TimelineSettings:
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        holds = {
+        is_valid = {
             "switch_cost": self.switch_cost >= 0,
             "nothing_threshold": 0 <= self.nothing_threshold < 1,
             "window_s": 0 < self.window_s < inf,
@@ -52,68 +60,92 @@ class TimelineSettings:
             "temperature": 0 < self.temperature < inf,
         }
         for field in fields(self):
-            if not holds[field.name]:
+            if not is_valid[field.name]:
                 raise SettingsError(
                     f"{field.name} is {getattr(self, field.name)}",
                     where="timeline settings",
-                    remedy=f"give a number such as {field.default} (and hop_s <= window_s)",
+                    remedy=f"pass a number such as {field.default} (and hop_s <= window_s)",
                 )
 
 
-def evidence(scores: Scores, settings: TimelineSettings) -> LogProbs:
-    """(W, S + 1) of log-likelihoods from logits (W, S): products, then nothing on sale.
+def timeline_settings(
+    model: Model, overrides: Mapping[str, Any] | None = None, where: object = None
+) -> TimelineSettings:
+    """Read the timeline settings that a model's checkpoint stores, defaults where it stores none.
 
-    Nothing is on sale when no product stands out from all others together. With p the
-    softmax over the shelf, of logits over the `temperature`, and c the `nothing_threshold`,
-    the log-odds of the row's best product against nothing are logit(max p) -
-    logit(c + (1 - c)/S). So one window alone names a product only if its p is above
-    c + (1 - c)/S, several if their mean log-odds are; a flat row (p = 1/S, chance) means
-    nothing. On a shelf of one, which has nothing to stand out from, that product is always
-    on sale.
+    Args:
+        model: its calibration may have a table "timeline".
+        overrides: values that replace those of the model, such as those of a TOML file.
+        where: the place of the overrides, for errors.
 
-    Neighbouring windows share most of their frames and are not independent witnesses, so
-    each weighs hop_s / window_s.
+    Raises:
+        SettingsError: an unknown key or an invalid value.
     """
-    with np.errstate(over="ignore"):  # a gap beyond 1e308 is -inf, which the floor catches
-        products = normalized(np.asarray(scores, dtype=np.float64) / settings.temperature)
-    nothing = _others(products) + _log_odds(settings.nothing_threshold, products.shape[1])
-    logs = normalized(np.hstack([products, nothing]))
-    return np.maximum(logs, FLOOR) * (settings.hop_s / settings.window_s)
+    stored = model.calibration.get("timeline", {})
+    parse_table(TimelineSettings, stored, f"{model.name}: calibration of the timeline")
+    return parse_table(TimelineSettings, {**stored, **(overrides or {})}, where or model.name)
 
 
-def _others(logs: LogProbs) -> LogProbs:
-    """(W, 1) of log(1 - max p): summed, as 1 - max p would cancel; -inf on a shelf of one."""
-    rest = logs.copy()
-    np.put_along_axis(rest, logs.argmax(axis=1)[:, np.newaxis], -inf, axis=1)
-    total: LogProbs = logsumexp(rest, axis=1, keepdims=True)
+def compute_evidence(scores: Scores, settings: TimelineSettings) -> LogProbs:
+    """Return log-likelihoods (W, S + 1) from logits (W, S): the products, then nothing on sale.
+
+    Nothing is on sale if no product stands out from all others. Let p be the softmax over the
+    shelf of the logits divided by `temperature`, and c the `nothing_threshold`. Then the log-odds
+    of the best product of a row against nothing are logit(max p) - logit(c + (1 - c)/S). So a
+    single window names a product only if its p is above c + (1 - c)/S, and several windows only
+    if their mean log-odds are. A flat row (p = 1/S, chance) means nothing. On a shelf of one
+    product, which has nothing to stand out from, that product is always on sale.
+
+    Neighboring windows share most of their frames and are not independent observations, so each
+    row is weighted by hop_s / window_s.
+    """
+    with np.errstate(over="ignore"):  # a gap beyond 1e308 becomes -inf, which the floor replaces
+        products = log_normalize(np.asarray(scores, dtype=np.float64) / settings.temperature)
+    threshold = _threshold_log_odds(settings.nothing_threshold, products.shape[1])
+    nothing = _log_prob_of_others(products) + threshold
+    log_probs = log_normalize(np.hstack([products, nothing]))
+    return np.maximum(log_probs, LOG_PROB_FLOOR) * (settings.hop_s / settings.window_s)
+
+
+def _log_prob_of_others(log_probs: LogProbs) -> LogProbs:
+    """Return log(1 - max p) with shape (W, 1); -inf on a shelf of one product."""
+    # A sum over the other products, because 1 - max p would cancel.
+    others = log_probs.copy()
+    np.put_along_axis(others, log_probs.argmax(axis=1)[:, np.newaxis], -inf, axis=1)
+    total: LogProbs = logsumexp(others, axis=1, keepdims=True)
     return total
 
 
-def _log_odds(threshold: float, products: int) -> float:
-    """Of c + (1 - c)/S; -inf for c = 0, which switches nothing off, and 0 for a lone product."""
-    if threshold == 0 or products == 1:
+def _threshold_log_odds(threshold: float, product_count: int) -> float:
+    """Return logit(c + (1 - c)/S): -inf for c = 0, which disables nothing, and 0 for S = 1."""
+    if threshold == 0 or product_count == 1:
         return -inf if threshold == 0 else 0.0
-    share = threshold + (1 - threshold) / products
-    return log(share) - log1p(-share)
+    probability = threshold + (1 - threshold) / product_count
+    return log(probability) - log1p(-probability)
 
 
-def check(
-    moments: NDArray[np.float64], scores: NDArray[np.float64], products: Sequence[str]
+def check_scores(
+    times_s: NDArray[np.float64], scores: NDArray[np.float64], product_ids: Sequence[str]
 ) -> None:
-    """Raise SgmnError unless (W,) moments increase and (W, S) scores are finite and fit."""
-    if not products or scores.shape != (len(moments), len(products)):
+    """Check that times (W,) increase, and that scores (W, S) are finite and match the products.
+
+    Raises:
+        SgmnError: One of these does not hold.
+    """
+    if not product_ids or scores.shape != (len(times_s), len(product_ids)):
         raise SgmnError(
-            f"scores have shape {scores.shape} for {len(moments)} windows and "
-            f"{len(products)} products",
+            f"scores have shape {scores.shape} for {len(times_s)} windows and "
+            f"{len(product_ids)} products",
             where="timeline",
-            remedy="give one score a window and product, and at least one product",
+            remedy="pass one score per window and product, and at least one product",
         )
     if not np.isfinite(scores).all():
-        window, place = np.argwhere(~np.isfinite(scores))[0]
+        window, column = np.argwhere(~np.isfinite(scores))[0]
         raise SgmnError(
-            f"the score of {products[place]!r} at {moments[window]} s is {scores[window, place]}",
+            f"the score of {product_ids[column]!r} at {times_s[window]} s is "
+            f"{scores[window, column]}",
             where="timeline",
-            remedy="give finite logits; leave out a window without frames",
+            remedy="pass finite logits; leave out windows without frames",
         )
-    if not np.isfinite(moments).all() or (np.diff(moments) <= 0).any():
-        raise SgmnError("times do not increase", "timeline", "give each window once, in order")
+    if not np.isfinite(times_s).all() or (np.diff(times_s) <= 0).any():
+        raise SgmnError("times do not increase", "timeline", "pass each window once, in order")

@@ -1,14 +1,15 @@
-"""One stream: windows, embedder, shelf and timeline in turn.
+"""Recognizes the products in a stream: windows, embedder, shelf and timeline in turn.
 
-Every frame is encoded once, however many windows share it. The belief of the moment comes
-from the past alone; when the stream has ended, the whole of it is decoded again, exactly.
+Each frame is encoded once, however many windows share it. The belief of a moment uses past
+windows only. When the stream has ended, all windows are decoded again, exactly.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
@@ -16,181 +17,181 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sgmn.background import ahead
+from sgmn.background import prefetch
 from sgmn.batching import batched
 from sgmn.catalogue.shelf import Shelf
 from sgmn.errors import MediaError
-from sgmn.live.evidence import TimelineSettings
+from sgmn.live.evidence import TimelineSettings, timeline_settings
+from sgmn.live.frame_buffer import FrameBuffer
 from sgmn.live.stream_graph import StreamGraph
-from sgmn.live.timeline import Belief, OnlineDecoder, segments
-from sgmn.live.windows import Window, is_believed, windows
+from sgmn.live.timeline import Belief, OnlineDecoder, decode_segments
+from sgmn.live.windows import Window, cut_windows, is_plausible_end
 from sgmn.media import video
-from sgmn.media.live_source import LiveFrame
 from sgmn.model.embedder import Embedder
 from sgmn.model.scoring import MODALITIES, ClipVectors, Modality
-from sgmn.model.tokens import Looks
-from sgmn.records import Picture, Segment, Utterance
+from sgmn.records import Segment, Utterance
 
-Shown = video.Frame | LiveFrame
-RATE_HZ = 1.0  # frames a second that are looked at
-TOGETHER = 8  # windows that are encoded at once
-AHEAD = 8  # frames that are decoded while others are encoded
-REACH = 15  # windows: half a minute with the usual hop
+FRAME_RATE_HZ = 1.0  # sampled frames per second of video
+BATCH_SIZE = 8  # windows that are encoded together
+PREFETCH_FRAMES = 8  # frames that are decoded while others are encoded
+CONTEXT_WINDOWS = 15  # half a minute with the default hop
+
+Logits = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Recognition:
-    """What was found in a stream: its segments, and the evidence they rest on.
+class RecognitionResult:
+    """The segments of a stream and the evidence that they rest on.
 
-    times: (W,) seconds that the windows speak for; scores: (W, S) logits in the order of
-    `product_ids`; damage: what of the video could not be read or believed, a line each.
+    Attributes:
+        segments: The timeline, in order.
+        duration_s: Duration of the stream, in seconds.
+        times_s: (W,) moments that the windows represent, in seconds.
+        scores: (W, S) logits, in the order of `product_ids`.
+        product_ids: The S products of the shelf.
+        damage: One line for each part of the video that could not be read.
     """
 
     segments: tuple[Segment, ...]
     duration_s: float
-    times: NDArray[np.float64]
-    scores: NDArray[np.float64]
+    times_s: NDArray[np.float64]
+    scores: Logits
     product_ids: tuple[str, ...]
     damage: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Recognizer:
-    """Finds the products of one shelf in streams; `use` names the modalities that count.
+class StreamRecognizer:
+    """Recognizes the products of one shelf in streams.
 
-    With a model that has the part "interaction", a window sees `reach` windows before it, and
-    as many after it where the stream is a recording; see `stream_graph`.
+    Attributes:
+        embedder: Encodes frames and text.
+        shelf: The products.
+        timeline: Timeline settings; None takes those that belong to the model.
+        modalities: The modalities that are compared.
+        context_windows: If the model has the part "interaction": how many windows before a window
+            influence it and, in a recording, how many after it; see `stream_graph`.
     """
 
     embedder: Embedder
     shelf: Shelf
-    settings: TimelineSettings = field(default_factory=TimelineSettings)
-    use: tuple[Modality, ...] = MODALITIES
-    reach: int = REACH
+    timeline: TimelineSettings | None = None
+    modalities: tuple[Modality, ...] = MODALITIES
+    context_windows: int = CONTEXT_WINDOWS
+
+    @cached_property
+    def settings(self) -> TimelineSettings:
+        """The timeline settings in use."""
+        return self.timeline or timeline_settings(self.embedder.model)
 
     def watch(
         self,
         source: Path | str,
         utterances: Sequence[Utterance] = (),
-        on_moment: Callable[[Belief], None] = lambda belief: None,
-    ) -> Recognition:
-        """Recognise a finished stream; `on_moment` hears each belief as the stream goes by.
+        on_belief: Callable[[Belief], None] = lambda belief: None,
+    ) -> RecognitionResult:
+        """Recognize the products in a recording.
 
-        Raises MediaError when nothing of the video can be read.
+        Args:
+            source: A video file, or a folder of frames.
+            utterances: What is said.
+            on_belief: Called with the belief after each window.
+
+        Raises:
+            MediaError: Nothing of the video can be read.
         """
-        decoder = OnlineDecoder(self.shelf.product_ids, self.settings)
+        product_ids = tuple(self.shelf.product_ids)
+        decoder = OnlineDecoder(product_ids, self.settings)
         damage: list[str] = []
         times, rows, end_s = [], [], 0.0
-        for window, logits in self._of_recording(source, utterances, damage):
-            on_moment(decoder.push(window.center_s, logits))
+        for window, logits in self._score_recording(source, utterances, damage):
+            on_belief(decoder.push(window.center_s, logits))
             times.append(window.center_s)
             rows.append(logits)
             end_s = window.end_s
-        moments, scores = np.array(times), np.array(rows)
-        found = segments(moments, scores, self.shelf.product_ids, self.settings, (0.0, end_s))
-        ids = tuple(self.shelf.product_ids)
-        return Recognition(found, end_s, moments, scores, ids, tuple(damage))
+        times_s, scores = np.array(times), np.array(rows)
+        segments = decode_segments(times_s, scores, product_ids, self.settings, (0.0, end_s))
+        return RecognitionResult(segments, end_s, times_s, scores, product_ids, tuple(damage))
 
-    def scored(
-        self, cut: Iterable[Window], reel: Reel, together: int, ahead: int = 0
-    ) -> Iterator[tuple[Window, NDArray[np.float64]]]:
-        """Each window of `reel` with its logits (S,); `together` of them are awaited and encoded.
+    def score_windows(
+        self,
+        windows: Iterable[Window],
+        frame_buffer: FrameBuffer,
+        batch_size: int,
+        windows_after: int = 0,
+    ) -> Iterator[tuple[Window, Logits]]:
+        """Yield each window with its logits (S,).
 
-        It comes `ahead` windows later, where they may change it.
+        Args:
+            windows: The windows, in order.
+            frame_buffer: The frames of the windows.
+            batch_size: How many windows are collected and encoded together.
+            windows_after: How many later windows may influence a window. It is yielded that many
+                windows later.
         """
         ranker = self.embedder.ranker
-        graph = StreamGraph(ranker, self.reach, ahead)
-        if not graph.is_any:
-            for some, clips in self._encoded(cut, reel, together):
-                yield from zip(some, self._logits(self.shelf.scores(clips, ranker)), strict=True)
+        graph = StreamGraph(ranker, self.context_windows, windows_after)
+        batches = self._encode_batches(windows, frame_buffer, batch_size)
+        if not graph.is_active:
+            for batch, clips in batches:
+                yield from zip(
+                    batch, self._to_logits(self.shelf.scores(clips, ranker)), strict=True
+                )
             return
-        waiting: deque[Window] = deque()
-        encoded = self._one_by_one(cut, reel, together, waiting)
-        for row in graph.scores(encoded, self.shelf.vectors):
-            yield waiting.popleft(), self._logits(row)
+        pending: deque[Window] = deque()
+        for scores in graph.scores(_split_batches(batches, pending), self.shelf.vectors):
+            yield pending.popleft(), self._to_logits(scores)
 
-    def _one_by_one(
-        self, cut: Iterable[Window], reel: Reel, together: int, waiting: deque[Window]
-    ) -> Iterator[ClipVectors]:
-        for some, clips in self._encoded(cut, reel, together):
-            for place, window in enumerate(some):
-                waiting.append(window)
-                yield clips[[place]]
-
-    def _encoded(
-        self, cut: Iterable[Window], reel: Reel, together: int
+    def _encode_batches(
+        self, windows: Iterable[Window], frame_buffer: FrameBuffer, batch_size: int
     ) -> Iterator[tuple[Sequence[Window], ClipVectors]]:
-        for some in batched(cut, together):
-            frames = [reel[w.frames if "picture" in self.use else range(0)] for w in some]
-            words = [w.words if "words" in self.use else "" for w in some]
-            clips = self.embedder.windows(frames, words)
-            reel.forget(some[-1].frames.start)
-            yield some, clips
+        uses_image, uses_text = "image" in self.modalities, "text" in self.modalities
+        for batch in batched(windows, batch_size):
+            frames = [frame_buffer[w.frames if uses_image else range(0)] for w in batch]
+            texts = [w.text if uses_text else "" for w in batch]
+            clips = self.embedder.encode_windows(frames, texts)
+            frame_buffer.discard_before(batch[-1].frames.start)
+            yield batch, clips
 
-    def _logits(self, scores: Tensor) -> NDArray[np.float64]:
-        """Scores times the logit scale."""
+    def _to_logits(self, scores: Tensor) -> Logits:
+        """Return scores times the logit scale."""
         return (scores * self.embedder.ranker.weights.logit_scale).double().numpy()
 
-    def _of_recording(
+    def _score_recording(
         self, source: Path | str, utterances: Sequence[Utterance], damage: list[str]
-    ) -> Iterator[tuple[Window, NDArray[np.float64]]]:
-        """Each window with its logits (S,)."""
-        side = self.embedder.max_side
-        shown = video.frames(source, rate_hz=RATE_HZ, max_side=side, damage=damage)
-        decoded = chain.from_iterable(ahead(batched(shown, AHEAD)))
-        reel = Reel(self.embedder, decoded)
-        length_s = video.duration(source, RATE_HZ) or None
-        cut = windows(
-            reel.times(), utterances, self.settings.window_s, self.settings.hop_s, 0.0, length_s
+    ) -> Iterator[tuple[Window, Logits]]:
+        """Yield each window of a recording with its logits (S,); add faults to `damage`."""
+        settings = self.settings
+        frames = video.read_frames(
+            source, rate_hz=FRAME_RATE_HZ, max_side=self.embedder.max_side, damage=damage
         )
-        yield from self.scored(cut, reel, TOGETHER, self.reach)
-        if not reel.count:
-            raise MediaError("shows no frame", source, "give a video that plays")
+        decoded = chain.from_iterable(prefetch(batched(frames, PREFETCH_FRAMES)))
+        frame_buffer = FrameBuffer(self.embedder, decoded)
+        duration_s = video.read_duration(source, FRAME_RATE_HZ) or None
+        windows = cut_windows(
+            frame_buffer.frame_times_s(),
+            utterances,
+            settings.window_s,
+            settings.hop_s,
+            duration_s=duration_s,
+        )
+        yield from self.score_windows(windows, frame_buffer, BATCH_SIZE, self.context_windows)
+        if not frame_buffer.frame_count:
+            raise MediaError("contains no frames", source, "pass a video that plays")
         # A header that promises more than there is may have been reported while reading.
-        believed = is_believed(length_s or 0.0, reel.last_s, self.settings.window_s)
-        if not believed and not damage:
-            found = f"its pictures end soon after {reel.last_s:.0f} s"
-            damage.append(f"{source}: {found}, not at {length_s:.0f} s as stated")
+        last_s = frame_buffer.last_s
+        if not damage and not is_plausible_end(duration_s or 0.0, last_s, settings.window_s):
+            damage.append(
+                f"{source}: its frames end soon after {last_s:.0f} s, "
+                f"not at {duration_s:.0f} s as stated"
+            )
 
 
-class Reel:
-    """The frames of a stream after their tower, as long as windows may still want them.
-
-    Frames count from the stream's first; pixels are kept only until they are encoded, or
-    until no window wants them any more.
-    """
-
-    def __init__(self, embedder: Embedder, shown: Iterable[Shown]) -> None:
-        self.embedder, self.shown = embedder, shown
-        self.waiting: list[Picture] = []
-        self.looks = embedder.pictures([])
-        self.forgotten = 0
-        self.last_s = 0.0
-
-    @property
-    def count(self) -> int:
-        """How many frames were read."""
-        return self.forgotten + len(self.looks) + len(self.waiting)
-
-    def times(self) -> Iterator[float]:
-        """The frames' seconds, as they are read."""
-        for frame in self.shown:
-            self.waiting.append(frame.rgb)
-            self.last_s = frame.time_s
-            yield frame.time_s
-
-    def __getitem__(self, frames: range) -> Looks:
-        """Some frames that are not forgotten."""
-        if frames.stop > self.forgotten + len(self.looks) and self.waiting:
-            self.looks = Looks.cat([self.looks, self.embedder.pictures(self.waiting)])
-            self.waiting.clear()
-        start, stop = (max(0, number - self.forgotten) for number in (frames.start, frames.stop))
-        return self.looks[start:stop]
-
-    def forget(self, before: int) -> None:
-        """Let go of the frames before a number; windows never go back."""
-        gone = min(max(0, before - self.forgotten), self.count - self.forgotten)
-        unseen = max(0, gone - len(self.looks))  # nobody looks, where words alone count
-        del self.waiting[:unseen]
-        self.looks = self.looks[gone - unseen :].mapped(Tensor.clone)
-        self.forgotten += gone
+def _split_batches(
+    batches: Iterable[tuple[Sequence[Window], ClipVectors]], pending: deque[Window]
+) -> Iterator[ClipVectors]:
+    """Yield the vectors of one window at a time, and add the window to `pending`."""
+    for batch, clips in batches:
+        for row, window in enumerate(batch):
+            pending.append(window)
+            yield clips[[row]]

@@ -1,137 +1,152 @@
-"""A stream that is still running: frames in, events out, each window weighed as it completes.
+"""Watches a running stream: frames in, events out, each window scored as it completes.
 
-The source decodes in a thread of its own while this one encodes and scores. What is kept is
-what the windows to come may see, the lag of the decoder, and the events.
+The source decodes in a thread of its own while this one encodes and scores. Memory holds what
+later windows may need, the lag of the decoder, and the events.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from time import sleep, time
-from typing import Protocol
+from dataclasses import dataclass
+from time import time
 
-from sgmn.live.events import Event, EventDecoder, segments_of
+from sgmn.live.event_decoder import EventDecoder
+from sgmn.live.events import Event, segments_from_events
 from sgmn.live.evidence import TimelineSettings
-from sgmn.live.recognizer import Recognition, Recognizer, Reel
+from sgmn.live.frame_buffer import FrameBuffer
+from sgmn.live.frame_source import FrameSource
+from sgmn.live.recognizer import RecognitionResult, StreamRecognizer
 from sgmn.live.timeline import Belief, OnlineDecoder
-from sgmn.live.windows import windows
+from sgmn.live.windows import cut_windows
 from sgmn.media.live_source import LiveFrame
-from sgmn.media.live_transcript import Hearing
+from sgmn.media.live_transcript import LiveTranscript
 from sgmn.records import Segment, Utterance
 
-LAG_S = 6.0
-_GLANCE_S = 0.1  # how often who waits for a frame's time looks whether the source was closed
-
-
-class Source(Protocol):
-    """What frames come from, as `media.live.LiveSource`; it ends when it is closed."""
-
-    @property
-    def damage(self) -> Sequence[str]:
-        """A line for each kind of fault so far."""
-
-    @property
-    def dropped(self) -> int:
-        """Frames that nobody had time for."""
-
-    @property
-    def reconnects(self) -> int:
-        """How often it was lost and came back."""
-
-    def __iter__(self) -> Iterator[LiveFrame]:
-        """The frames, in order of time."""
-
-    def close(self) -> None:
-        """End it, and whoever iterates it."""
+DEFAULT_LAG_S = 6.0
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """The newest window: what is likely on sale, and the last frame seen for it.
+class WindowUpdate:
+    """The state of a session after its newest window.
 
-    `wall_s` is the wall clock when that frame came, `frames` its number, from 1.
+    Attributes:
+        belief: What is probably on sale.
+        wall_s: Wall-clock time when the newest frame arrived, in seconds since 1970.
+        frame_count: Number of frames so far.
     """
 
     belief: Belief
     wall_s: float
-    frames: int
+    frame_count: int
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a stream; `segments` follow from `events`. See `Source` for the others."""
+class SessionResult:
+    """The events of a stream that has ended, and the segments that follow from them.
+
+    `damage`, `dropped_frames` and `reconnects` are those of the `FrameSource`.
+    """
 
     events: tuple[Event, ...]
     segments: tuple[Segment, ...]
     duration_s: float
     damage: tuple[str, ...] = ()
-    dropped: int = 0
+    dropped_frames: int = 0
     reconnects: int = 0
 
 
 @dataclass(frozen=True)
 class Session:
-    """Watches running streams, each with a decoder of its own that corrects up to `lag_s` back.
+    """Watches running streams, each with a new decoder.
 
-    A window is weighed `wait_s` after its end, for words that take time to come.
+    Attributes:
+        recognizer: Scores the windows.
+        lag_s: Seconds for which an event may be corrected.
+        transcript_delay_s: How long after its end a window is scored, in stream time, because
+            utterances arrive late.
     """
 
-    recognizer: Recognizer
-    lag_s: float = LAG_S
-    wait_s: float = 0.0
+    recognizer: StreamRecognizer
+    lag_s: float = DEFAULT_LAG_S
+    transcript_delay_s: float = 0.0
 
     def run(
         self,
-        source: Source,
-        said: Sequence[Utterance] = (),
+        source: FrameSource,
+        utterances: Sequence[Utterance] = (),
         on_event: Callable[[Event], None] = lambda event: None,
-        on_moment: Callable[[Moment], None] = lambda moment: None,
-    ) -> Outcome:
-        """Watch `source` to its end, which closing it from elsewhere brings about.
+        on_window: Callable[[WindowUpdate], None] = lambda update: None,
+    ) -> SessionResult:
+        """Watch a source until it ends; closing it from another thread ends it.
 
-        `said` may grow meanwhile; a window hears what is there when it is weighed. A Hearing is
-        made to forget what no window hears any more.
-        `on_event` and `on_moment` are called in this thread, and hold up the next window.
-        A source that ends before its first frame gives no events. Errors of the source come
-        out as they are, and then the events have no end.
+        A source that ends before its first frame has no events. Errors of the source propagate;
+        the events then have no end.
+
+        Args:
+            source: The frames.
+            utterances: What is said. The sequence may grow meanwhile; a window uses those present
+                when it is scored. A `LiveTranscript` discards those that no later window needs.
+            on_event: Called with each event, in this thread; the next window waits for it.
+            on_window: Called after each window, in this thread; the next window waits for it.
         """
-        recognizer, told = self.recognizer, list[Event]()
-        ids, settings = recognizer.shelf.product_ids, recognizer.settings
-        events, online = EventDecoder(ids, settings, self.lag_s), OnlineDecoder(ids, settings)
+        settings, product_ids = self.recognizer.settings, self.recognizer.shelf.product_ids
+        decoder = EventDecoder(product_ids, settings, self.lag_s)
+        online_decoder = OnlineDecoder(product_ids, settings)
+        events: list[Event] = []
 
-        def tell(some: Iterable[Event]) -> None:
-            for event in some:
-                told.append(event)
+        def report(new_events: Iterable[Event]) -> None:
+            for event in new_events:
+                events.append(event)
                 on_event(event)
 
-        frames, end_s = _Newest(source), 0.0
-        reel = Reel(recognizer.embedder, frames)
-        lengths = settings.window_s, settings.hop_s
-        cut = windows(reel.times(), said, *lengths, wait_s=self.wait_s)
-        for window, logits in recognizer.scored(cut, reel, 1):
-            if isinstance(said, Hearing):
-                said.forget(window.start_s)
-            tell(events.push(window.center_s, logits, frames.wall_s))
-            on_moment(Moment(online.push(window.center_s, logits), frames.wall_s, reel.count))
+        frames, end_s = _TimedFrames(source), 0.0
+        frame_buffer = FrameBuffer(self.recognizer.embedder, frames)
+        windows = cut_windows(
+            frame_buffer.frame_times_s(),
+            utterances,
+            settings.window_s,
+            settings.hop_s,
+            delay_s=self.transcript_delay_s,
+        )
+        for window, logits in self.recognizer.score_windows(windows, frame_buffer, 1):
+            if isinstance(utterances, LiveTranscript):
+                utterances.discard_before(window.start_s)
+            report(decoder.push(window.center_s, logits, frames.wall_s))
+            belief = online_decoder.push(window.center_s, logits)
+            on_window(WindowUpdate(belief, frames.wall_s, frame_buffer.frame_count))
             end_s = window.end_s
-        tell(events.end(end_s, frames.wall_s))
-        found, damage = segments_of(told), tuple(source.damage)
-        return Outcome(tuple(told), found, end_s, damage, source.dropped, source.reconnects)
+        report(decoder.end(end_s, frames.wall_s))
+        return _build_result(source, events, end_s)
 
 
-def events_of(
-    found: Recognition, settings: TimelineSettings | None = None, lag_s: float = LAG_S
+def _build_result(source: FrameSource, events: Sequence[Event], end_s: float) -> SessionResult:
+    return SessionResult(
+        events=tuple(events),
+        segments=segments_from_events(events),
+        duration_s=end_s,
+        damage=tuple(source.damage),
+        dropped_frames=source.dropped_frames,
+        reconnects=source.reconnects,
+    )
+
+
+def events_from_result(
+    result: RecognitionResult,
+    settings: TimelineSettings | None = None,
+    lag_s: float = DEFAULT_LAG_S,
 ) -> Iterator[Event]:
-    """The events that a recording would have had as a running stream, without a wall clock."""
-    decoder = EventDecoder(found.product_ids, settings, lag_s)
-    for time_s, logits in zip(found.times, found.scores, strict=True):
+    """Yield the events that a recording would have had as a running stream.
+
+    They have no wall-clock time.
+    """
+    decoder = EventDecoder(result.product_ids, settings, lag_s)
+    for time_s, logits in zip(result.times_s, result.scores, strict=True):
         yield from decoder.push(float(time_s), logits)
-    yield from decoder.end(found.duration_s)
+    yield from decoder.end(result.duration_s)
 
 
-class _Newest:
-    """The frames of a source, and when the last one came."""
+class _TimedFrames:
+    """The frames of a source, and the wall-clock time of the newest one."""
 
     def __init__(self, source: Iterable[LiveFrame]) -> None:
         self._source = source
@@ -141,41 +156,3 @@ class _Newest:
         for frame in self._source:
             self.wall_s = frame.wall_s
             yield frame
-
-
-class Paced:
-    """A source that gives no frame before its time, as if it were running now."""
-
-    def __init__(self, source: Source) -> None:
-        self._source, self._is_closed = source, False
-
-    @property
-    def damage(self) -> Sequence[str]:
-        """As the source has it."""
-        return self._source.damage
-
-    @property
-    def dropped(self) -> int:
-        """As the source has it."""
-        return self._source.dropped
-
-    @property
-    def reconnects(self) -> int:
-        """As the source has it."""
-        return self._source.reconnects
-
-    def __iter__(self) -> Iterator[LiveFrame]:
-        """Each frame at its time, which is also its `wall_s`."""
-        begun_s = time()
-        for frame in self._source:
-            due_s = begun_s + frame.time_s
-            while (wait_s := due_s - time()) > 0 and not self._is_closed:
-                sleep(min(wait_s, _GLANCE_S))
-            if self._is_closed:
-                return
-            yield replace(frame, wall_s=due_s)
-
-    def close(self) -> None:
-        """End it, and the source."""
-        self._is_closed = True
-        self._source.close()

@@ -1,9 +1,9 @@
-"""The graph of a whole stream: neighbouring windows and the shelf's candidates see each other.
+"""The graph of a whole stream: neighboring windows and candidate products exchange information.
 
-A window alone may show the product badly; those around it may show the same one well. Each
-window and its best products meet the windows before it and, where the stream has ended, those
-after it, by the model's own interaction of instances. Axes: N windows of a group, S products of
-the shelf, K candidates, D width.
+A single window may show the product badly while its neighbors show the same product well. Each
+window and its best products interact with the windows before it and, in a recording, with those
+after it, through the model's own interaction layer. Axes: N windows of a group, S products of the
+shelf, K candidates, D width.
 """
 
 from __future__ import annotations
@@ -21,95 +21,117 @@ from sgmn.model.ranker import GAP, Ranker
 from sgmn.model.scoring import ClipVectors, ProductVectors, score
 
 
-class _Seen(NamedTuple):
-    """One window: its vectors (1, …), its scores (S,) of the first pass, and alone."""
+class _ScoredWindow(NamedTuple):
+    """The vectors (1, …) of a window, and its scores (S,) before and after pairwise re-ranking."""
 
     clip: ClipVectors
-    first: Tensor
+    first_pass: Tensor
     alone: Tensor
 
 
 @dataclass(frozen=True)
 class StreamGraph:
-    """Scores windows together with `back` windows before each and `ahead` after it.
+    """Scores each window together with its neighbors.
 
-    With `ahead` 0 it is for running streams. A ranker without the part "interaction" scores
-    each window alone, whatever is around it.
+    A ranker without the part "interaction" scores each window alone.
+
+    Attributes:
+        ranker: Scores clips against products.
+        windows_before: How many earlier windows influence a window.
+        windows_after: How many later windows influence a window; 0 for running streams.
+
+    Raises:
+        SettingsError: One of the numbers is negative.
     """
 
     ranker: Ranker
-    back: int = 15
-    ahead: int = 0
+    windows_before: int = 15
+    windows_after: int = 0
 
     def __post_init__(self) -> None:
-        if self.back < 0 or self.ahead < 0:
-            what = f"back is {self.back}, ahead {self.ahead}"
-            raise SettingsError(what, "the graph of a stream", "give 0 or more windows")
+        if self.windows_before < 0 or self.windows_after < 0:
+            message = f"windows_before is {self.windows_before}, windows_after {self.windows_after}"
+            raise SettingsError(message, "stream graph", "pass 0 or more windows")
 
     @torch.inference_mode()
     def scores(self, windows: Iterable[ClipVectors], products: ProductVectors) -> Iterator[Tensor]:
-        """The scores (S,) of each window (1, …), in order, `ahead` windows later.
+        """Yield the scores (S,) of each window (1, …), in order, `windows_after` windows later.
 
-        What is kept is the `back` + `ahead` + 1 windows that still matter.
+        Memory holds `windows_before` + 1 + `windows_after` windows.
         """
-        held: deque[_Seen] = deque(maxlen=self.back + 1 + self.ahead)
-        behind = 0  # windows of those held that had their turn
+        group: deque[_ScoredWindow] = deque(maxlen=self.windows_before + 1 + self.windows_after)
+        next_index = 0  # position in the group of the next window to yield
         for window in windows:
-            behind -= len(held) == held.maxlen
-            held.append(self._seen(window, products))
-            if len(held) - behind > self.ahead:
-                yield self._together(list(held), behind, products)
-                behind += 1
-        while behind < len(held):
-            first = max(0, behind - self.back)
-            yield self._together(list(held)[first:], behind - first, products)
-            behind += 1
+            next_index -= len(group) == group.maxlen
+            group.append(self._score_alone(window, products))
+            if len(group) - next_index > self.windows_after:
+                yield self._score_in_group(list(group), next_index, products)
+                next_index += 1
+        while next_index < len(group):
+            first = max(0, next_index - self.windows_before)
+            yield self._score_in_group(list(group)[first:], next_index - first, products)
+            next_index += 1
 
     @property
-    def is_any(self) -> bool:
-        """Whether neighbours change anything."""
+    def is_active(self) -> bool:
+        """Whether neighbors influence the scores."""
         parts = self.ranker.parts
-        return parts is not None and parts.interaction is not None and self.back + self.ahead > 0
+        return (
+            parts is not None
+            and parts.interaction is not None
+            and self.windows_before + self.windows_after > 0
+        )
 
-    def _seen(self, window: ClipVectors, products: ProductVectors) -> _Seen:
-        alone = self.ranker.scores(window, products)[0]
-        first = self.ranker.first_pass.scores(window, products)[0] if self.is_any else alone
-        return _Seen(window, first, alone)
+    def _score_alone(self, window: ClipVectors, products: ProductVectors) -> _ScoredWindow:
+        alone = self.ranker.score(window, products)[0]
+        first_pass = alone
+        if self.is_active:
+            first_pass = self.ranker.first_pass.score(window, products)[0]
+        return _ScoredWindow(window, first_pass, alone)
 
-    def _together(self, group: list[_Seen], place: int, products: ProductVectors) -> Tensor:
-        """The scores (S,) of the window at a place of its group."""
-        clip, first, alone = group[place]
+    def _score_in_group(
+        self, group: list[_ScoredWindow], index: int, products: ProductVectors
+    ) -> Tensor:
+        """Return the scores (S,) of the window at an index of its group."""
+        clip, first_pass, alone = group[index]
         parts = self.ranker.parts
         if parts is None or parts.interaction is None or len(group) == 1:
             return alone
-        best = first.topk(min(parts.config.candidates, len(first))).indices
-        few = products[best]
-        seen, shown = parts.interaction(
-            torch.cat([one.clip.picture for one in group])[None],
-            torch.cat([one.clip.has_picture for one in group])[None],
-            few.picture[None],
-            few.has_picture[None],
-            torch.stack([one.first[best] for one in group])[None],
+        candidate_count = min(parts.config.candidates, len(first_pass))
+        candidates = first_pass.topk(candidate_count).indices
+        candidate_vectors = products[candidates]
+        clip_images, product_images = parts.interaction(
+            torch.cat([member.clip.image for member in group])[None],
+            torch.cat([member.clip.has_image for member in group])[None],
+            candidate_vectors.image[None],
+            candidate_vectors.has_image[None],
+            torch.stack([member.first_pass[candidates] for member in group])[None],
         )
-        again = score(
-            replace(clip, picture=seen[0, [place]]),
-            replace(few, picture=shown[0]),
+        second_pass = score(
+            replace(clip, image=clip_images[0, [index]]),
+            replace(candidate_vectors, image=product_images[0]),
             self.ranker.weights,
         )
-        return _with_candidates(first, best, again[0] + self._pairs(clip, products, best))
+        rescored = second_pass[0] + self._pairwise_change(clip, products, candidates)
+        return _replace_candidates(first_pass, candidates, rescored)
 
-    def _pairs(self, clip: ClipVectors, products: ProductVectors, best: Tensor) -> Tensor | float:
-        """What the re-ranker adds to the candidates (K,), which no neighbour changes."""
+    def _pairwise_change(
+        self, clip: ClipVectors, products: ProductVectors, candidates: Tensor
+    ) -> Tensor | float:
+        """Return what the pairwise re-ranker adds to the candidates (K,).
+
+        Neighbors do not influence it.
+        """
         parts = self.ranker.parts
         if parts is None or parts.fusion is None:
             return 0.0
-        side = parts.fusion.clips(clip.tokens, clip.token_mask)
-        return parts.fusion.chosen(side, products.latents, best[None])[0]
+        side = parts.fusion.prepare_clips(clip.tokens, clip.token_mask)
+        return parts.fusion.score_candidates(side, products.latents, candidates[None])[0]
 
 
-def _with_candidates(first: Tensor, best: Tensor, again: Tensor) -> Tensor:
-    """The scores with those of the candidates anew; no other product gets above them."""
-    others = first.index_fill(0, best, -torch.inf)
-    above = float(others.max() - again.min())
-    lowered = first - (above + GAP if above > 0 else 0.0)
-    return lowered.index_copy(0, best, again)
+def _replace_candidates(first_pass: Tensor, candidates: Tensor, rescored: Tensor) -> Tensor:
+    """Return the scores with new ones for the candidates, which stay above all other products."""
+    others = first_pass.index_fill(0, candidates, -torch.inf)
+    excess = float(others.max() - rescored.min())
+    lowered = first_pass - (excess + GAP if excess > 0 else 0.0)
+    return lowered.index_copy(0, candidates, rescored)

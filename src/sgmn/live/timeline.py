@@ -1,14 +1,14 @@
-"""Scores over time to a timeline: pure functions of (times, scores).
+"""Timelines from scores over time, as pure functions of (times, scores).
 
-A salesperson dwells on a product, so the timeline is decoded with a cost for switching,
-and between products nothing may be on sale. States are the shelf's products, then nothing.
+A salesperson stays with a product for a while, so the timeline is decoded with a cost for
+switching. Between products nothing may be on sale. The states are the products of the shelf,
+then nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import inf
 from typing import Any
 
@@ -16,163 +16,166 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgmn.errors import SgmnError
-from sgmn.live.decoder import LogProbs, smoothed, updated, viterbi
-from sgmn.live.evidence import Scores, TimelineSettings, check, evidence
+from sgmn.live.decoder import LogProbs, Probabilities, smooth, update_belief, viterbi
+from sgmn.live.evidence import Scores, TimelineSettings, check_scores, compute_evidence
+from sgmn.live.state_runs import find_runs, merge_short_runs
 from sgmn.records import Segment
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Belief:
-    """What is likely on sale at `time_s`; `product_id` None means nothing.
+    """The probabilities of what is on sale at one moment.
 
-    `confidence` is its probability, `runner_up` the next likely product, `probabilities`
-    (S + 1,) those of all products and, last, of nothing.
+    Attributes:
+        time_s: Seconds into the stream.
+        product_id: The most probable product; None means that nothing is on sale.
+        confidence: The probability of `product_id`, 0..1.
+        runner_up: The next most probable product.
+        probabilities: (S + 1,) probabilities of all products and, last, of nothing.
     """
 
     time_s: float
     product_id: str | None
     confidence: float
     runner_up: str | None
-    probabilities: NDArray[np.float64]
+    probabilities: Probabilities
 
 
 class OnlineDecoder:
-    """The timeline as it happens: each window's scores update the belief (forward filter).
+    """The current belief of a running stream, updated with each window (forward filter).
 
-    It knows the past only; `segments` over the same windows also weighs what came after.
-    A decoder belongs to one shelf: start another when the shelf changes or after a long
-    interruption.
+    It uses past windows only; `decode_segments` also uses later ones. A decoder belongs to one
+    shelf. Create a new one if the shelf changes or after a long interruption.
     """
 
     def __init__(
         self, product_ids: Sequence[str], settings: TimelineSettings | None = None
     ) -> None:
-        self._products = tuple(product_ids)
+        self._product_ids = tuple(product_ids)
         self._settings = settings or TimelineSettings()
         self._time_s = -inf
-        self._logs: LogProbs | None = None
+        self._log_probs: LogProbs | None = None
 
     def push(self, time_s: float, scores: Scores) -> Belief:
-        """Weigh one window: `scores` (S,) are logits at `time_s`, later than the one before.
+        """Return the belief after one more window.
 
-        Raises SgmnError for a time that does not advance and for scores as in `segments`.
+        Args:
+            time_s: Seconds into the stream, later than those of the previous window.
+            scores: (S,) logits of the window.
+
+        Raises:
+            SgmnError: The time does not increase, or the scores are invalid.
         """
         rows = np.asarray(scores, dtype=np.float64)[np.newaxis]
-        check(np.array([time_s]), rows, self._products)
+        check_scores(np.array([time_s]), rows, self._product_ids)
         if time_s <= self._time_s:
             raise SgmnError(
                 f"{time_s} s comes after {self._time_s} s", "timeline", "push windows in order"
             )
-        row = evidence(rows, self._settings)[0]
+        row = compute_evidence(rows, self._settings)[0]
         self._time_s = time_s
-        self._logs = updated(self._logs, row, self._settings.switch_cost)
-        chances = np.exp(self._logs)
-        state = int(chances.argmax())
+        self._log_probs = update_belief(self._log_probs, row, self._settings.switch_cost)
+        probabilities = np.exp(self._log_probs)
+        state = int(probabilities.argmax())
         return Belief(
             time_s=time_s,
-            product_id=_name(state, self._products),
-            confidence=min(1.0, float(chances[state])),
-            runner_up=runner_up(state, chances, self._products),
-            probabilities=chances,
+            product_id=_product_of(state, self._product_ids),
+            confidence=min(1.0, float(probabilities[state])),
+            runner_up=find_runner_up(state, probabilities, self._product_ids),
+            probabilities=probabilities,
         )
 
 
-def segments(
-    times: Sequence[float] | NDArray[np.floating[Any]],
+def decode_segments(
+    times_s: Sequence[float] | NDArray[np.floating[Any]],
     scores: Scores,
     product_ids: Sequence[str],
     settings: TimelineSettings | None = None,
     span_s: tuple[float, float] | None = None,
 ) -> tuple[Segment, ...]:
-    """Decode a finished stream: segments in order, each starting where the last one ends.
+    """Decode a finished stream into segments, each starting where the previous one ends.
 
-    `times` (W,) are the moments that the windows speak for, seconds, increasing; `scores`
-    (W, S) are logits, that is scores times the model's learned temperature. A moment counts
-    up to half-way to its neighbours, the first and last up to the ends of `span_s`, which
-    are half a hop beyond the outer moments unless given. No windows give no segments.
+    The states are the exact best path. The confidence of a segment is the probability that a
+    moment of it has its state, given the whole stream: the mean over its windows. Its runner-up
+    is the other product with the most evidence over all its windows.
 
-    The states are the exact best path; `confidence` is the probability that a moment of the
-    segment has its state, given the whole stream: the mean over its windows. `runner_up` is
-    the other product with the best evidence of all its windows together.
-    Raises SgmnError for shapes that do not fit, scores that are not finite, times that do
-    not increase, and a span that leaves a moment out.
+    Args:
+        times_s: (W,) moments that the windows represent, in seconds, increasing.
+        scores: (W, S) logits: scores times the logit scale of the model.
+        product_ids: The S products.
+        settings: Timeline settings; the defaults if None.
+        span_s: Start and end of the stream. A moment counts up to half-way to its neighbors, and
+            the outer ones up to the ends of the span. By default the span reaches half a hop
+            beyond the outer moments.
+
+    Returns:
+        The segments in order; none if there are no windows.
+
+    Raises:
+        SgmnError: Shapes do not match, scores are not finite, times do not increase, or the span
+            leaves a moment out.
     """
-    chosen = settings or TimelineSettings()
-    moments = np.asarray(times, dtype=np.float64)
+    settings = settings or TimelineSettings()
+    moments_s = np.asarray(times_s, dtype=np.float64)
     rows = np.asarray(scores, dtype=np.float64)
-    check(moments, rows, product_ids)
-    if not moments.size:
+    check_scores(moments_s, rows, product_ids)
+    if not moments_s.size:
         return ()
-    edges = _edges(moments, chosen.hop_s, span_s)
-    logs = evidence(rows, chosen)
-    path = _without_short(viterbi(logs, chosen.switch_cost), logs, edges, chosen.min_segment_s)
-    chances = np.exp(smoothed(logs, chosen.switch_cost))
+    edges_s = _find_edges(moments_s, settings.hop_s, span_s)
+    log_probs = compute_evidence(rows, settings)
+    best_path = viterbi(log_probs, settings.switch_cost)
+    path = merge_short_runs(best_path, log_probs, edges_s, settings.min_segment_s)
+    probabilities = np.exp(smooth(log_probs, settings.switch_cost))
     return tuple(
-        _segment(
-            int(path[first]),
-            edges[[first, last]],
-            logs[first:last].sum(axis=0),
-            float(chances[first:last, path[first]].mean()),
+        _build_segment(
+            int(path[start]),
+            edges_s[[start, stop]],
+            log_probs[start:stop].sum(axis=0),
+            float(probabilities[start:stop, path[start]].mean()),
             product_ids,
         )
-        for first, last in _runs(path)
+        for start, stop in find_runs(path)
     )
 
 
-def _edges(
-    moments: NDArray[np.float64], hop_s: float, span_s: tuple[float, float] | None
+def _find_edges(
+    moments_s: NDArray[np.float64], hop_s: float, span_s: tuple[float, float] | None
 ) -> NDArray[np.float64]:
-    """(W + 1,) of the seconds between which each moment counts."""
-    start, end = span_s or (max(0.0, moments[0] - hop_s / 2), moments[-1] + hop_s / 2)
-    if not 0 <= start <= moments[0] <= moments[-1] <= end < inf:
+    """Return the seconds (W + 1,) between which each moment counts."""
+    start_s, end_s = span_s or (max(0.0, moments_s[0] - hop_s / 2), moments_s[-1] + hop_s / 2)
+    if not 0 <= start_s <= moments_s[0] <= moments_s[-1] <= end_s < inf:
         raise SgmnError(
-            f"the span from {start} to {end} s leaves out {moments[0]} or {moments[-1]} s",
+            f"the span from {start_s} to {end_s} s leaves out {moments_s[0]} or {moments_s[-1]} s",
             where="timeline",
-            remedy="give the stream's whole span, from 0 s or later",
+            remedy="pass the whole span of the stream, from 0 s or later",
         )
-    return np.concatenate([[start], (moments[1:] + moments[:-1]) / 2, [end]])
+    return np.concatenate([[start_s], (moments_s[1:] + moments_s[:-1]) / 2, [end_s]])
 
 
-def _runs(path: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """First and one past the last step of each run of one state."""
-    turns = np.flatnonzero(np.diff(path)) + 1
-    ends = [0, *(int(t) for t in turns), len(path)]
-    return list(pairwise(ends))
-
-
-def _without_short(
-    path: NDArray[np.int64], logs: LogProbs, edges: NDArray[np.float64], min_segment_s: float
-) -> NDArray[np.int64]:
-    """The path with each run below `min_segment_s` given to a neighbour, shortest first."""
-    path = path.copy()
-    while len(runs := _runs(path)) > 1:
-        lengths = [edges[last] - edges[first] for first, last in runs]
-        shortest = int(np.argmin(lengths))
-        if lengths[shortest] >= min_segment_s:
-            break
-        first, last = runs[shortest]
-        neighbours = [path[i] for i in (first - 1, last) if 0 <= i < len(path)]
-        path[first:last] = max(neighbours, key=lambda state: logs[first:last, state].sum())
-    return path
-
-
-def _segment(
-    state: int, ends: NDArray[np.float64], logs: LogProbs, sure: float, products: Sequence[str]
+def _build_segment(
+    state: int,
+    span_s: NDArray[np.float64],
+    log_probs: LogProbs,
+    confidence: float,
+    product_ids: Sequence[str],
 ) -> Segment:
     return Segment(
-        start=float(ends[0]),
-        end=float(ends[1]),
-        product_id=_name(state, products),
-        confidence=min(1.0, sure),
-        runner_up=runner_up(state, logs, products),
+        start=float(span_s[0]),
+        end=float(span_s[1]),
+        product_id=_product_of(state, product_ids),
+        confidence=min(1.0, confidence),
+        runner_up=find_runner_up(state, log_probs, product_ids),
     )
 
 
-def _name(state: int, products: Sequence[str]) -> str | None:
-    return products[state] if state < len(products) else None
+def _product_of(state: int, product_ids: Sequence[str]) -> str | None:
+    return product_ids[state] if state < len(product_ids) else None
 
 
-def runner_up(state: int, likely: NDArray[np.float64], products: Sequence[str]) -> str | None:
-    """The likeliest product other than `state`; None if there is no other."""
-    others = [i for i in np.argsort(-likely[: len(products)], kind="stable")[:2] if i != state]
-    return products[others[0]] if others else None
+def find_runner_up(
+    state: int, likelihoods: NDArray[np.float64], product_ids: Sequence[str]
+) -> str | None:
+    """Return the likeliest product other than `state`; None if there is no other product."""
+    best_two = np.argsort(-likelihoods[: len(product_ids)], kind="stable")[:2]
+    others = [i for i in best_two if i != state]
+    return product_ids[others[0]] if others else None

@@ -1,7 +1,7 @@
-"""Events to a web address: signed, in order, again when it fails, never in the caller's way.
+"""Sends events to a web address: signed, in order, with retries, without blocking the caller.
 
-A thread posts one event at a time. While one fails, those behind it wait; what finds the
-queue full is dropped and counted. An event may arrive twice, as an answer can be lost.
+A thread posts one event at a time. While an event fails, those behind it wait. Events that find
+the queue full are dropped and counted. An event may arrive twice, because a response can be lost.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, fields
 from hashlib import sha256
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from math import inf
 from typing import Any
@@ -23,208 +24,236 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from sgmn.errors import SettingsError, SgmnError
 
-SIGNATURE = "X-Sgmn-Signature"
-EVENT = "X-Sgmn-Event"
-TOO_MANY = 429
+SIGNATURE_HEADER = "X-Sgmn-Signature"
+EVENT_ID_HEADER = "X-Sgmn-Event"
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
-    """How events are sent.
+    """Settings for sending events.
 
-    `timeout_s`: how long connecting, or waiting for a piece of the answer, may take. An event
-    is tried `attempts` times at most; the first wait is `wait_s`, each is twice the one
-    before up to `longest_wait_s`, and all are cut by up to a half, at random, so that many
-    senders do not come back together. `queue`: how many events may wait, the one that is
-    being sent included.
+    Attributes:
+        timeout_s: Limit for connecting, and for waiting for a piece of the response, in seconds.
+        attempts: Maximum number of attempts per event.
+        initial_backoff_s: Wait before the second attempt, in seconds. Each further wait is twice
+            as long as the previous one, up to `max_backoff_s`. A random part of up to a half is
+            subtracted, so that many senders do not retry at the same time.
+        max_backoff_s: The longest wait between attempts, in seconds.
+        queue_size: Maximum number of waiting events, including the one being sent.
     """
 
     timeout_s: float = 5.0
     attempts: int = 10
-    wait_s: float = 0.5
-    longest_wait_s: float = 30.0
-    queue: int = 1000
+    initial_backoff_s: float = 0.5
+    max_backoff_s: float = 30.0
+    queue_size: int = 1000
 
     def __post_init__(self) -> None:
-        holds = {
+        is_valid = {
             "timeout_s": 0 < self.timeout_s < inf,
             "attempts": self.attempts >= 1,
-            "wait_s": 0 < self.wait_s < inf,
-            "longest_wait_s": self.wait_s <= self.longest_wait_s < inf,
-            "queue": self.queue >= 1,
+            "initial_backoff_s": 0 < self.initial_backoff_s < inf,
+            "max_backoff_s": self.initial_backoff_s <= self.max_backoff_s < inf,
+            "queue_size": self.queue_size >= 1,
         }
         for field in fields(self):
-            if not holds[field.name]:
+            if not is_valid[field.name]:
                 raise SettingsError(
                     f"{field.name} is {getattr(self, field.name)}",
                     where="webhook settings",
-                    remedy=f"give a number such as {field.default}",
+                    remedy=f"pass a number such as {field.default}",
                 )
 
-    def backoff_s(self, failures: int, share: float) -> float:
-        """Seconds to wait after some failures, 1 or more; `share` 0..1 is chance's part."""
-        whole = min(self.longest_wait_s, self.wait_s * 2.0 ** min(failures - 1, 60))
-        return whole * (1 + share) / 2
+    def backoff_s(self, failures: int, jitter: float) -> float:
+        """Return the seconds to wait after `failures` (1 or more) failed attempts.
+
+        `jitter` 0..1 is random: 1 gives the full wait, 0 half of it.
+        """
+        full_s = min(self.max_backoff_s, self.initial_backoff_s * 2.0 ** min(failures - 1, 60))
+        return full_s * (1 + jitter) / 2
 
 
 @dataclass(frozen=True, slots=True)
-class Deliveries:
-    """What became of the events: `refused` by how many for each HTTP status.
+class DeliveryReport:
+    """The numbers of events that were delivered, refused and dropped.
 
-    `trouble` is the last reason why one was not delivered at once, "" if there was none.
+    Attributes:
+        delivered: Events with a response of 2xx.
+        refused: Number of refused events by HTTP status.
+        dropped: Events that were given up.
+        last_error: The last reason why an attempt failed; "" if none failed.
     """
 
     delivered: int
     refused: Mapping[int, int]
     dropped: int
-    trouble: str = ""
+    last_error: str = ""
 
     def __str__(self) -> str:
-        kinds = ", ".join(f"{count} with status {s}" for s, count in sorted(self.refused.items()))
-        line = f"{self.delivered} delivered, {kinds or 'none'} refused, {self.dropped} dropped"
-        return f"{line}; last trouble: {self.trouble}" if self.trouble else line
+        counts = [f"{count} with status {status}" for status, count in sorted(self.refused.items())]
+        refused = ", ".join(counts) or "none"
+        line = f"{self.delivered} delivered, {refused} refused, {self.dropped} dropped"
+        return f"{line}; last error: {self.last_error}" if self.last_error else line
 
 
 class Webhook:
-    """Posts events to `url`; each is signed if there is a `secret`.
+    """Posts events to a URL from a thread of its own; `close` ends the thread.
 
-    A user and password in the URL become basic authentication. No message names more of the
-    URL than its scheme and host. Redirects are not followed, and proxies not used.
-    Raises SettingsError for what is no http or https URL.
+    A user and password in the URL become basic authentication. Messages never contain the URL.
+    Redirects are not followed and proxies are not used.
+
+    Args:
+        url: An http or https URL.
+        secret: Key of the signature; without one events are not signed.
+        settings: Time-outs, retries and queue; the defaults if None.
+
+    Raises:
+        SettingsError: The URL is not a valid http or https URL.
     """
 
     def __init__(self, url: str, secret: str = "", settings: WebhookSettings | None = None) -> None:
         self._settings = settings or WebhookSettings()
-        self._address = _Address(url)
+        self._endpoint = _Endpoint(url)
         self._secret = secret.encode()
         self._delivered, self._dropped, self._refused = 0, 0, Counter[int]()
-        self._trouble = ""
-        self._waiting: deque[tuple[str, bytes]] = deque()  # the first is being sent
+        self._last_error = ""
+        self._queue: deque[tuple[str, bytes]] = deque()  # the first one is being sent
         self._changed = threading.Condition()
         self._stopped = threading.Event()
         self._is_closing = False
-        self._thread = threading.Thread(target=self._work, name="webhook", daemon=True)
+        self._thread = threading.Thread(target=self._send_queue, name="webhook", daemon=True)
         self._thread.start()
 
     def send(self, event: Mapping[str, Any]) -> bool:
-        """Queue one event, as `events.to_json` gives it; at once. False if it was dropped.
+        """Queue one event, as `events.to_json` returns it, without waiting.
 
-        Raises SgmnError for an event without a whole number as `id`, or that JSON cannot hold.
+        Returns:
+            Whether the event was queued. False means that it was dropped.
+
+        Raises:
+            SgmnError: The event has no integer `id`, or cannot be represented as JSON.
         """
-        if type(key := event.get("id")) is not int:
-            raise SgmnError(f"its id is {key!r}", "webhook event", "give a whole number")
+        if type(event_id := event.get("id")) is not int:
+            raise SgmnError(f"id is {event_id!r}", "webhook event", "pass an integer")
         try:
             body = json.dumps(event, allow_nan=False).encode()
         except (TypeError, ValueError) as error:
-            raise SgmnError(f"{key} is no JSON ({error})", "webhook event") from error
+            message = f"event {event_id} cannot be represented as JSON ({error})"
+            raise SgmnError(message, "webhook event", "pass the output of to_json") from error
         with self._changed:
-            has_room = not self._is_closing and len(self._waiting) < self._settings.queue
+            has_room = not self._is_closing and len(self._queue) < self._settings.queue_size
             if has_room:
-                self._waiting.append((str(key), body))
+                self._queue.append((str(event_id), body))
                 self._changed.notify()
             else:
                 self._dropped += 1
         return has_room
 
-    def close(self, wait_s: float = 10.0) -> Deliveries:
-        """Send what waits, for `wait_s` seconds at most, and say what became of all events.
+    def close(self, timeout_s: float = 10.0) -> DeliveryReport:
+        """Send the queued events for at most `timeout_s` seconds, and report on all events.
 
-        What is still waiting then is dropped; the one being sent counts as dropped too, though
-        it may yet arrive. Closing again says the same.
+        Events that are still queued after that are dropped. The one being sent also counts as
+        dropped, although it may still arrive. Closing again returns the same report.
         """
         with self._changed:
             self._is_closing = True
             self._changed.notify()
-        self._thread.join(wait_s)
+        self._thread.join(timeout_s)
         with self._changed:
             self._stopped.set()
-            self._dropped += len(self._waiting)
-            self._waiting.clear()
+            self._dropped += len(self._queue)
+            self._queue.clear()
             refused = dict(self._refused)
-            return Deliveries(self._delivered, refused, self._dropped, self._trouble)
+            return DeliveryReport(self._delivered, refused, self._dropped, self._last_error)
 
-    def _work(self) -> None:
-        while (first := self._first()) is not None:
-            status = self._answer(*first)
+    def _send_queue(self) -> None:
+        while (first := self._wait_for_first()) is not None:
+            status = self._post_with_retries(*first)
             with self._changed:
                 if self._stopped.is_set():
                     return
-                self._waiting.popleft()
+                self._queue.popleft()
                 self._count(status)
 
-    def _first(self) -> tuple[str, bytes] | None:
-        """The event whose turn it is; waits for one, None when there will be none."""
+    def _wait_for_first(self) -> tuple[str, bytes] | None:
+        """Wait for the first queued event and return it; None if there will be no more."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._is_closing)
-            return self._waiting[0] if self._waiting else None
+            self._changed.wait_for(lambda: self._queue or self._is_closing)
+            return self._queue[0] if self._queue else None
 
     def _count(self, status: int | None) -> None:
         if status is None:
             self._dropped += 1
-        elif 200 <= status < 300:
+        elif _is_success(status):
             self._delivered += 1
         else:
             self._refused[status] += 1
 
-    def _answer(self, key: str, body: bytes) -> int | None:
-        """The status that settles an event; None if it was given up."""
-        for failures in range(1, self._settings.attempts + 1):
+    def _post_with_retries(self, event_id: str, body: bytes) -> int | None:
+        """Return the status that settles an event; None if all attempts failed."""
+        for attempt in range(1, self._settings.attempts + 1):
             try:
-                status = self._address.post(body, self._headers(key, body), self._settings)
+                status = self._endpoint.post(body, self._headers(event_id, body), self._settings)
             except (OSError, HTTPException) as error:
-                self._trouble = type(error).__name__  # its words may hold the URL
+                self._last_error = type(error).__name__  # its message may contain the URL
             else:
-                if 200 <= status < 300:
+                if _is_success(status):
                     return status
-                self._trouble = f"status {status}"
-                if status < 500 and status != TOO_MANY:
+                self._last_error = f"status {status}"
+                if status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS:
                     return status
-            is_last = failures == self._settings.attempts
-            if is_last or self._stopped.wait(self._settings.backoff_s(failures, random.random())):
+            is_last = attempt == self._settings.attempts
+            if is_last or self._stopped.wait(self._settings.backoff_s(attempt, random.random())):
                 break
         return None
 
-    def _headers(self, key: str, body: bytes) -> dict[str, str]:
-        headers = {"Content-Type": "application/json", EVENT: key}
+    def _headers(self, event_id: str, body: bytes) -> dict[str, str]:
+        headers = {"Content-Type": "application/json", EVENT_ID_HEADER: event_id}
         if self._secret:
-            headers[SIGNATURE] = signature(self._secret, body)
+            headers[SIGNATURE_HEADER] = compute_signature(self._secret, body)
         return headers
 
 
-def signature(secret: bytes, body: bytes) -> str:
-    """What the signature header says: the HMAC (RFC 2104) of the body's bytes by SHA-256."""
+def _is_success(status: int) -> bool:
+    return 200 <= status < 300
+
+
+def compute_signature(secret: bytes, body: bytes) -> str:
+    """Return the value of the signature header: the HMAC-SHA256 (RFC 2104) of the body."""
     return f"sha256={hmac.new(secret, body, sha256).hexdigest()}"
 
 
-class _Address:
-    """Where a URL leads; it keeps the credentials to itself."""
+class _Endpoint:
+    """Host, path and credentials of a URL. It has no representation that shows them."""
 
     def __init__(self, url: str) -> None:
-        parts = _parsed(url)
-        self._kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        parts = _parse_url(url)
+        self._connection_class = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         self._host, self._port = parts.hostname or "", parts.port
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._headers = {}
         if parts.username is not None:
-            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            self._headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+            credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            encoded = b64encode(credentials.encode()).decode()
+            self._headers["Authorization"] = f"Basic {encoded}"
 
     def post(self, body: bytes, headers: Mapping[str, str], settings: WebhookSettings) -> int:
-        """The status of the answer. Raises OSError and HTTPException where there is none."""
-        connection = self._kind(self._host, self._port, timeout=settings.timeout_s)
+        """Post the body and return the status. Raises OSError or HTTPException without one."""
+        connection = self._connection_class(self._host, self._port, timeout=settings.timeout_s)
         with closing(connection):
             connection.request("POST", self._target, body, {**headers, **self._headers})
             return connection.getresponse().status
 
 
-def _parsed(url: str) -> SplitResult:
-    """The URL's parts; a refusal shows nothing of it."""
+def _parse_url(url: str) -> SplitResult:
+    """Split a URL into its parts. The error message contains nothing of the URL."""
     try:
         parts = urlsplit(url)
-        is_whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        (parts.hostname or "").encode("idna")  # as connecting will, where no one would hear it
+        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        (parts.hostname or "").encode("idna")  # connecting would fail later, in the thread
     except ValueError:
-        is_whole = False
-    if not is_whole or not url.isascii() or any(sign <= " " or sign == "\x7f" for sign in url):
-        raise SettingsError("is no address", "webhook URL", "give http:// or https://, in ASCII")
+        is_valid = False
+    if not is_valid or not url.isascii() or any(sign <= " " or sign == "\x7f" for sign in url):
+        remedy = "pass an http:// or https:// URL in ASCII"
+        raise SettingsError("not a valid URL", "webhook URL", remedy)
     return parts
