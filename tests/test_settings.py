@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sgmn.errors import SettingsError
-from sgmn.training import config
+from sgmn.training.config import TrainConfig
+from sgmn.training.config_file import read_config
 
 GOOD = """
 [model]
@@ -27,10 +28,10 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_a_config_is_read_with_its_defaults(tmp_path: Path) -> None:
-    run = config.read(written(tmp_path, GOOD))
+    run = read_config(written(tmp_path, GOOD))
     assert run.data.folders == (tmp_path / "here", Path("/there"))
     assert run.train.steps == 5 and run.train.lr == 1.0 and type(run.train.lr) is float
-    assert run.train.batch == config.TrainConfig().batch
+    assert run.train.batch_size == TrainConfig().batch_size
 
 
 @pytest.mark.parametrize(
@@ -38,15 +39,19 @@ def test_a_config_is_read_with_its_defaults(tmp_path: Path) -> None:
     [
         ("steps = 5", "step = 5", "did you mean 'steps'"),
         ("[train]", "[training]", r"unknown table \[training\]"),
-        ("steps = 5", 'steps = "two"', "'steps' is 'two'; give a value of type int"),
+        ("steps = 5", 'steps = "two"', "'steps' is 'two'; pass a value of type int"),
         ("steps = 5", "steps = true", "'steps' is True"),
         ("steps = 5", "steps = 0", "'steps' is 0; give 1 or more"),
-        ("lr = 1", "lr = -1", "'lr' is -1.0; give more than 0"),
+        ("lr = 1", "lr = -1", "'lr' is -1.0; give a number above 0"),
         ("lr = 1", "lr = nan", "'lr' is nan"),
         ("lr = 1", "seed = -1", "'seed' is -1; give 0 or more"),
         ("lr = 1", "workers = -1", "'workers' is -1"),
-        ('folders = ["here", "/there"]', 'folders = ["here"]\nnegatives = -1', "'negatives' is -1"),
-        ("lr = 1", "warmup = 1.5", "'warmup' is 1.5; give 0..1"),
+        (
+            'folders = ["here", "/there"]',
+            'folders = ["here"]\nextra_negatives = -1',
+            "'extra_negatives' is -1",
+        ),
+        ("lr = 1", "warmup_fraction = 1.5", "'warmup_fraction' is 1.5; give a number in 0..1"),
         ('folders = ["here", "/there"]', "", "'folders' is missing"),
         ('folders = ["here", "/there"]', "folders = []", "name at least one dataset"),
         ('folders = ["here", "/there"]', "folders = [3]", "'folders' is 3"),
@@ -56,10 +61,10 @@ def test_a_config_is_read_with_its_defaults(tmp_path: Path) -> None:
 def test_a_wrong_key_or_value_is_named(old: str, new: str, says: str, tmp_path: Path) -> None:
     path = written(tmp_path, GOOD.replace(old, new))
     with pytest.raises(SettingsError, match=says) as refused:
-        config.read(path)
+        read_config(path)
     assert str(path) in str(refused.value) and "\n" not in str(refused.value)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.toml"):
-        config.read(tmp_path / "none.toml")
+        read_config(tmp_path / "none.toml")

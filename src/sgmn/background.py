@@ -1,5 +1,4 @@
-"""Work in the background while the caller does its own: threads, in order and in bounded memory,
-and processes, which end with the one that started them."""
+"""Background work: one-item lookahead on a thread, and processes that exit with their parent."""
 
 from __future__ import annotations
 
@@ -15,44 +14,46 @@ _Result = TypeVar("_Result")
 
 
 def prefetch(items: Iterator[_Item]) -> Iterator[_Item]:
-    """The same items, each made on a background thread while the one before is in use.
+    """Yield the same items, producing each on a background thread while the last one is in use.
 
-    Never more than one is waiting, so memory stays bounded by two items.
+    At most one item is prefetched, so two items are in memory at a time.
     """
     end = object()
-    with ThreadPoolExecutor(1, thread_name_prefix="sgmn-ahead") as worker:
-        waiting = worker.submit(next, items, end)
-        while (item := waiting.result()) is not end:
-            waiting = worker.submit(next, items, end)
-            yield item  # type: ignore[misc]  # not `end`, hence an item
+    with ThreadPoolExecutor(1, thread_name_prefix="sgmn-prefetch") as worker:
+        future = worker.submit(next, items, end)
+        while (item := future.result()) is not end:
+            future = worker.submit(next, items, end)
+            yield item  # type: ignore[misc]  # not `end`, so it is an item
 
 
-def map_in_background(action: Callable[[_Item], _Result], items: Iterator[_Item]) -> Iterator[_Result]:
-    """The action's result for each item, had on a background thread while the next is made.
+def map_in_background(
+    function: Callable[[_Item], _Result], items: Iterator[_Item]
+) -> Iterator[_Result]:
+    """Yield `function(item)` for each item, computed on a thread while the next item is produced.
 
-    A result comes before the action for the next item begins, so one action runs at a time.
+    One call runs at a time: each result is yielded before the next call starts.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="sgmn-behind") as worker:
-        waiting: Future[_Result] | None = None
+    with ThreadPoolExecutor(1, thread_name_prefix="sgmn-background") as worker:
+        future: Future[_Result] | None = None
         for item in items:
-            if waiting is not None:
-                yield waiting.result()
-            waiting = worker.submit(action, item)
-        if waiting is not None:
-            yield waiting.result()
+            if future is not None:
+                yield future.result()
+            future = worker.submit(function, item)
+        if future is not None:
+            yield future.result()
 
 
 def exit_with_parent() -> None:
-    """End this process when the one that started it is gone: one that was killed cannot tell it.
+    """Exit this `multiprocessing` process as soon as its parent process is gone.
 
-    For processes of `multiprocessing`, however they were started; the parent of one from a fork
-    server is who asked for it. It ends at once, so what it writes must appear whole.
+    A parent that is killed cannot stop its children. With a fork server, the parent is the
+    process that requested this one. The exit is immediate, so files must be written atomically.
     """
     parent = parent_process()
-    assert parent is not None, "only a process that another one started follows it"
+    assert parent is not None, "exit_with_parent() must be called in a child process"
 
-    def watch() -> None:
+    def wait_for_parent() -> None:
         parent.join()
         os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=wait_for_parent, daemon=True).start()

@@ -1,4 +1,4 @@
-"""Items in groups of a size."""
+"""Split a sequence of items into batches."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ T = TypeVar("T")
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
-    """Up to `size` items at a time, in order (`itertools.batched` of Python 3.12).
+    """Yield tuples of up to `size` items, in order (`itertools.batched` of Python 3.12).
 
     >>> list(batched("abcde", 2))
     [('a', 'b'), ('c', 'd'), ('e',)]
     """
-    rest = iter(items)
-    while group := tuple(islice(rest, size)):
-        yield group
+    iterator = iter(items)
+    while batch := tuple(islice(iterator, size)):
+        yield batch

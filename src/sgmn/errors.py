@@ -1,15 +1,20 @@
-"""What can go wrong, said in one line: where, what, and what would do.
+"""Errors that a user can fix, each reported as one line: where, what, and the remedy.
 
-Every failure that a user can answer is an `SgmnError`; the command line prints it as one
-line and ends with status 2. Anything else is a fault of ours and keeps its traceback.
+Every such failure is an `SgmnError`. The command line prints it as one line and exits with
+status 2. Any other exception is a bug in this package and keeps its traceback.
 """
 
 
 class SgmnError(Exception):
-    """A refusal that names the place, the fault and the remedy.
+    """An error with its location, a message and a remedy.
 
-    >>> print(SgmnError("is empty", where="a.srt", remedy="give a file with cues"))
-    a.srt: is empty; give a file with cues
+    Args:
+        message: What is wrong, as a predicate of `where`.
+        where: The file, address, setting or record concerned, if there is one.
+        remedy: What the user can do about it.
+
+    >>> print(SgmnError("is empty", where="a.srt", remedy="pass a file with cues"))
+    a.srt: is empty; pass a file with cues
     """
 
     def __init__(self, message: str, where: object = None, remedy: str | None = None) -> None:
@@ -19,20 +24,20 @@ class SgmnError(Exception):
 
 
 class RecordError(SgmnError):
-    """A record (clip, product, utterance, dataset line) that contradicts itself."""
+    """A record (clip, product, utterance or dataset line) with invalid values."""
 
 
 class MediaError(SgmnError):
-    """A video, picture or transcript that cannot be read."""
+    """A video, image or transcript that cannot be read."""
 
 
 class SettingsError(SgmnError):
-    """A configuration with an unknown key or an impossible value."""
+    """A configuration with an unknown key or an invalid value."""
 
 
 class CheckpointError(SgmnError):
-    """A model folder or name that cannot be loaded."""
+    """A model that cannot be loaded."""
 
 
 class IndexingError(SgmnError):
-    """A catalogue index that cannot be opened, or that another model made."""
+    """A catalogue index that cannot be opened, or that was built with another model."""

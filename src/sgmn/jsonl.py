@@ -1,6 +1,6 @@
-"""JSON lines with checked fields: what a dataset and a shop's feed have in common.
+"""JSON lines with validated fields, shared by datasets and shop feeds.
 
-Every refusal is a RecordError that names file, line and field, and says what would do.
+Every error is a RecordError that names the file, the line and the field, and a remedy.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from sgmn.errors import RecordError
 from sgmn.records import Product
 
 _BOM = b"\xef\xbb\xbf"
-_SHOWN = 60  # characters of a wrong value that an error repeats
-_TEXT = 'give a text, such as "a1"'
-_SECONDS = "give seconds, such as 2.5"
-_PATH = "give a path relative to the folder, or leave the field out"
+_MAX_VALUE_LENGTH = 60  # characters of an invalid value that an error message repeats
+_TEXT_REMEDY = 'pass a string, such as "a1"'
+_NUMBER_REMEDY = "pass seconds, such as 2.5"
+_PATH_REMEDY = "pass a path relative to the folder, or omit the field"
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
-    """The lines of a file that are not blank, each with its place `file:line`.
+    """Yield each non-blank line of a file with its location, `file:line`.
 
-    Lines are bytes, so that one line with invalid UTF-8 does not hide the others.
-    Raises RecordError when the file cannot be read.
+    Lines are bytes, so that invalid UTF-8 in one line does not hide the others.
+    Raises RecordError if the file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -35,169 +35,187 @@ def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
                     yield f"{path}:{number}", text.strip()
     except OSError as error:
         raise RecordError(
-            f"cannot be read ({error.strerror or error})", where=path, remedy="give a readable file"
+            f"cannot be read ({error.strerror or error})",
+            where=path,
+            remedy="check the path and its permissions",
         ) from error
 
 
 def path_exists(path: Path) -> bool:
-    """Whether there is a file or folder; RecordError for a path that cannot be looked up."""
+    """Whether a file or folder exists. Raises RecordError for a path that cannot be looked up."""
     try:
         return path.exists()
-    except OSError as error:  # a name too long, a folder that may not be entered
+    except OSError as error:  # the name is too long, or a folder cannot be entered
         raise RecordError(
             f"cannot be looked up ({error.strerror or error})", where=path, remedy="check the path"
         ) from error
 
 
 def parse_object(text: bytes, where: str) -> Fields:
-    """One JSON object in UTF-8 as Fields; RecordError for anything else.
+    """Parse one JSON object in UTF-8. Raises RecordError for anything else.
 
-    Refused as well: NaN and infinite numbers, a key given twice, half a surrogate pair.
+    NaN, infinite numbers, duplicate keys and lone surrogates are errors too.
     """
     try:
         line = text.decode()
         value = json.loads(
-            line, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique
+            line,
+            parse_constant=_reject_constant,
+            parse_float=_parse_finite,
+            object_pairs_hook=_unique_keys,
         )
         if "\\u" in line:
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeError as error:
         raise RecordError(
-            f"is no UTF-8 text ({error})", where=where, remedy="save the file as UTF-8"
+            f"is not UTF-8 text ({error})", where=where, remedy="save the file as UTF-8"
         ) from error
     except (ValueError, RecursionError) as error:
         raise RecordError(
-            f"is no JSON ({error})",
+            f"is not valid JSON ({error})",
             where=where,
-            remedy='give one object, such as {"title": "Lime"}',
+            remedy='write one object, such as {"title": "Lime"}',
         ) from error
     return Fields.from_value(value, where)
 
 
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
+def _reject_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a JSON number")
 
 
-def _finite(digits: str) -> float:
+def _parse_finite(digits: str) -> float:
     number = float(digits)
     if not isfinite(number):
         raise ValueError(f"{digits} is out of range")
     return number
 
 
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} is given twice")
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {duplicate!r} occurs twice")
     return values
 
 
 class Fields:
-    """The fields of one JSON object. Each getter checks one; `rest` is what nobody asked for.
+    """The fields of one JSON object, with getters that validate them.
 
-    A field that is absent or null takes the default; without a default it is required.
+    A field that is absent or null takes the default of its getter. Without a default it is
+    required. All getters raise RecordError for a missing or invalid value.
     """
 
     def __init__(self, values: Mapping[str, Any], where: str) -> None:
         self.values, self.where = values, where
-        self._asked: set[str] = set()
+        self._read_keys: set[str] = set()
 
     @classmethod
     def from_value(cls, value: object, where: str) -> Fields:
-        """Fields of a JSON value that has to be an object."""
+        """Create from a JSON value, which must be an object."""
         if not isinstance(value, dict):
             raise RecordError(
-                f"is {_shown(value)} and no object",
+                f"is {_shorten(value)}, not an object",
                 where=where,
-                remedy='give an object, such as {"title": "Lime"}',
+                remedy='pass an object, such as {"title": "Lime"}',
             )
         return cls(value, where)
 
     def get_text(self, key: str, default: str | None = None) -> str:
-        """A string; a required one must not be empty."""
-        value = self._get(key, _TEXT, required=default is None)
+        """Return a string. A required string must not be empty."""
+        value = self._get(key, _TEXT_REMEDY, required=default is None)
         if value is None:
             assert default is not None
             return default
-        holds = isinstance(value, str) and (value != "" or default is not None)
-        return str(self._checked(holds, key, value, _TEXT))
+        is_valid = isinstance(value, str) and (value != "" or default is not None)
+        return str(self._require(is_valid, key, value, _TEXT_REMEDY))
 
     def get_number(self, key: str, default: float | None = None) -> float:
-        """A finite number as float, in seconds."""
-        value = self._get(key, _SECONDS, required=default is None)
+        """Return a finite number, in seconds."""
+        value = self._get(key, _NUMBER_REMEDY, required=default is None)
         if value is None:
             assert default is not None
             return default
-        return float(self._checked(is_finite_number(value), key, value, _SECONDS))
+        return float(self._require(is_finite_number(value), key, value, _NUMBER_REMEDY))
 
     def has(self, key: str) -> bool:
-        """Whether the field is there and not null."""
-        self._asked.add(key)
+        """Whether the field is present and not null."""
+        self._read_keys.add(key)
         return self.values.get(key) is not None
 
     def get_path(self, key: str, root: Path) -> Path | None:
-        """A path, taken relative to `root`; None when absent."""
-        value = self._get(key, _PATH, required=False)
-        return None if value is None else root / self._checked(_is_path(value), key, value, _PATH)
+        """Return a path, relative to `root`, or None if the field is absent."""
+        value = self._get(key, _PATH_REMEDY, required=False)
+        return (
+            None
+            if value is None
+            else root / self._require(_is_path(value), key, value, _PATH_REMEDY)
+        )
 
     def get_paths(self, key: str, root: Path) -> tuple[Path, ...]:
-        """A list of paths, each taken relative to `root`."""
+        """Return a list of paths, each relative to `root`."""
         return tuple(
-            root / self._checked(_is_path(value), f"{key}[{place}]", value, _PATH)
-            for place, value in enumerate(self.get_list(key))
+            root / self._require(_is_path(value), f"{key}[{index}]", value, _PATH_REMEDY)
+            for index, value in enumerate(self.get_list(key))
         )
 
     def get_texts(self, key: str) -> tuple[str, ...]:
-        """A list of strings, none of them empty."""
+        """Return a list of non-empty strings."""
         return tuple(
-            self._checked(isinstance(value, str) and value != "", f"{key}[{place}]", value, _TEXT)
-            for place, value in enumerate(self.get_list(key))
+            self._require(
+                isinstance(value, str) and value != "", f"{key}[{index}]", value, _TEXT_REMEDY
+            )
+            for index, value in enumerate(self.get_list(key))
         )
 
     def get_list(self, key: str) -> Sequence[Any]:
-        """A list of anything; empty when absent."""
-        remedy = "give a list in [ ]"
+        """Return a list of any values; empty if the field is absent."""
+        remedy = "pass a list in [ ]"
         value = self._get(key, remedy, required=False)
-        return () if value is None else self._checked(isinstance(value, list), key, value, remedy)
+        return () if value is None else self._require(isinstance(value, list), key, value, remedy)
 
     def get_objects(self, key: str) -> Iterator[Fields]:
-        """A list of objects, each as Fields whose place is `file:line: key[place]`."""
-        for place, value in enumerate(self.get_list(key)):
-            yield Fields.from_value(value, f"{self.where}: {key}[{place}]")
+        """Yield each object of a list, with its location `file:line: key[index]`."""
+        for index, value in enumerate(self.get_list(key)):
+            yield Fields.from_value(value, f"{self.where}: {key}[{index}]")
 
     def get_mapping(self, key: str) -> dict[str, Any]:
-        """An object as it stands; empty when absent."""
-        remedy = "give an object in { }"
+        """Return an object as a dict; empty if the field is absent."""
+        remedy = "pass an object in { }"
         value = self._get(key, remedy, required=False)
-        return {} if value is None else self._checked(isinstance(value, dict), key, value, remedy)
+        return {} if value is None else self._require(isinstance(value, dict), key, value, remedy)
 
     def unread_fields(self) -> dict[str, Any]:
-        """The fields that no getter asked for."""
-        return {key: value for key, value in self.values.items() if key not in self._asked}
+        """Return the fields that no getter has read."""
+        return {key: value for key, value in self.values.items() if key not in self._read_keys}
 
     def invalid_value(self, key: str, value: object, remedy: str) -> RecordError:
-        """The error to raise for a field whose value will not do."""
-        return RecordError(f"{key!r} is {_shown(value)}", where=self.where, remedy=remedy)
+        """Return the error to raise for an invalid value."""
+        return RecordError(f"{key!r} is {_shorten(value)}", where=self.where, remedy=remedy)
 
     def _get(self, key: str, remedy: str, *, required: bool) -> Any:
-        self._asked.add(key)
+        self._read_keys.add(key)
         value = self.values.get(key)
         if value is None and required:
             raise RecordError(f"{key!r} is missing", where=self.where, remedy=remedy)
         return value
 
-    def _checked(self, holds: bool, key: str, value: Any, remedy: str) -> Any:
-        if not holds:
+    def _require(self, is_valid: bool, key: str, value: Any, remedy: str) -> Any:
+        if not is_valid:
             raise self.invalid_value(key, value, remedy)
         return value
 
 
 def parse_product(fields: Fields, root: Path, shop_id: str = "") -> Product:
-    """The product of one line of products.jsonl; paths are relative to `root`.
+    """Parse the product in one line of products.jsonl.
 
-    `shop_id` serves lines that name no shop. Raises RecordError with the line's place.
+    Args:
+        fields: The fields of the line.
+        root: The folder to which image paths are relative.
+        shop_id: The shop of a line that names none.
+
+    Raises:
+        RecordError: With the location of the line.
     """
     try:
         return Product(
@@ -215,15 +233,15 @@ def parse_product(fields: Fields, root: Path, shop_id: str = "") -> Product:
 
 
 def with_location(error: RecordError, where: str) -> RecordError:
-    """The same refusal with its place in a file, which records themselves do not know."""
+    """Return the same error with its location in a file, which records do not know."""
     if str(error.where).startswith(where):
         return error
-    what = error.message if error.where is None else f"{error.where} {error.message}"
-    return RecordError(what, where=where, remedy=error.remedy)
+    message = error.message if error.where is None else f"{error.where} {error.message}"
+    return RecordError(message, where=where, remedy=error.remedy)
 
 
 def is_finite_number(value: object) -> bool:
-    """Whether a JSON value is a number that a float can hold (true and false are none)."""
+    """Whether a JSON value is a number that fits into a float (true and false are not numbers)."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:
@@ -236,6 +254,6 @@ def _is_path(value: object) -> bool:
     return isinstance(value, str) and value != "" and "\0" not in value
 
 
-def _shown(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + "…"
+def _shorten(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _MAX_VALUE_LENGTH else text[: _MAX_VALUE_LENGTH - 1] + "…"

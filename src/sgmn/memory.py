@@ -1,30 +1,35 @@
-"""How the C library keeps memory, for programs whose arrays are large and short-lived."""
+"""Memory settings of the C library, for programs with large, short-lived arrays."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 
-# Of mallopt(3), glibc.
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
-_MOST = 2**31 - 1
-_STEP = 64 << 20  # bytes by which the heap grows
+# Parameters of mallopt(3), glibc.
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
+_MAX_INT = 2**31 - 1
+_HEAP_GROWTH_BYTES = 64 << 20
 _ARENAS = 2
 
 
 def retain_freed_memory() -> bool:
-    """Have large blocks stay with the process when they are freed; False where that is unknown.
+    """Configure glibc to keep freed memory for the next allocation; returns False elsewhere.
 
-    By default glibc gives each back to the kernel and asks for it anew, page by page: with the
-    activations of a picture tower that takes as much time as computing them (decision 008).
-    Threads share two heaps: else each new one, such as those of a decoder that is opened anew,
-    may keep its own peak. Once a process, before it computes; its resident memory stays near
-    its peak from then on.
+    By default, glibc returns each large block to the kernel and requests it again page by page.
+    For the activations of an image tower, that takes as long as the computation (decision 008).
+    Threads share two heaps, because otherwise each new thread, such as those of a decoder, may
+    retain its own peak. Call it once per process, before computing. Resident memory then stays
+    near its peak.
     """
     if sys.platform != "linux":
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
     if mallopt is None:
         return False
-    wanted = {_MMAP_MAX: 0, _TRIM_THRESHOLD: _MOST, _TOP_PAD: _STEP, _ARENA_MAX: _ARENAS}
-    return all(mallopt(what, value) == 1 for what, value in wanted.items())
+    options = {
+        _M_MMAP_MAX: 0,
+        _M_TRIM_THRESHOLD: _MAX_INT,
+        _M_TOP_PAD: _HEAP_GROWTH_BYTES,
+        _M_ARENA_MAX: _ARENAS,
+    }
+    return all(mallopt(option, value) == 1 for option, value in options.items())

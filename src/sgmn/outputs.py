@@ -1,4 +1,4 @@
-"""Files that a user asked for: refused before the work when they could not be written after it."""
+"""Output files that the user requested, checked before the work starts."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from sgmn.errors import SgmnError
 
 
 def require_writable(*paths: Path | None) -> None:
-    """Refuse, before the work is done, an output that could not be written after it."""
+    """Raise SgmnError unless every path can be written as a file; None is ignored.
+
+    Creates the parent folders. Call it before long work, so that no result is lost.
+    """
     for path in paths:
         if path is None:
             continue
         if path.is_dir():
-            raise SgmnError("is a folder", path, "give a file to write")
+            raise SgmnError("is a folder", path, "pass a file path")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SgmnError(
-                f"cannot be written ({error.strerror})", path, "give another place"
-            ) from error
+            message = f"cannot be written ({error.strerror})"
+            raise SgmnError(message, path, "choose another folder") from error
         if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise SgmnError("cannot be written", path, "give a file in a folder of yours")
+            raise SgmnError("cannot be written", path, "choose a folder that you may write to")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file that a user asked for. Raises SgmnError naming it."""
+    """Write a UTF-8 text file, creating its parent folders. Raises SgmnError if it fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -1,6 +1,7 @@
-"""The records that travel between the rooms. All are frozen and check themselves.
+"""The records that the subpackages exchange. All are frozen and validate themselves.
 
-Times are seconds, boxes are (left, top, right, bottom) as shares of width and height.
+Times are in seconds. Boxes are (left, top, right, bottom) as fractions of width and height.
+Invalid values raise RecordError.
 """
 
 from __future__ import annotations
@@ -20,23 +21,23 @@ Box = tuple[float, float, float, float]
 ImageArray = NDArray[np.uint8]  # (H, W, 3), RGB
 
 
-def _require(holds: bool, where: str, what: str, remedy: str) -> None:
-    if not holds:
-        raise RecordError(what, where=where, remedy=remedy)
+def _require(condition: bool, where: str, message: str, remedy: str) -> None:
+    if not condition:
+        raise RecordError(message, where=where, remedy=remedy)
 
 
 def _require_span(start: float, end: float, where: str) -> None:
     _require(
         isfinite(start) and isfinite(end) and 0 <= start <= end,
         where,
-        f"start {start} and end {end} are no span of time",
-        "give finite seconds with 0 <= start <= end",
+        f"start {start} and end {end} are not a valid time span",
+        "pass finite seconds with 0 <= start <= end",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Words said between `start` and `end`."""
+    """Text spoken from `start` to `end`, in seconds."""
 
     start: float
     end: float
@@ -60,17 +61,17 @@ class Product:
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        _require(bool(self.product_id), "product", "product_id is empty", "give each a unique id")
+        _require(bool(self.product_id), "product", "product_id is empty", "use a unique id")
         _require(
             bool(self.title.strip()) or self.image is not None,
             f"product {self.product_id!r}",
             "has neither title nor image",
-            "give it at least one of the two",
+            "add at least one of them",
         )
 
     @property
     def key(self) -> tuple[str, str]:
-        """What makes a product unique: (shop_id, product_id)."""
+        """The unique key of a product: (shop_id, product_id)."""
         return self.shop_id, self.product_id
 
     @property
@@ -102,17 +103,20 @@ class Clip:
 
     def __post_init__(self) -> None:
         where = f"clip {self.clip_id!r}"
-        _require(bool(self.clip_id), "clip", "clip_id is empty", "give each clip a unique id")
+        _require(bool(self.clip_id), "clip", "clip_id is empty", "use a unique id")
         _require(
             (self.video is None) != (not self.frames),
             where,
-            "needs a video or frames, and not both",
-            "give one of the two",
+            "needs either a video or frames",
+            "pass exactly one of them",
         )
         _require_span(self.start, self.start if self.end is None else self.end, where)
         for box in (box for boxes in self.boxes for box in boxes):
             _require(
-                _is_box(box), where, f"{box} is no box", "give left, top, right, bottom in 0..1"
+                _is_box(box),
+                where,
+                f"{box} is not a valid box",
+                "pass left, top, right, bottom in 0..1",
             )
 
     @property
@@ -135,7 +139,7 @@ class ClipContent:
     frames: tuple[ImageArray, ...]
     text: str = ""
 
-    def only(self, kept: Collection[str]) -> ClipContent:
+    def select_modalities(self, kept: Collection[str]) -> ClipContent:
         """The clip without its frames unless "image" is kept, without words unless "text"."""
         frames = self.frames if "image" in kept else ()
         return ClipContent(frames, self.text if "text" in kept else "")
@@ -151,7 +155,7 @@ class ProductContent:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A product found for a clip; a higher `score` is a better one."""
+    """A product retrieved for a clip; a higher `score` is better."""
 
     product_id: str
     score: float
@@ -159,9 +163,14 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One product on sale from `start` to `end`; `product_id` None means nothing on sale.
+    """A span of a stream in which one product is on sale.
 
-    `confidence` is a probability; `runner_up` is the next likely product.
+    Attributes:
+        start: Start in seconds.
+        end: End in seconds.
+        product_id: The product on sale; None if nothing is on sale.
+        confidence: Probability of `product_id`, 0..1.
+        runner_up: The second most likely product.
     """
 
     start: float
@@ -175,6 +184,6 @@ class Segment:
         _require(
             0 <= self.confidence <= 1,
             f"segment of {self.product_id!r}",
-            f"confidence {self.confidence} is no probability",
-            "give a number in 0..1",
+            f"confidence {self.confidence} is not a probability",
+            "pass a number in 0..1",
         )

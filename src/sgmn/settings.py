@@ -1,4 +1,4 @@
-"""Config dataclasses from TOML: every key is known and of its type, or is refused by name."""
+"""Config dataclasses from TOML: unknown keys, wrong types and invalid values are errors."""
 
 from __future__ import annotations
 
@@ -16,63 +16,82 @@ T = TypeVar("T")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file. Raises SettingsError naming the file."""
+    """Read the tables of a TOML file. Raises SettingsError with its path."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"cannot be read ({error})", path, "give a TOML file") from error
+        raise SettingsError(f"cannot be read ({error})", path, "pass a TOML file") from error
 
 
-def parse_tables(kinds: Mapping[str, type[Any]], tables: Mapping[str, Any], where: object) -> Any:
-    """One config a table, in the order of `kinds`; an absent table is all defaults."""
+def parse_tables(
+    config_types: Mapping[str, type[Any]], tables: Mapping[str, Any], where: object
+) -> Any:
+    """Build one config per table, in the order of `config_types`.
+
+    Args:
+        config_types: The config dataclass of each table name.
+        tables: The tables of a TOML file. An absent table takes all defaults.
+        where: The file, for error messages.
+
+    Raises:
+        SettingsError: For an unknown table, or as `parse_table`.
+    """
     for name in tables:
-        if name not in kinds:
-            raise SettingsError(f"unknown table [{name}]", where, _near(name, list(kinds)))
+        if name not in config_types:
+            raise SettingsError(f"unknown table [{name}]", where, _suggest(name, config_types))
     return tuple(
-        parse_table(kind, tables.get(name, {}), f"{where} [{name}]") for name, kind in kinds.items()
+        parse_table(config_type, tables.get(name, {}), f"{where} [{name}]")
+        for name, config_type in config_types.items()
     )
 
 
-def parse_table(kind: type[T], table: Mapping[str, Any], where: object) -> T:
-    """A config dataclass from a mapping of its keys."""
-    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
-    hints = get_type_hints(kind)
+def parse_table(config_type: type[T], table: Mapping[str, Any], where: object) -> T:
+    """Build a config dataclass from a mapping of its keys.
+
+    Raises SettingsError for an unknown or missing key, a wrong type or an invalid value.
+    """
+    known = {field.name: field for field in fields(config_type)}  # type: ignore[arg-type]
+    type_hints = get_type_hints(config_type)
     for key in table:
         if key not in known:
-            raise SettingsError(f"unknown key {key!r}", where, _near(key, list(known)))
+            raise SettingsError(f"unknown key {key!r}", where, _suggest(key, known))
     for name, field in known.items():
         if name not in table and field.default is MISSING and field.default_factory is MISSING:
             raise SettingsError(f"{name!r} is missing", where, f"add {name} = …")
-    fitted = {key: _fitted(value, hints[key], key, where) for key, value in table.items()}
+    values = {key: _convert(value, type_hints[key], key, where) for key, value in table.items()}
     try:
-        return kind(**fitted)
+        return config_type(**values)
     except SettingsError as error:  # from `require`, which does not know the file
         raise SettingsError(error.message, where, error.remedy) from error
 
 
-def _near(key: str, known: list[str]) -> str:
-    close = get_close_matches(key, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+def require(condition: bool, key: str, value: object, remedy: str) -> None:
+    """Raise SettingsError unless the condition of a config value holds.
 
-
-def _fitted(value: Any, hint: Any, key: str, where: object) -> Any:
-    """The value as the hint wants it: whole numbers serve as floats, lists as tuples."""
-    if get_origin(hint) is tuple and isinstance(value, list):
-        inner = get_args(hint)[0]
-        return tuple(_fitted(part, inner, key, where) for part in value)
-    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    for wanted in kinds:
-        if wanted is float and type(value) is int:
-            return float(value)
-        if wanted is Path and isinstance(value, str):
-            return Path(value)
-        if type(value) is (get_origin(wanted) or wanted):
-            return value
-    names = " or ".join(getattr(kind, "__name__", str(kind)) for kind in kinds)
-    raise SettingsError(f"{key!r} is {value!r}", where, f"give a value of type {names}")
-
-
-def require(holds: bool, key: str, value: object, remedy: str) -> None:
-    """Refuse a value of a config: `require(lr > 0, "lr", lr, "give a number above 0")`."""
-    if not holds:
+    >>> require(0.1 > 0, "lr", 0.1, "pass a number above 0")
+    """
+    if not condition:
         raise SettingsError(f"{key!r} is {value!r}", remedy=remedy)
+
+
+def _suggest(name: str, known_names: Mapping[str, Any]) -> str:
+    close = get_close_matches(name, known_names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(known_names)}"
+
+
+def _convert(value: Any, type_hint: Any, key: str, where: object) -> Any:
+    """Convert a TOML value to the type of its field: integers to floats, lists to tuples."""
+    if get_origin(type_hint) is tuple and isinstance(value, list):
+        item_type = get_args(type_hint)[0]
+        return tuple(_convert(item, item_type, key, where) for item in value)
+    is_union = get_origin(type_hint) in (Union, UnionType)
+    types = get_args(type_hint) if is_union else (type_hint,)
+    for candidate in types:
+        if candidate is float and type(value) is int:
+            return float(value)
+        if candidate is Path and isinstance(value, str):
+            return Path(value)
+        if type(value) is (get_origin(candidate) or candidate):
+            return value
+    names = " or ".join(getattr(candidate, "__name__", str(candidate)) for candidate in types)
+    raise SettingsError(f"{key!r} is {value!r}", where, f"pass a value of type {names}")
