@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from sgmn.model.guidance import GAIN_SCALE
 from sgmn.model.interaction import Interaction
-from sgmn.model.scoring import ClipVectors, ProductVectors, match
+from sgmn.model.scoring import ClipVectors, ProductVectors, match_score
 
 FRAMES, TEMPERATURE = 10, torch.tensor(0.1)
 Related = tuple[Tensor, Tensor, Tensor]
@@ -75,7 +75,7 @@ def opened(network: Interaction) -> Interaction:
 
 
 def batched(network: Interaction, clips: ClipVectors, products: ProductVectors) -> Related:
-    relevance = match(clips, products, TEMPERATURE)
+    relevance = match_score(clips, products, TEMPERATURE)
     seen, shown = network(
         clips.image[None],
         clips.has_image[None],

@@ -48,17 +48,17 @@ class Step:
         """The loss (), with the tokens of every pair gathered first."""
         clip = torch.arange(len(self.clips)).repeat_interleave(NEGATIVES + 1)
         product = self.places.flatten()
-        pairs = self.fusion.clips(self.clips.index_select(0, clip), self.mask[clip])
-        theirs = self.products.mapped(lambda rows: rows.index_select(0, product))
+        pairs = self.fusion.prepare_clips(self.clips.index_select(0, clip), self.mask[clip])
+        theirs = self.products.map_tensors(lambda rows: rows.index_select(0, product))
         each = torch.arange(len(product))[:, None]
         return loss(
-            self.fusion.chosen(pairs, self.fusion.products(theirs), each).view_as(self.places)
+            self.fusion.score_candidates(pairs, self.fusion.encode_products(theirs), each).view_as(self.places)
         )
 
     def chosen(self) -> Tensor:
         """The loss (), with every clip and every product projected once."""
-        sides = self.fusion.clips(self.clips, self.mask)
-        return loss(self.fusion.chosen(sides, self.fusion.products(self.products), self.places))
+        sides = self.fusion.prepare_clips(self.clips, self.mask)
+        return loss(self.fusion.score_candidates(sides, self.fusion.encode_products(self.products), self.places))
 
     def learnt(self, side: Callable[[], Tensor]) -> list[Tensor]:
         """The loss of a side and its gradients."""

@@ -79,21 +79,21 @@ def built(clip: ItemTokens) -> tuple[Tensor, Tensor]:
 
 
 def in_each_form(fusion: Fusion, clip: ItemTokens, shop: ItemTokens, some: Tensor) -> Sides:
-    shelf, keys = fusion.shelf(fusion.products(shop)), fusion.clips(*built(clip))
+    shelf, keys = fusion.prepare_products(fusion.encode_products(shop)), fusion.prepare_clips(*built(clip))
     one_by_one, each = [shop[row : row + 1] for row in some.tolist()], torch.arange(len(some))
 
     def pair(product: ItemTokens) -> Tensor:
-        return fusion(fusion.clips(*built(clip)), fusion.products(product))
+        return fusion(fusion.prepare_clips(*built(clip)), fusion.encode_products(product))
 
     def at_once() -> Tensor:
-        many = clip.mapped(lambda rows: rows.expand(len(some), *rows.shape[1:]))
-        latents = fusion.products(shop[some])
-        return fusion.chosen(fusion.clips(*built(many)), latents, each[:, None]).T
+        many = clip.map_tensors(lambda rows: rows.expand(len(some), *rows.shape[1:]))
+        latents = fusion.encode_products(shop[some])
+        return fusion.score_candidates(fusion.prepare_clips(*built(many)), latents, each[:, None]).T
 
     return {
         PLAIN: lambda: torch.cat([pair(product) for product in one_by_one], 1),
         BATCHED: at_once,
-        CACHED: lambda: fusion(fusion.clips(*built(clip)), shelf),
+        CACHED: lambda: fusion(fusion.prepare_clips(*built(clip)), shelf),
         KEYS_TOO: lambda: fusion(keys, shelf),
     }
 

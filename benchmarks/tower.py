@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from sgmn.model import checkpoint, efficientnet
-from sgmn.model.encoders import Towers
+from sgmn.model.towers import Towers
 
 HELD = 5
 
@@ -53,7 +53,7 @@ def forwards(towers: Towers, pixels: torch.Tensor) -> dict[str, Callable[[], Non
 
 def steps(towers: Towers, pixels: torch.Tensor) -> dict[str, Callable[[], None]]:
     tower = next(part for part in towers.modules() if isinstance(part, efficientnet.LiteTower))
-    tower.hold(HELD)
+    tower.freeze_blocks(HELD)
     looks = [block.depthwise for block in tower.blocks[HELD:]]
 
     def run(learning: bool) -> None:

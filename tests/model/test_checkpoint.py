@@ -35,38 +35,38 @@ def test_saved_and_loaded_by_path_is_the_same(
     again = checkpoint.load(tmp_path / "run")
     assert again.fingerprint() == model.fingerprint()
     clip = ClipContent((noise(rng),), "red milk for you")
-    one, other = (Embedder(m).clips([clip]) for m in (model, again))
+    one, other = (Embedder(m).encode_clips([clip]) for m in (model, again))
     assert torch.equal(one.image, other.image) and torch.equal(one.text, other.text)
 
 
 def test_two_automodel_towers_compose(
     backbone: Callable[[str], Path], rng: np.random.Generator
 ) -> None:
-    model = backbones.composed(str(backbone("vit")), str(backbone("bert")), 16, ((32, 32),))
-    found = Embedder(model).clips([ClipContent((noise(rng),), "red milk")])
+    model = backbones.build_composed(str(backbone("vit")), str(backbone("bert")), 16, ((32, 32),))
+    found = Embedder(model).encode_clips([ClipContent((noise(rng),), "red milk")])
     assert found.image.shape == (1, 16) and found.text.shape == (1, 16)
 
 
 def test_minilm_is_referred_to_not_copied(tmp_path: Path) -> None:
-    model = backbones.small()
+    model = backbones.build_small()
     parameters = sum(p.numel() for p in model.network.towers.image.parameters())
     assert parameters <= 5_000_000
     checkpoint.save(model, tmp_path / "small")
     assert (tmp_path / "small" / "model.safetensors").stat().st_size < 20e6
     again = checkpoint.load(tmp_path / "small")
-    one, other = (Embedder(m).words(["a carton of milk"]).pooled for m in (model, again))
+    one, other = (Embedder(m).encode_texts(["a carton of milk"]).pooled for m in (model, again))
     assert torch.equal(one, other)
     assert str(Path.home()) not in (tmp_path / "small" / "config.json").read_text()
 
 
 def test_a_text_tower_that_has_learnt_is_kept(tmp_path: Path) -> None:
-    model = backbones.small()
+    model = backbones.build_small()
     with torch.no_grad():
         model.network.towers.text.embeddings.word_embeddings.weight += 0.01
     checkpoint.save(model, tmp_path / "small")
     again = checkpoint.load(tmp_path / "small")
     assert again.network.config.text_source == ""
-    one, other = (Embedder(m).words(["a carton of milk"]).pooled for m in (model, again))
+    one, other = (Embedder(m).encode_texts(["a carton of milk"]).pooled for m in (model, again))
     assert torch.equal(one, other)
 
 
@@ -164,7 +164,7 @@ def test_half_precision_halves_the_file_and_keeps_the_ranking(
     assert sizes[0] < 0.6 * sizes[1]
     pictures = [noise(rng) for _ in range(4)]
     one, other = (
-        Embedder(m).pictures(pictures).pooled for m in (model, checkpoint.load(tmp_path / "half"))
+        Embedder(m).encode_images(pictures).pooled for m in (model, checkpoint.load(tmp_path / "half"))
     )
     torch.testing.assert_close(one, other, atol=5e-3, rtol=0)
 

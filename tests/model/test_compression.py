@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sgmn.model.compression import compress, from_bytes, restore, to_bytes
+from sgmn.model.compression import compress, decompress, from_bytes, to_bytes
 from sgmn.model.fusion import Fusion
 
 S, R, D = 6, 8, 512
@@ -21,7 +21,7 @@ def tokens(seed: int = 0) -> Tensor:
 def test_a_number_is_off_by_half_a_step_of_its_token_at_most() -> None:
     found = tokens()
     steps = found.abs().amax(-1, keepdim=True) / 127
-    assert ((restore(compress(found)) - found).abs() <= 0.501 * steps).all()
+    assert ((decompress(compress(found)) - found).abs() <= 0.501 * steps).all()
 
 
 def test_a_product_takes_a_byte_a_number_and_two_a_token() -> None:
@@ -38,12 +38,12 @@ def test_bytes_and_back_is_exact() -> None:
 
 def test_products_keep_their_rows() -> None:
     cells = to_bytes(compress(tokens()))
-    alone = restore(from_bytes([cells[4]], R, D))
-    torch.testing.assert_close(alone[0], restore(compress(tokens()))[4], rtol=0, atol=0)
+    alone = decompress(from_bytes([cells[4]], R, D))
+    torch.testing.assert_close(alone[0], decompress(compress(tokens()))[4], rtol=0, atol=0)
 
 
 def test_no_products_is_an_empty_shelf() -> None:
-    assert restore(from_bytes([], R, D)).shape == (0, R, D)
+    assert decompress(from_bytes([], R, D)).shape == (0, R, D)
 
 
 def test_a_cell_of_another_size_is_refused() -> None:
@@ -56,7 +56,7 @@ def test_zero_stays_zero_and_tiny_stays_near() -> None:
     found = tokens()
     found[0], found[1, 2] = 0, 0
     found[2, 3] = 1e-30
-    back = restore(compress(found))
+    back = decompress(compress(found))
     assert torch.equal(back[0], torch.zeros(R, D)) and torch.equal(back[1, 2], torch.zeros(D))
     assert back.isfinite().all() and (back[2, 3].abs() < 1e-4).all()
 
@@ -65,9 +65,9 @@ def test_restored_products_keep_the_order_of_well_separated_scores() -> None:
     torch.manual_seed(3)
     fusion = Fusion(64).requires_grad_(False)
     torch.nn.init.normal_(fusion.output.weight)
-    clips = fusion.clips(torch.randn(4, 30, 64), torch.ones(4, 30, dtype=torch.bool))
+    clips = fusion.prepare_clips(torch.randn(4, 30, 64), torch.ones(4, 30, dtype=torch.bool))
     latents = torch.randn(40, 8, 64)
-    exact, near = fusion(clips, latents), fusion(clips, restore(compress(latents)))
+    exact, near = fusion(clips, latents), fusion(clips, decompress(compress(latents)))
     apart = exact[:, :, None] - exact[:, None]
     well = apart > 0.05 * exact.std()
     assert well.float().mean() > 0.45  # of the half that can be

@@ -11,16 +11,23 @@ from torch.nn import functional
 
 from sgmn.errors import CheckpointError, SettingsError
 from sgmn.model import backbones, checkpoint
-from sgmn.model.efficientnet import EPSILON, HEAD, Convolution, LiteTower, blocks, folded
+from sgmn.model.efficientnet import (
+    EPSILON,
+    HEAD,
+    LiteTower,
+    SameConv2d,
+    build_blocks,
+    fold_batch_norms,
+)
 
 PARTS = (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"))
 
 
 def test_it_has_the_sizes_of_the_paper() -> None:
     assert sum(p.numel() for p in LiteTower().parameters()) == pytest.approx(3.35e6, rel=0.01)
-    assert len(blocks(1.0, 1.0)) == 16
-    assert len(blocks(1.1, 1.2)) == 21
-    assert [b.leaving for b in blocks(1.1, 1.2)][-6:] == [208, 208, 208, 208, 208, 352]
+    assert len(build_blocks(1.0, 1.0)) == 16
+    assert len(build_blocks(1.1, 1.2)) == 21
+    assert [b.leaving for b in build_blocks(1.1, 1.2)][-6:] == [208, 208, 208, 208, 208, 352]
 
 
 @pytest.mark.parametrize("canvas", [(224, 128), (160, 160), (97, 65)])
@@ -36,7 +43,7 @@ def test_a_picture_does_not_depend_on_its_neighbours() -> None:
 
 
 def test_padding_puts_the_odd_pixel_at_the_end() -> None:
-    layer = Convolution(1, 1, 3, 2)
+    layer = SameConv2d(1, 1, 3, 2)
     nn.init.ones_(layer.weight)
     layer.zero_bias()
     pixels = torch.zeros(1, 1, 4, 4)
@@ -48,7 +55,7 @@ def test_norms_are_folded_into_the_convolutions() -> None:
     torch.manual_seed(0)
     tower = LiteTower()
     stored = with_norms(tower)
-    tower.load_state_dict(folded(stored))
+    tower.load_state_dict(fold_batch_norms(stored))
     pixels = torch.randn(1, 3, 64, 64)
     torch.testing.assert_close(
         tower(pixels).last_hidden_state, unfolded(tower, stored, pixels), atol=1e-3, rtol=1e-3
@@ -60,7 +67,7 @@ def with_norms(tower: LiteTower) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {"_fc.weight": torch.zeros(1000, HEAD)}
 
     def add(name: str, norm: str, layer: nn.Module) -> None:
-        assert isinstance(layer, Convolution)
+        assert isinstance(layer, SameConv2d)
         channels = layer.out_channels
         found[f"{name}.weight"] = torch.randn_like(layer.weight) * layer.weight.std()
         found[f"{norm}.weight"] = torch.rand(channels) + 0.5
@@ -81,8 +88,8 @@ def with_norms(tower: LiteTower) -> dict[str, Tensor]:
 def unfolded(tower: LiteTower, stored: dict[str, Tensor], pixels: Tensor) -> Tensor:
     """The same tower with its norms where they were."""
 
-    def convolved(hidden: Tensor, name: str, norm: str, layer: Convolution) -> Tensor:
-        plain = Convolution(
+    def convolved(hidden: Tensor, name: str, norm: str, layer: SameConv2d) -> Tensor:
+        plain = SameConv2d(
             layer.in_channels,
             layer.out_channels,
             layer.kernel_size[0],
@@ -113,7 +120,7 @@ def unfolded(tower: LiteTower, stored: dict[str, Tensor], pixels: Tensor) -> Ten
 
 def test_held_blocks_learn_nothing_and_the_rest_does() -> None:
     tower = LiteTower()
-    tower.hold(5)
+    tower.freeze_blocks(5)
     tower(torch.randn(2, 3, 64, 64)).last_hidden_state.sum().backward()
     learnt = {name for name, p in tower.named_parameters() if p.grad is not None}
     assert not any(
@@ -135,7 +142,7 @@ def test_a_few_pictures_at_a_time_see_what_all_at_once_see(count: int) -> None:
 
 def test_another_tower_cannot_be_held() -> None:
     with pytest.raises(SettingsError, match="'still' is for the lite picture tower"):
-        backbones.small().network.towers.hold(3)
+        backbones.build_small().network.towers.freeze_blocks(3)
 
 
 @pytest.mark.parametrize(("name", "number", "millions"), [("lite", 0, 3.35), ("lite1", 1, 4.11)])

@@ -12,10 +12,16 @@ import torch
 from sgmn.errors import SgmnError
 from sgmn.model.bundle import Model
 from sgmn.model.embedder import Embedder
-from sgmn.model.explanation import NOTHING, Comparison, Explanation, explain, heat
-from sgmn.model.heatmap import cut
-from sgmn.model.inputs import Placement, Preprocessor, placement
-from sgmn.model.word_spans import words
+from sgmn.model.explanation import (
+    NOT_COMPARABLE,
+    Explanation,
+    ProductExplanation,
+    compute_heatmap,
+    explain,
+)
+from sgmn.model.heatmap import project_to_image
+from sgmn.model.inputs import Placement, Preprocessor, compute_placement
+from sgmn.model.word_spans import weigh_words
 from sgmn.records import ClipContent, ProductContent
 from tests.conftest import noise
 from tests.model.test_parts import some_clips, some_products, with_all
@@ -43,12 +49,12 @@ def explained(
     embedder: Embedder, clip: ClipContent, products: list[ProductContent]
 ) -> tuple[Explanation, list[float]]:
     """A clip with all products explained, and the scores as they are ranked by."""
-    shelf = embedder.products(products)
-    scores = embedder.ranker.scores(embedder.clips([clip]), shelf)[0].tolist()
+    shelf = embedder.encode_products(products)
+    scores = embedder.ranker.score(embedder.encode_clips([clip]), shelf)[0].tolist()
     return explain(embedder, clip, shelf, dict(enumerate(products))), scores
 
 
-def summed(compared: Comparison) -> float:
+def summed(compared: ProductExplanation) -> float:
     return sum(term.adds for term in compared.terms) + sum(compared.changes.values())
 
 
@@ -66,7 +72,7 @@ def test_the_terms_add_up_to_the_score(embedder: Embedder, rng: np.random.Genera
 def test_a_term_adds_what_it_is_worth(opened: Embedder, rng: np.random.Generator) -> None:
     clip, products = some_clips(rng)[0], some_products(rng)
     found, _ = explained(opened, clip, products)
-    clips, shelf, weights = opened.clips([clip]), opened.products(products), opened.ranker.weights
+    clips, shelf, weights = opened.encode_clips([clip]), opened.encode_products(products), opened.ranker.weights
     terms = {term.name: term for term in found.comparisons[0].terms}
     assert set(terms) == {"image", "text", "match", "said-shown", "seen-titled"}
     value = float(clips.text[0] @ shelf.text[0])
@@ -93,7 +99,7 @@ def test_what_is_missing_drops_out(embedder: Embedder, rng: np.random.Generator)
 
 def test_what_is_not_to_count_adds_nothing(opened: Embedder, rng: np.random.Generator) -> None:
     clip, products = some_clips(rng)[0], some_products(rng)[:2]
-    shelf = opened.products(products).only(("image",))
+    shelf = opened.encode_products(products).select_modalities(("image",))
     assert shelf.text[0].norm() > 0  # it has words, but they are taken for missing
     for compared in explain(opened, clip, shelf, dict(enumerate(products))).comparisons:
         assert {t.name for t in compared.terms if not t.present} == {"text", "seen-titled"}
@@ -104,15 +110,15 @@ def test_nothing_to_compare_is_said(tiny: Callable[[], Model], rng: np.random.Ge
     used = Embedder(tiny(), "cpu")
     silent, untitled = ClipContent((noise(rng),)), ProductContent((), "red box")
     found, scores = explained(used, silent, [untitled])
-    assert dict(found.comparisons[0].changes) == {NOTHING: pytest.approx(scores[0])}
+    assert dict(found.comparisons[0].changes) == {NOT_COMPARABLE: pytest.approx(scores[0])}
     assert found.comparisons[0].frames == () and found.comparisons[0].views == ()
 
 
 def test_the_second_look_is_told_apart(opened: Embedder, rng: np.random.Generator) -> None:
     clip, products = some_clips(rng)[0], some_products(rng)
     found, scores = explained(opened, clip, products)
-    shelf = opened.products(products)
-    first = opened.ranker.first_pass.scores(opened.clips([clip]), shelf)[0]
+    shelf = opened.encode_products(products)
+    first = opened.ranker.first_pass.score(opened.encode_clips([clip]), shelf)[0]
     candidates = set(first.topk(3).indices.tolist())
     for compared in found.comparisons:
         again = compared.place in candidates
@@ -138,11 +144,11 @@ def planted(row: int, column: int) -> np.ndarray:
 
 def test_a_map_is_cut_to_the_picture() -> None:
     square = (96, 96, 3)  # 32 pixels of padding above and below
-    at = placement(square, CANVAS)
+    at = compute_placement(square, CANVAS)
     assert at == Placement(32, 0, 96, 96)
     for row in (0, 1, 8, 9):
-        assert not cut(planted(row, 3), CANVAS, at, square).any()
-    found = cut(planted(5, 2), CANVAS, at, square)
+        assert not project_to_image(planted(row, 3), CANVAS, at, square).any()
+    found = project_to_image(planted(5, 2), CANVAS, at, square)
     expected = np.zeros((96, 96))
     expected[48:64, 32:48] = 1 / 256
     np.testing.assert_allclose(found, expected, atol=1e-12)
@@ -150,18 +156,18 @@ def test_a_map_is_cut_to_the_picture() -> None:
 
 def test_a_map_is_cut_at_the_sides_too() -> None:
     narrow = (160, 32)  # two columns of patches of padding on either side
-    at = placement(narrow, CANVAS)
+    at = compute_placement(narrow, CANVAS)
     for column in (0, 1, 4, 5):
-        assert not cut(planted(5, column), CANVAS, at, narrow).any()
-    found = cut(planted(5, 2), CANVAS, at, narrow)
+        assert not project_to_image(planted(5, column), CANVAS, at, narrow).any()
+    found = project_to_image(planted(5, 2), CANVAS, at, narrow)
     assert found[80:96, :16].sum() == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("times", [0.5, 2.0, 3.3])
 def test_a_map_has_the_pictures_own_pixels(times: float) -> None:
     side = round(96 * times)
-    at = placement((side, side, 3), CANVAS)
-    found = cut(planted(5, 2), CANVAS, at, (side, side, 3))
+    at = compute_placement((side, side, 3), CANVAS)
+    found = project_to_image(planted(5, 2), CANVAS, at, (side, side, 3))
     assert found.shape == (side, side) and found.sum() == pytest.approx(1.0)
     rows, columns = found.sum(1) @ np.arange(side), found.sum(0) @ np.arange(side)
     assert (rows / side, columns / side) == pytest.approx((56 / 96, 40 / 96), abs=0.02)
@@ -169,7 +175,7 @@ def test_a_map_has_the_pictures_own_pixels(times: float) -> None:
 
 def test_a_patch_half_on_the_padding_counts_half() -> None:
     shape = (144, 96)  # 8 pixels of padding above: half a patch
-    found = cut(planted(0, 0), CANVAS, placement(shape, CANVAS), shape)
+    found = project_to_image(planted(0, 0), CANVAS, compute_placement(shape, CANVAS), shape)
     assert found.sum() == pytest.approx(0.5)
     assert found[:8, :16].sum() == pytest.approx(0.5)
 
@@ -179,7 +185,7 @@ def test_each_picture_gets_its_own_patches(
 ) -> None:
     """A weight planted in the last patch of a picture's own grid lands in its last corner."""
     clip = ClipContent((noise(rng, 64, 48), noise(rng, 50, 50)), "red jar")
-    look = opened.network.parts.look
+    look = opened.network.parts.guide
 
     def planting(tokens: Any, side: Any) -> Any:
         guided = look(tokens, side)
@@ -189,42 +195,42 @@ def test_each_picture_gets_its_own_patches(
         return guided._replace(patch_weights=weights)
 
     product = ProductContent((noise(rng, 50, 50),), "red jar")
-    shelf = opened.products([product])
-    monkeypatch.setattr(opened.network.parts, "look", planting)
+    shelf = opened.encode_products([product])
+    monkeypatch.setattr(opened.network.parts, "guide", planting)
     found = explain(opened, clip, shelf, {0: product})
     for gaze, picture in zip(found.frames, clip.frames, strict=True):
-        assert gaze.heat is not None and gaze.heat.shape == picture.shape[:2]
-        assert np.unravel_index(gaze.heat.argmax(), gaze.heat.shape)[0] > picture.shape[0] / 2
-        assert gaze.heat[-1, -1] == gaze.heat.max() and gaze.heat.sum() == pytest.approx(1.0)
+        assert gaze.heatmap is not None and gaze.heatmap.shape == picture.shape[:2]
+        assert np.unravel_index(gaze.heatmap.argmax(), gaze.heatmap.shape)[0] > picture.shape[0] / 2
+        assert gaze.heatmap[-1, -1] == gaze.heatmap.max() and gaze.heatmap.sum() == pytest.approx(1.0)
 
 
 def test_weights_are_those_of_the_model(opened: Embedder, rng: np.random.Generator) -> None:
     clip, product = some_clips(rng)[2], ProductContent((noise(rng, 40, 30), noise(rng)), "box")
     found, _ = explained(opened, clip, [product])
-    vectors = opened.clips([clip])
-    shares = [gaze.share for gaze in found.frames]
+    vectors = opened.encode_clips([clip])
+    shares = [gaze.weight for gaze in found.frames]
     np.testing.assert_allclose(shares, vectors.frame_weights[0], atol=1e-6)
     assert len(set(shares)) > 1 and sum(shares) == pytest.approx(1.0, abs=1e-5)
-    alone = vectors.frames[0] @ opened.products([product]).image[0]
+    alone = vectors.frames[0] @ opened.encode_products([product]).image[0]
     np.testing.assert_allclose(found.comparisons[0].frames, alone, atol=1e-5)
 
-    tokens = opened.network.tokens(opened.prepare.products([product]))
+    tokens = opened.network.encode_tokens(opened.preprocessor.prepare_products([product]))
     with torch.inference_mode():
-        guided = opened.network.parts.look(tokens, "products")
+        guided = opened.network.parts.guide(tokens, "products")
     views = found.comparisons[0].views
-    np.testing.assert_allclose([v.share for v in views], guided.frame_weights[0], atol=1e-6)
-    assert len(views) == 2 and views[0].share != views[1].share
-    assert views[1].heat is not None  # of a picture that fills its canvas
-    np.testing.assert_allclose(views[0].heat.sum(), 1.0, atol=1e-5)
+    np.testing.assert_allclose([v.weight for v in views], guided.frame_weights[0], atol=1e-6)
+    assert len(views) == 2 and views[0].weight != views[1].weight
+    assert views[1].heatmap is not None  # of a picture that fills its canvas
+    np.testing.assert_allclose(views[0].heatmap.sum(), 1.0, atol=1e-5)
     peak = guided.patch_weights[0, 0].max() * guided.patch_weights.shape[-1]
-    assert views[0].heat.max() * views[0].heat.size == pytest.approx(float(peak), rel=0.1)
+    assert views[0].heatmap.max() * views[0].heatmap.size == pytest.approx(float(peak), rel=0.1)
 
 
 def test_a_silent_clip_has_maps_and_no_words(embedder: Embedder, rng: np.random.Generator) -> None:
     found, _ = explained(embedder, ClipContent((noise(rng),)), some_products(rng)[:2])
     assert found.words == () and len(found.frames) == 1
     for gaze in found.frames:
-        assert gaze.heat is None or np.isfinite(gaze.heat).all()
+        assert gaze.heatmap is None or np.isfinite(gaze.heatmap).all()
 
 
 def test_a_clip_without_frames_is_refused(embedder: Embedder, rng: np.random.Generator) -> None:
@@ -238,10 +244,10 @@ def test_a_model_without_guidance_looks_at_everything_alike(
 ) -> None:
     found, _ = explained(Embedder(tiny(), "cpu"), some_clips(rng)[0], some_products(rng)[:2])
     assert not found.guided
-    assert all(gaze.heat is None for gaze in found.frames)
-    assert [gaze.share for gaze in found.frames] == pytest.approx([1 / 3] * 3)
+    assert all(gaze.heatmap is None for gaze in found.frames)
+    assert [gaze.weight for gaze in found.frames] == pytest.approx([1 / 3] * 3)
     assert [word.text for word in found.words] == ["red", "jar"]
-    assert [word.share for word in found.words] == pytest.approx([0.5, 0.5])
+    assert [word.weight for word in found.words] == pytest.approx([0.5, 0.5])
 
 
 def tokenizer(kind: str) -> Any:
@@ -284,22 +290,22 @@ def test_words_are_whole_whatever_the_tokenizer(kind: str, room: int) -> None:
     """Also where a long text goes on in further pieces, which bring special tokens of their own."""
     prepare = Preprocessor(((32, 32),), (0, 0, 0), tokenizer(kind), room)
     text = "Red  jammy jar! 红茶"
-    count = int(prepare.texts([text]).mask.sum())
-    found = words(text, prepare, [1.0] * count)
+    count = int(prepare.tokenize_texts([text]).mask.sum())
+    found = weigh_words(text, prepare, [1.0] * count)
     joined = "".join(word.text for word in found)
     assert joined == "Redjammyjar!红茶"
     assert [word.text for word in found][:2] == ["Red", "jammy"]
     assert [word.text for word in found][-2:] == ["红", "茶"]
-    assert sum(word.share for word in found) == pytest.approx(1.0)
+    assert sum(word.weight for word in found) == pytest.approx(1.0)
 
 
 def test_a_words_share_is_that_of_its_tokens() -> None:
     prepare = Preprocessor(((32, 32),), (0, 0, 0), tokenizer("wordpiece"), 64)
     weights = [0.3, 0.1, 0.2, 0.1, 0.1, 0.2]  # BOS red jam ##my jar EOS
-    found = words("Red jammy jar", prepare, weights)
+    found = weigh_words("Red jammy jar", prepare, weights)
     assert [word.text for word in found] == ["Red", "jammy", "jar"]
-    assert [word.share for word in found] == pytest.approx([0.2, 0.6, 0.2])
-    assert [word.share for word in words("Red jammy jar", prepare)] == pytest.approx([1 / 3] * 3)
+    assert [word.weight for word in found] == pytest.approx([0.2, 0.6, 0.2])
+    assert [word.weight for word in weigh_words("Red jammy jar", prepare)] == pytest.approx([1 / 3] * 3)
 
 
 def test_words_follow_the_models_own_tokens(opened: Embedder, rng: np.random.Generator) -> None:
@@ -308,16 +314,16 @@ def test_words_follow_the_models_own_tokens(opened: Embedder, rng: np.random.Gen
     clip = ClipContent((noise(rng),), text)
     found, _ = explained(opened, clip, some_products(rng)[:1])
     assert [word.text for word in found.words] == text.split()
-    texts = opened.prepare.texts([text])
+    texts = opened.preprocessor.tokenize_texts([text])
     assert len(texts.ids) == 2
     own = torch.isin(texts.ids[texts.mask], torch.tensor([1, 2]))  # begin and end of a piece
-    tokens = opened.tokens([opened.pictures(clip.frames)], [text])
+    tokens = opened.build_tokens([opened.encode_images(clip.frames)], [text])
     with torch.inference_mode():
-        read = opened.network.parts.read(tokens)
+        read = opened.network.parts.contextualize(tokens)
         shares = opened.network.parts.text_pooling.shares(read.words, read.word_mask)
     weights = shares[0][~own]
     expected = weights / weights.sum()
-    np.testing.assert_allclose([word.share for word in found.words], expected, atol=1e-6)
+    np.testing.assert_allclose([word.weight for word in found.words], expected, atol=1e-6)
     assert len(set(expected.tolist())) > 1
 
 
@@ -327,19 +333,19 @@ def test_without_emphasis_words_weigh_as_they_point(
     opened.network.parts.text_pooling = None
     clip = ClipContent((noise(rng),), "red milk today")
     found, _ = explained(opened, clip, some_products(rng)[:1])
-    tokens = opened.tokens([opened.pictures(clip.frames)], [clip.text])
+    tokens = opened.build_tokens([opened.encode_images(clip.frames)], [clip.text])
     with torch.inference_mode():
-        pointing = opened.network.parts.look(tokens, "clips").word_weights[0][1:-1]
+        pointing = opened.network.parts.guide(tokens, "clips").word_weights[0][1:-1]
     expected = pointing / pointing.sum()
-    np.testing.assert_allclose([word.share for word in found.words], expected, atol=1e-6)
+    np.testing.assert_allclose([word.weight for word in found.words], expected, atol=1e-6)
 
 
 def test_the_heat_of_one_frame_follows_what_is_said(
     opened: Embedder, tiny: Callable[[], Model], rng: np.random.Generator
 ) -> None:
     picture = noise(rng, 40, 30)
-    found = [heat(opened, picture, said) for said in ("red milk", "blue apple")]
+    found = [compute_heatmap(opened, picture, said) for said in ("red milk", "blue apple")]
     assert found[0] is not None and found[1] is not None
     assert found[0].shape == (40, 30) and found[0].sum() <= 1 + 1e-6
     assert np.abs(found[0] - found[1]).max() > 0
-    assert heat(Embedder(tiny(), "cpu"), picture, "red milk") is None
+    assert compute_heatmap(Embedder(tiny(), "cpu"), picture, "red milk") is None

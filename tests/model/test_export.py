@@ -15,7 +15,7 @@ from sgmn.model.fusion import Fusion
 from sgmn.model.graph import ClipGraph
 from sgmn.model.guidance import Guidance
 from sgmn.model.interaction import Interaction
-from sgmn.model.parts import pool
+from sgmn.model.parts import pool_frames
 from sgmn.model.scoring import ProductVectors, ScoreHead, score
 from sgmn.model.tokens import ItemTokens
 
@@ -74,7 +74,7 @@ class FirstPass(nn.Module):
         frames = self.clip_graph(
             seen.frames, clips.image_mask, clips.patches, seen.patch_weights, clips.patch_mask
         )
-        found = pool(frames, seen.frame_weights, clips.text, clips.has_text)
+        found = pool_frames(frames, seen.frame_weights, clips.text, clips.has_text)
         return score(found, shelf, self.head()), *seen[1:]
 
 
@@ -86,9 +86,9 @@ class Pairs(nn.Module):
         self.fusion = Fusion(D, 1, latents=4)
 
     def forward(self, read: Tensor, mask: Tensor, places: Tensor, *shop: Tensor) -> Any:
-        side = self.fusion.clips(read, mask)
-        shelf = self.fusion.shelf(self.fusion.products(ItemTokens(*shop)))
-        return self.fusion(side, shelf), self.fusion.chosen(side, shelf, places)
+        side = self.fusion.prepare_clips(read, mask)
+        shelf = self.fusion.prepare_products(self.fusion.encode_products(ItemTokens(*shop)))
+        return self.fusion(side, shelf), self.fusion.score_candidates(side, shelf, places)
 
 
 def outcome(part: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -137,7 +137,7 @@ def test_interaction() -> None:
     """Any number of groups, of windows and of candidates."""
     g, w, s = Dim("groups"), Dim("windows", min=3), Dim("candidates", min=3)
     sizes = ({0: g, 1: w}, {0: g, 1: w}, {0: g, 1: s}, {0: g, 1: s}, {0: g, 1: w, 2: s})
-    part = trained(Interaction(D, HEADS, neighbours=3))
+    part = trained(Interaction(D, HEADS, neighbors=3))
     same(part, group(2, 4, 5), [group(3, 6, 7), group(5, 3, 3)], sizes)
 
 

@@ -55,7 +55,7 @@ def products() -> ItemTokens:
 
 
 def scores(f: Fusion, bag: Bag, shop: ItemTokens) -> Tensor:
-    return f(f.clips(*bag), f.products(shop))
+    return f(f.prepare_clips(*bag), f.encode_products(shop))
 
 
 def level(rows: Tensor) -> Tensor:
@@ -108,18 +108,18 @@ def test_all_pairs_equal_one_pair_at_a_time(heads: int) -> None:
 def test_the_chosen_get_what_all_pairs_get(count: int) -> None:
     f, bag, shop = fusion(), clips(), products()
     places = torch.stack([torch.randperm(S)[:count] for _ in range(B)])
-    side, latents = f.clips(*bag), f.products(shop)
+    side, latents = f.prepare_clips(*bag), f.encode_products(shop)
     everything = f(side, latents)
-    close(f.chosen(side, latents, places), everything.gather(1, places))
-    close(f.chosen(side, f.shelf(latents), places), everything.gather(1, places))
+    close(f.score_candidates(side, latents, places), everything.gather(1, places))
+    close(f.score_candidates(side, f.prepare_products(latents), places), everything.gather(1, places))
     few = ClipSide(*(part[:1] for part in side))
-    close(f.chosen(few, latents, torch.tensor([[5, 0, 1]])), everything[:1, [5, 0, 1]])
+    close(f.score_candidates(few, latents, torch.tensor([[5, 0, 1]])), everything[:1, [5, 0, 1]])
 
 
 def test_a_cached_shelf_scores_the_same() -> None:
     f, bag, shop = fusion(), clips(), products()
-    side, latents = f.clips(*bag), f.products(shop)
-    assert torch.equal(f(side, f.shelf(latents)), f(side, latents))
+    side, latents = f.prepare_clips(*bag), f.encode_products(shop)
+    assert torch.equal(f(side, f.prepare_products(latents)), f(side, latents))
 
 
 class Largest(TorchDispatchMode):
@@ -137,10 +137,10 @@ class Largest(TorchDispatchMode):
 
 def test_the_chosen_never_copy_their_clip() -> None:
     f, many, count = fusion(heads=1), 200, 6
-    side = f.clips(torch.randn(B, many, D), torch.ones(B, many, dtype=torch.bool))
-    latents, places = f.products(products()), torch.arange(count).expand(B, -1)
+    side = f.prepare_clips(torch.randn(B, many, D), torch.ones(B, many, dtype=torch.bool))
+    latents, places = f.encode_products(products()), torch.arange(count).expand(B, -1)
     with Largest() as largest:
-        f.chosen(side, latents, places)
+        f.score_candidates(side, latents, places)
     assert 0 < largest.numbers <= B * many * 2 * HEAD  # the keys and values, already there
 
 
@@ -193,8 +193,8 @@ def test_a_view_that_is_absent_counts_for_nothing() -> None:
     shown = replace(shop, patch_mask=torch.ones_like(shop.patch_mask))
     hidden = replace(shown, image_mask=torch.zeros_like(shop.image_mask))
     titles = replace(shop, patch_mask=torch.zeros_like(shop.patch_mask))
-    assert not torch.allclose(f.products(shown), f.products(titles))
-    torch.testing.assert_close(f.products(hidden), f.products(titles))
+    assert not torch.allclose(f.encode_products(shown), f.encode_products(titles))
+    torch.testing.assert_close(f.encode_products(hidden), f.encode_products(titles))
     assert torch.equal(scores(f, bag, hidden)[:, 3], torch.zeros(B))  # a picture and no title
 
 
@@ -224,10 +224,10 @@ def test_a_fresh_query_finds_the_token_like_it() -> None:
     f = Fusion(128)
     latents, tokens = torch.randn(S, 8, 128), torch.randn(1, 60, 128)
     tokens[0, :8] = latents[0] + 0.3 * torch.randn(8, 128)
-    side, asked = f.clips(tokens, torch.ones(1, 60, dtype=torch.bool)), f.shelf(latents[:1])
+    side, asked = f.prepare_clips(tokens, torch.ones(1, 60, dtype=torch.bool)), f.prepare_products(latents[:1])
     found = (asked.queries[0] @ side.keys[0].mT).argmax(-1)
     assert torch.equal(found, torch.arange(8)[None])
-    likeness = functional.cosine_similarity(side.values[0, 0, :8], asked.own[0], dim=-1)
+    likeness = functional.cosine_similarity(side.values[0, 0, :8], asked.values[0], dim=-1)
     assert likeness.min() > 0.8
 
 
@@ -243,7 +243,7 @@ def test_nothing_on_either_side_is_zero_and_spoils_no_gradient() -> None:
     f, (tokens, mask), shop = fusion(), clips(), products()
     bag = tokens.requires_grad_(), mask
     found = scores(f, bag, shop)
-    assert torch.equal(f.products(shop)[4], torch.zeros(3, D))
+    assert torch.equal(f.encode_products(shop)[4], torch.zeros(3, D))
     assert torch.equal(found[3], torch.zeros(S)) and torch.equal(found[:, 4], torch.zeros(B))
     assert (found[:3, [0, 1, 2, 3, 5]] != 0).all()
     found.square().sum().backward()
@@ -292,9 +292,9 @@ def twins(count: int) -> tuple[Tensor, Tensor]:
 
 def margin(f: Fusion, clip: Tensor, shop: Tensor) -> Tensor:
     """By how much the true product leads its twin (B,)."""
-    side = f.clips(clip, torch.ones(clip.shape[:2], dtype=torch.bool))
+    side = f.prepare_clips(clip, torch.ones(clip.shape[:2], dtype=torch.bool))
     places = torch.arange(len(shop)).view(2, -1).T
-    found = f.chosen(side, f.products(shown(shop)), places)
+    found = f.score_candidates(side, f.encode_products(shown(shop)), places)
     return found[:, 0] - found[:, 1]
 
 

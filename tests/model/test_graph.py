@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
 
-from sgmn.model.graph import ClipGraph, instances, laid_out
+from sgmn.model.graph import ClipGraph, build_layout, select_instances
 
 B, T, N, D = 3, 10, 6, 16
 Clips = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
@@ -159,7 +159,7 @@ def hearing(kind: int) -> ClipGraph:
 
 def test_a_frame_hears_the_motion_that_starts_or_ends_there() -> None:
     """And no other motion: differences are the nodes T to 2T - 2."""
-    _, linked, _ = laid_out(T, 1, torch.device("cpu"))
+    _, linked, _ = build_layout(T, 1, torch.device("cpu"))
     for frame in range(T):
         heard = linked[frame, T : 2 * T - 1].nonzero()[:, 0].tolist()
         assert heard == [step for step in (frame - 1, frame) if 0 <= step < T - 1]
@@ -189,14 +189,14 @@ def test_a_thing_is_followed_through_time() -> None:
 def test_instances_are_the_most_salient_patches() -> None:
     _, _, patches, weights, mask = clips()
     weights[1, 0, 5] = 9.0  # at padding
-    found, there = instances(patches, weights, mask, 5)
+    found, there = select_instances(patches, weights, mask, 5)
     assert there.sum(-1)[0].eq(5).all() and there.sum(-1)[1, :7].eq(4).all()
     for b, t in [(0, 0), (0, 9), (1, 0), (1, 6)]:
         valid = [n for n in range(N) if mask[b, t, n]]
         best = sorted(valid, key=lambda n: -float(weights[b, t, n]))[:5]
         assert torch.equal(found[b, t, there[b, t]], patches[b, t, best])
     assert not found[~there].any()
-    few, _ = instances(patches, weights, mask, 9)
+    few, _ = select_instances(patches, weights, mask, 9)
     assert few.shape == (B, T, N, D)
 
 
@@ -205,6 +205,6 @@ def test_equal_weights_choose_alike_whatever_the_padding() -> None:
     mask = torch.ones(B, T, N).bool()
     padded = torch.cat([patches, torch.zeros(B, T, 40, D)], 2)
     longer = torch.cat([mask, torch.zeros(B, T, 40).bool()], 2)
-    alone, _ = instances(patches, mask / N, mask, 2)
-    together, _ = instances(padded, longer / N, longer, 2)
+    alone, _ = select_instances(patches, mask / N, mask, 2)
+    together, _ = select_instances(padded, longer / N, longer, 2)
     assert torch.equal(alone, together)

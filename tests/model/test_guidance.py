@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.functional import normalize
 
-from sgmn.model.guidance import Guidance, Guided, box_loss
+from sgmn.model.guidance import Guidance, GuidanceOutput, box_loss
 from sgmn.model.tokens import ItemTokens
 
 M = TypeVar("M", bound=nn.Module)
@@ -53,7 +53,7 @@ def trained(seed: int = 5) -> Guidance:
     return guidance
 
 
-def close(found: Guided, expected: Guided) -> None:
+def close(found: GuidanceOutput, expected: GuidanceOutput) -> None:
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
 
@@ -113,7 +113,7 @@ def test_fresh_is_mean_pooling() -> None:
     torch.testing.assert_close(guided.frame_weights, uniform, atol=1e-5, rtol=0)
 
 
-def loss(guided: Guided, seed: int = 9) -> Tensor:
+def loss(guided: GuidanceOutput, seed: int = 9) -> Tensor:
     """Some loss on the outputs that pool into a clip."""
     torch.manual_seed(seed)
     target = torch.randn(D).to(guided.frames)
@@ -132,7 +132,7 @@ def test_open_gates_give_true_gradients() -> None:
     """Once a gate is open, what is behind it gets the gradient of the function itself."""
     guidance = trained().double()
     guidance.time_gain.data.fill_(1.2)
-    t = tokens().mapped(lambda part: part.double() if part.is_floating_point() else part)
+    t = tokens().map_tensors(lambda part: part.double() if part.is_floating_point() else part)
     weight = guidance.cosine_logits.query.weight
     loss(guidance(t)).backward()
     assert weight.grad is not None
@@ -237,7 +237,7 @@ def test_a_clip_alone_is_the_clip_in_a_batch() -> None:
             words=one.words[:, words],
             word_mask=one.word_mask[:, words],
         )
-        expected = Guided(
+        expected = GuidanceOutput(
             together.frames[[row]],
             together.frame_weights[[row]],
             together.patch_weights[[row]][..., patches],
@@ -284,7 +284,7 @@ def shopping(seed: int, clips: int) -> tuple[ItemTokens, Tensor, Tensor]:
     )
 
 
-def on_target(guided: Guided, place: Tensor) -> float:
+def on_target(guided: GuidanceOutput, place: Tensor) -> float:
     return guided.patch_weights.gather(2, place.unsqueeze(2)).mean().item()
 
 

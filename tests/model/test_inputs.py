@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgmn.model.inputs import fit, nearest_canvas, pictures
+from sgmn.model.inputs import choose_canvas, fit_to_canvas, prepare_images
 from tests.conftest import noise
 
 CANVASES = ((160, 96), (128, 128), (96, 160))
@@ -24,13 +24,13 @@ CANVASES = ((160, 96), (128, 128), (96, 160))
     ],
 )
 def test_each_shape_finds_its_canvas(shape: tuple[int, int], expected: tuple[int, int]) -> None:
-    assert nearest_canvas(np.zeros((*shape, 3), np.uint8), CANVASES) == expected
+    assert choose_canvas(np.zeros((*shape, 3), np.uint8), CANVASES) == expected
 
 
 @given(st.integers(1, 90), st.integers(1, 90))
 def test_a_picture_keeps_its_aspect_and_all_of_itself(height: int, width: int) -> None:
     white = np.full((height, width, 3), 255, np.uint8)
-    canvas = fit(white, (40, 24), (0, 0, 0))
+    canvas = fit_to_canvas(white, (40, 24), (0, 0, 0))
     rows, columns = (canvas[0] > 0).any(1), (canvas[0] > 0).any(0)
     found = int(rows.sum()), int(columns.sum())
     scale = min(40 / height, 24 / width)
@@ -41,16 +41,16 @@ def test_corners_are_not_cut_off() -> None:
     picture = np.zeros((320, 180, 3), np.uint8)
     for row in (slice(0, 40), slice(280, 320)):
         picture[row] = 255  # bright top and bottom, as of a portrait
-    canvas = fit(picture, (160, 96), (0, 0, 0))
+    canvas = fit_to_canvas(picture, (160, 96), (0, 0, 0))
     assert canvas[0, 5, 48] > 200 and canvas[0, 154, 48] > 200 and canvas[0, 80, 48] < 20
 
 
 def test_rows_of_mixed_shapes_keep_their_order(rng: np.random.Generator) -> None:
     mixed = [noise(rng, 160, 90), noise(rng, 50, 50), noise(rng, 320, 180), noise(rng, 90, 160)]
-    found = pictures(mixed, CANVASES, (1, 2, 3))
+    found = prepare_images(mixed, CANVASES, (1, 2, 3))
     rows = torch.cat([rows for rows, _ in found.groups])
     assert sorted(rows.tolist()) == [0, 1, 2, 3] and found.count == 4
     for group, pixels in found.groups:
         for row, canvas in zip(group.tolist(), pixels, strict=True):
             shape = (int(canvas.shape[1]), int(canvas.shape[2]))
-            assert torch.equal(canvas, fit(mixed[row], shape, (1, 2, 3)))
+            assert torch.equal(canvas, fit_to_canvas(mixed[row], shape, (1, 2, 3)))

@@ -39,7 +39,7 @@ def plainly(folder: Path, prepare: Preprocessor, clips: Any, products: Any) -> T
     config = prepare
 
     def see(picture: Any) -> Tensor:
-        pixels = config.pictures([picture]).groups[0][1].float() / 255
+        pixels = config.prepare_images([picture]).groups[0][1].float() / 255
         mean, std = (torch.tensor(v)[:, None, None] for v in (MEAN_STD[model.config.model_type]))
         found = model.get_image_features(pixel_values=(pixels - mean) / std)
         return normalize(found.pooler_output[0], dim=-1)
@@ -77,8 +77,8 @@ def test_untrained_equals_mean_pooled_backbone(
 ) -> None:
     clips, products = contents(rng)
     model = checkpoint.load(backbone(family))
-    prepare = model.preparation
-    found = model.network(prepare.clips(clips), prepare.products(products))
+    prepare = model.preprocessor
+    found = model.network(prepare.prepare_clips(clips), prepare.prepare_products(products))
     expected = plainly(backbone(family), prepare, clips, products)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
@@ -86,7 +86,7 @@ def test_untrained_equals_mean_pooled_backbone(
 @torch.no_grad()
 def test_untrained_composed_ranks_words_as_its_text_tower(tiny: Callable[[], Any]) -> None:
     model = tiny()
-    words = Embedder(model).words(["red milk", "", "green apple"])
+    words = Embedder(model).encode_texts(["red milk", "", "green apple"])
     tokens = model.tokenizer("green apple", return_tensors="pt")
     tokens.pop("token_type_ids", None)
     alone = model.network.towers.text(**tokens).last_hidden_state[0].mean(0)
@@ -100,21 +100,21 @@ def test_a_clip_alone_equals_the_same_clip_in_a_batch(
 ) -> None:
     embedder = Embedder(tiny() if family == "composed" else checkpoint.load(backbone(family)))
     clips, products = contents(rng)
-    shelf = embedder.products(products)
-    together = embedder.ranker.scores(embedder.clips(clips), shelf)
+    shelf = embedder.encode_products(products)
+    together = embedder.ranker.score(embedder.encode_clips(clips), shelf)
     for row, clip in enumerate(clips):
-        alone = embedder.ranker.scores(embedder.clips([clip]), shelf)
+        alone = embedder.ranker.score(embedder.encode_clips([clip]), shelf)
         torch.testing.assert_close(together[row], alone[0], atol=1e-5, rtol=0)
 
 
 def test_embedder_equals_network(tiny: Callable[[], Any], rng: np.random.Generator) -> None:
     model = tiny()
     clips, products = contents(rng)
-    embedder = Embedder(model, batch=2)  # many small batches
-    found = embedder.ranker.scores(embedder.clips(clips), embedder.products(products))
+    embedder = Embedder(model, batch_size=2)  # many small batches
+    found = embedder.ranker.score(embedder.encode_clips(clips), embedder.encode_products(products))
     with torch.no_grad():
-        prepare = model.preparation
-        expected = model.network(prepare.clips(clips), prepare.products(products))
+        prepare = model.preprocessor
+        expected = model.network(prepare.prepare_clips(clips), prepare.prepare_products(products))
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
@@ -122,26 +122,26 @@ def test_clips_without_frames_or_words_are_said_to_be_so(
     tiny: Callable[[], Any], rng: np.random.Generator
 ) -> None:
     embedder = Embedder(tiny())
-    found = embedder.clips([ClipContent((), "red milk"), ClipContent((noise(rng),), " ")])
+    found = embedder.encode_clips([ClipContent((), "red milk"), ClipContent((noise(rng),), " ")])
     assert found.has_image.tolist() == [False, True]
     assert found.has_text.tolist() == [True, False]
-    shelf = embedder.products([ProductContent((), "milk"), ProductContent((noise(rng),))])
-    assert embedder.ranker.scores(found, shelf).isfinite().all()
+    shelf = embedder.encode_products([ProductContent((), "milk"), ProductContent((noise(rng),))])
+    assert embedder.ranker.score(found, shelf).isfinite().all()
 
 
 def test_long_transcripts_are_read_to_their_end(tiny: Callable[[], Any]) -> None:
     embedder = Embedder(tiny())
-    most = embedder.prepare.max_tokens
+    most = embedder.preprocessor.max_tokens
     start = "milk " * most
-    one, other = embedder.words([start, start + "apple " * most]).pooled
+    one, other = embedder.encode_texts([start, start + "apple " * most]).pooled
     assert (one - other).norm() > 1e-3
 
 
 def test_views_of_a_product_count_alike(tiny: Callable[[], Any], rng: np.random.Generator) -> None:
     embedder = Embedder(tiny())
     front, back = noise(rng), noise(rng)
-    both = embedder.products([ProductContent((front, back), "milk")]).image[0]
-    mean = embedder.pictures([front, back]).pooled.mean(0)
+    both = embedder.encode_products([ProductContent((front, back), "milk")]).image[0]
+    mean = embedder.encode_images([front, back]).pooled.mean(0)
     torch.testing.assert_close(both, normalize(mean, dim=-1), atol=1e-6, rtol=0)
 
 
@@ -151,8 +151,8 @@ def test_frozen_text_gets_no_gradient_and_no_dropout(
     network = tiny().network.freeze_text().train()
     assert not network.towers.text.training
     clips, products = contents(rng)
-    prepare = tiny().preparation
-    network(prepare.clips(clips), prepare.products(products)).sum().backward()
+    prepare = tiny().preprocessor
+    network(prepare.prepare_clips(clips), prepare.prepare_products(products)).sum().backward()
     assert all(p.grad is None for p in network.towers.text.parameters())
     assert network.towers.text_projection.weight.grad.abs().sum() > 0
     assert network.towers.image_projection.weight.grad.abs().sum() > 0

@@ -58,34 +58,34 @@ def model(
 ) -> Model:
     if request.param == "composed":
         return tiny()
-    return backbones.pretrained(str(backbone(request.param)))
+    return backbones.load_pretrained(str(backbone(request.param)))
 
 
 def test_fresh_parts_change_no_score(model: Model, rng: np.random.Generator) -> None:
     """Untrained means identity: mean-pooled backbone retrieval, to 1e-5."""
     clips, products = some_clips(rng), some_products(rng)
     plain, full = Embedder(model, "cpu"), Embedder(with_all(model), "cpu")
-    expected = plain.ranker.scores(plain.clips(clips), plain.products(products))
-    found = full.ranker.scores(full.clips(clips), full.products(products))
+    expected = plain.ranker.score(plain.encode_clips(clips), plain.encode_products(products))
+    found = full.ranker.score(full.encode_clips(clips), full.encode_products(products))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
 def test_a_lone_clip_scores_as_in_a_batch(tiny: Callable[[], Any], rng: Any) -> None:
     used = Embedder(with_all(tiny(), opened=True), "cpu")
-    clips, shelf = some_clips(rng), used.products(some_products(rng))
-    together = used.ranker.scores(used.clips(clips), shelf)
+    clips, shelf = some_clips(rng), used.encode_products(some_products(rng))
+    together = used.ranker.score(used.encode_clips(clips), shelf)
     assert together.isfinite().all()
     for row, clip in enumerate(clips):
-        alone = used.ranker.scores(used.clips([clip]), shelf)[0]
+        alone = used.ranker.score(used.encode_clips([clip]), shelf)[0]
         torch.testing.assert_close(alone, together[row], rtol=0, atol=1e-5)
 
 
 def test_a_permuted_shelf_permutes_the_scores(tiny: Callable[[], Any], rng: Any) -> None:
     used = Embedder(with_all(tiny(), opened=True), "cpu")
-    clips, products = used.clips(some_clips(rng)), some_products(rng)
+    clips, products = used.encode_clips(some_clips(rng)), some_products(rng)
     order = torch.randperm(len(products))
-    expected = used.ranker.scores(clips, used.products(products))[:, order]
-    found = used.ranker.scores(clips, used.products([products[n] for n in order]))
+    expected = used.ranker.score(clips, used.encode_products(products))[:, order]
+    found = used.ranker.score(clips, used.encode_products([products[n] for n in order]))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
@@ -94,7 +94,7 @@ def test_opened_parts_do_change_scores(tiny: Callable[[], Any], rng: Any) -> Non
     scores = []
     for opened in (False, True):
         used = Embedder(with_all(tiny(), opened), "cpu")
-        scores.append(used.ranker.scores(used.clips(clips), used.products(products)))
+        scores.append(used.ranker.score(used.encode_clips(clips), used.encode_products(products)))
     assert (scores[0] - scores[1])[:3].abs().max() > 0.01
 
 
@@ -102,9 +102,9 @@ def test_no_product_outside_the_candidates_gets_above_them(
     tiny: Callable[[], Any], rng: Any
 ) -> None:
     used = Embedder(with_all(tiny(), opened=True), "cpu")
-    clips, shelf = used.clips(some_clips(rng)), used.products(some_products(rng))
-    first = used.ranker.first_pass.scores(clips, shelf)
-    final = used.ranker.scores(clips, shelf)
+    clips, shelf = used.encode_clips(some_clips(rng)), used.encode_products(some_products(rng))
+    first = used.ranker.first_pass.score(clips, shelf)
+    final = used.ranker.score(clips, shelf)
     for row in range(len(clips)):
         candidates = set(first[row].topk(3).indices.tolist())
         assert set(final[row].topk(3).indices.tolist()) == candidates
@@ -115,9 +115,9 @@ def test_no_product_outside_the_candidates_gets_above_them(
 
 def test_a_small_shelf_and_no_clip(tiny: Callable[[], Any], rng: Any) -> None:
     used = Embedder(with_all(tiny(), opened=True), "cpu")
-    shelf = used.products(some_products(rng)[:1])
-    assert used.ranker.scores(used.clips(some_clips(rng)), shelf).shape == (4, 1)
-    assert used.ranker.scores(used.clips([]), shelf).shape == (0, 1)
+    shelf = used.encode_products(some_products(rng)[:1])
+    assert used.ranker.score(used.encode_clips(some_clips(rng)), shelf).shape == (4, 1)
+    assert used.ranker.score(used.encode_clips([]), shelf).shape == (0, 1)
 
 
 def test_parts_come_back_from_disk(tiny: Callable[[], Any], tmp_path: Any, rng: Any) -> None:
@@ -126,7 +126,7 @@ def test_parts_come_back_from_disk(tiny: Callable[[], Any], tmp_path: Any, rng: 
     again = Embedder(checkpoint.load(tmp_path), "cpu")
     used = Embedder(model, "cpu")
     clips, products = some_clips(rng), some_products(rng)
-    found = [one.ranker.scores(one.clips(clips), one.products(products)) for one in (used, again)]
+    found = [one.ranker.score(one.encode_clips(clips), one.encode_products(products)) for one in (used, again)]
     assert torch.equal(*found)
     assert again.network.config == model.network.config
 
@@ -147,11 +147,11 @@ def test_left_out_parts_and_terms_are_gone_and_others_stay(tiny: Callable[[], An
 
 def test_every_learnt_parameter_gets_a_gradient(tiny: Callable[[], Any], rng: Any) -> None:
     network = with_all(tiny(), opened=True).network.train()
-    prepare = tiny().preparation
-    clips = network.clips(prepare.clips(some_clips(rng)))
-    products = network.products(prepare.products(some_products(rng)))
+    prepare = tiny().preprocessor
+    clips = network.encode_clips(prepare.prepare_clips(some_clips(rng)))
+    products = network.encode_products(prepare.prepare_products(some_products(rng)))
     places = torch.arange(3).expand(4, 3) + torch.arange(4)[:, None]
-    network.parts.second(clips, products, network.head(), places).square().sum().backward()
+    network.parts.rescore(clips, products, network.head(), places).square().sum().backward()
     silent = [
         name
         for name, p in network.named_parameters()
@@ -162,6 +162,6 @@ def test_every_learnt_parameter_gets_a_gradient(tiny: Callable[[], Any], rng: An
 
 def test_a_ranker_without_parts_is_the_first_pass(tiny: Callable[[], Any], rng: Any) -> None:
     used = Embedder(tiny(), "cpu")
-    assert Ranker.of(used.network).parts is None
-    shelf = used.products(some_products(rng))
+    assert Ranker.from_network(used.network).parts is None
+    shelf = used.encode_products(some_products(rng))
     assert isinstance(shelf, ProductVectors) and shelf.latents.shape[1] == 0

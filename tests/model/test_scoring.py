@@ -14,8 +14,8 @@ from sgmn.model.scoring import (
     ProductVectors,
     ScoreHead,
     ScoreWeights,
-    instances,
-    match,
+    instance_score,
+    match_score,
     score,
 )
 
@@ -128,17 +128,17 @@ def test_missing_words_are_not_zero_words() -> None:
 
 def test_only_drops_the_other_modality() -> None:
     c, p = clips(), products()
-    silent = score(c.only(["image"]), p, weights(cross=0.0))
-    no_titles = score(c, p.only(["image"]), weights(cross=0.0))
+    silent = score(c.select_modalities(["image"]), p, weights(cross=0.0))
+    no_titles = score(c, p.select_modalities(["image"]), weights(cross=0.0))
     torch.testing.assert_close(silent, no_titles)
-    blind = score(c.only(["text"]), p.only(["text"]), weights(floor=-1.0))
+    blind = score(c.select_modalities(["text"]), p.select_modalities(["text"]), weights(floor=-1.0))
     both = c.has_text[:, None] & p.has_text[None]
     expected = (1 + 0.7 + 0.4 + 0.5 + 0.3) * (c.text @ p.text.T)
     torch.testing.assert_close(blind[both], expected[both], atol=1e-5, rtol=0)
 
 
 def test_nothing_to_compare_is_the_lowest_score() -> None:
-    scores = score(clips().only(["text"]), products().only(["image"]), weights(cross=0.0))
+    scores = score(clips().select_modalities(["text"]), products().select_modalities(["image"]), weights(cross=0.0))
     lowest = torch.full((B, S), -(1 + 0.7 + 0.4 + 0.5))
     torch.testing.assert_close(scores, lowest, atol=1e-6, rtol=0)
 
@@ -163,7 +163,7 @@ def test_a_product_in_some_of_ten_frames_is_found(shown: int) -> None:
     there = torch.ones(64, dtype=torch.bool)
     c = ClipVectors(frames, torch.full((64, 10), 0.1), frames[:, 0], there, frames[:, 0], ~there)
     p = ProductVectors(shelf, there, shelf, ~there)
-    found = match(c, p, torch.tensor(0.05))
+    found = match_score(c, p, torch.tensor(0.05))
     ranks = (found > found.diagonal()[:, None]).sum(1) + 1
     assert ranks.float().mean() <= 2
 
@@ -181,9 +181,9 @@ def test_a_product_in_some_of_many_patches_is_found(patches: int) -> None:
     c = ClipVectors(frames, torch.full((64, 10), 0.1), frames[:, 0], there, frames[:, 0], ~there,
                     instances=rows, instance_weights=shares)  # fmt: skip
     p = ProductVectors(shelf, there, shelf, ~there)
-    found = instances(c, p, torch.tensor(0.05))
+    found = instance_score(c, p, torch.tensor(0.05))
     assert ((found > found.diagonal()[:, None]).sum(1) + 1).float().mean() <= 1.5
-    drowned = match(c, p, torch.tensor(0.05))
+    drowned = match_score(c, p, torch.tensor(0.05))
     assert ((drowned > drowned.diagonal()[:, None]).sum(1) + 1).float().mean() > 5
 
 

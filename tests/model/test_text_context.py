@@ -76,9 +76,9 @@ def test_pictures_are_looked_at_by_the_words_as_they_were() -> None:
     torch.manual_seed(0)
     kept = ("text_context", "text_pooling", "guidance", "graph", "instances")
     parts, t = Parts(D, PartsConfig(kept)).eval(), tokens()
-    before = parts.clips(t)
+    before = parts.encode_clips(t)
     parts.text_context = trained()
-    after = parts.clips(t)
+    after = parts.encode_clips(t)
     assert torch.equal(before.image, after.image)
     assert torch.equal(before.instances, after.instances)
     assert (before.text - after.text)[t.has_text].abs().max() > 0.1
@@ -121,5 +121,5 @@ def test_the_re_ranker_reads_what_was_read() -> None:
     torch.manual_seed(0)
     parts, t = Parts(D, PartsConfig(("text_context", "fusion"))).eval(), tokens()
     parts.text_context = trained()
-    read = parts.clips(t).tokens[:, -t.words.shape[1] :]
-    assert torch.equal(read, parts.read(t).words) and (read - t.words).abs().max() > 0.1
+    read = parts.encode_clips(t).tokens[:, -t.words.shape[1] :]
+    assert torch.equal(read, parts.contextualize(t).words) and (read - t.words).abs().max() > 0.1

@@ -98,7 +98,7 @@ def test_words_count_as_much_as_they_tell(reliability: float) -> None:
     judged = score(
         replace(c, text_reliability=torch.full_like(c.text_reliability, reliability)), p, weights
     )
-    silent = score(c.only(("image",)), p, weights)
+    silent = score(c.select_modalities(("image",)), p, weights)
     plain = score(c, p, weights)
     expected = {0.0: silent, 1.0: plain}.get(reliability)
     if expected is not None:

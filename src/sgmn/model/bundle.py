@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -19,21 +20,26 @@ FORMAT_VERSION = 2
 
 @dataclass(frozen=True)
 class Model:
-    """A network with its tokenizer; `name` is the folder or hub name that it came from."""
+    """A network with its tokenizer; `name` is the folder or hub name that it came from.
+
+    `calibration` holds settings that were fitted to the trained model, as plain tables; see
+    `sgmn.model.calibration`. It changes neither weights nor fingerprint.
+    """
 
     network: SGMN
     tokenizer: Any
     name: str
+    calibration: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def preparation(self) -> Preprocessor:
+    def preprocessor(self) -> Preprocessor:
         """How this network wants its input."""
         config = self.network.config
-        return Preprocessor(config.canvases, config.fill, self.tokenizer, config.max_tokens)
+        return Preprocessor(config.canvases, config.fill_color, self.tokenizer, config.max_tokens)
 
     def fingerprint(self) -> str:
-        """Sixteen hex digits that change with any weight or setting."""
-        digest = hashlib.sha256(config_json(self.network.config).encode())
+        """Sixteen hex digits that change with any weight or setting of the network."""
+        digest = hashlib.sha256(config_to_json(self.network.config).encode())
         for name, tensor in sorted(self.network.state_dict().items()):
             digest.update(name.encode())
             flat = tensor.detach().cpu().contiguous().flatten()
@@ -41,7 +47,9 @@ class Model:
         return digest.hexdigest()[:16]
 
 
-def config_json(config: NetworkConfig) -> str:
-    """The text of config.json: the same for the same config."""
-    head = {"format": FORMAT, "format_version": FORMAT_VERSION}
-    return json.dumps({**head, "network": asdict(config)}, indent=1, sort_keys=True) + "\n"
+def config_to_json(config: NetworkConfig, calibration: Mapping[str, Any] | None = None) -> str:
+    """The text of config.json: the same for the same config and calibration."""
+    content = {"format": FORMAT, "format_version": FORMAT_VERSION, "network": asdict(config)}
+    if calibration:
+        content["calibration"] = {name: dict(table) for name, table in calibration.items()}
+    return json.dumps(content, indent=1, sort_keys=True) + "\n"

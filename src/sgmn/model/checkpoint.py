@@ -1,6 +1,6 @@
 """Config, weights and tokenizer together in one folder, loaded by its path alone.
 
-    config.json          format, version of the format, the network's config
+    config.json          format, version of the format, the network's config, its calibration
     model.safetensors    weights; never a pickle
     tokenizer/           unless the text tower lies in a package of its own
 
@@ -12,6 +12,7 @@ composed model, untrained.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -23,7 +24,7 @@ from torch import Tensor
 
 from sgmn.errors import CheckpointError
 from sgmn.model import backbones
-from sgmn.model.bundle import FORMAT, FORMAT_VERSION, Model, config_json
+from sgmn.model.bundle import FORMAT, FORMAT_VERSION, Model, config_to_json
 from sgmn.model.network import SGMN, Color, NetworkConfig
 from sgmn.model.parts import PartsConfig
 
@@ -50,9 +51,25 @@ def save(model: Model, folder: Path, *, half: bool = False) -> None:
     fresh.replace(folder / "model.safetensors")
     if not config.text_source:
         model.tokenizer.save_pretrained(str(folder / "tokenizer"))
-    fresh = folder / ".config.json.tmp"
-    fresh.write_text(config_json(config))
-    fresh.replace(folder / "config.json")
+    _write_config(folder, config_to_json(config, model.calibration))
+
+
+def _write_config(folder: Path, text: str) -> None:
+    draft = folder / ".config.json.tmp"
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(folder / "config.json")
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Whether a folder holds a checkpoint of ours."""
+    path = folder / "config.json"
+    return path.is_file() and _read_json(path).get("format") == FORMAT
+
+
+def write_calibration(folder: Path, calibration: Mapping[str, Any]) -> None:
+    """Replace the calibration of a checkpoint folder; its weights stay untouched."""
+    config = _read_config(folder, _read_json(folder / "config.json"))
+    _write_config(folder, config_to_json(config, calibration))
 
 
 def _told_apart(config: NetworkConfig, weights: dict[str, Tensor]) -> NetworkConfig:
@@ -77,19 +94,19 @@ def load(source: str | Path) -> Model:
     """
     folder = Path(source)
     if str(source) == "small":
-        return backbones.small()
+        return backbones.build_small()
     if str(source) in backbones.LITE_SIZES:
-        return backbones.lite(str(source))
+        return backbones.build_lite(str(source))
     if str(source) == "builtin":
         return replace(load(BUILTIN), name="builtin")
     if not folder.is_dir():
         _require_hub_name(str(source))
-        return backbones.pretrained(str(source))
+        return backbones.load_pretrained(str(source))
     if not (folder / "config.json").is_file():
         raise CheckpointError("has no config.json", folder, "give a folder that `sgmn train` wrote")
     stored = _read_json(folder / "config.json")
     if stored.get("format") != FORMAT:
-        return backbones.pretrained(str(source))
+        return backbones.load_pretrained(str(source))
     return _load_checkpoint(folder, stored)
 
 
@@ -113,7 +130,16 @@ def _load_checkpoint(folder: Path, stored: dict[str, Any]) -> Model:
         weights |= backbones.minilm_weights(TEXT_TOWER, set(network.state_dict()))
     _fill(network, weights, folder)
     tokens = backbones.minilm_folder() if network.config.text_source else folder / "tokenizer"
-    return Model(network.eval(), backbones.tokenizer(tokens), str(folder.resolve()))
+    calibration = _read_calibration(folder, stored)
+    return Model(network.eval(), backbones.load_tokenizer(tokens), str(folder.resolve()), calibration)
+
+
+def _read_calibration(folder: Path, stored: dict[str, Any]) -> dict[str, Any]:
+    tables = stored.get("calibration", {})
+    if not isinstance(tables, dict) or not all(isinstance(t, dict) for t in tables.values()):
+        remedy = "restore config.json, or run `sgmn calibrate` again"
+        raise CheckpointError("'calibration' does not consist of JSON objects", folder, remedy)
+    return tables
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def compress(tokens: Tensor) -> Compressed:
     return Compressed(values.to(torch.int8), scales.masked_fill(largest == 0, 0.0))
 
 
-def restore(compressed: Compressed) -> Tensor:
+def decompress(compressed: Compressed) -> Tensor:
     """The tokens (S, R, D) float32, as near as the bytes tell."""
     return compressed.values.float() * compressed.scales.float().unsqueeze(-1)
 
@@ -49,7 +49,7 @@ def to_bytes(compressed: Compressed) -> list[bytes]:
     return [scale.tobytes() + row.tobytes() for scale, row in zip(scales, values, strict=True)]
 
 
-def latents_of(cell: bytes, width: int) -> int:
+def count_latents(cell: bytes, width: int) -> int:
     """How many tokens R of D = `width` a cell holds."""
     return len(cell) // (width + _SCALE.itemsize)
 

@@ -41,7 +41,7 @@ class Features(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Block:
+class BlockShape:
     """An inverted residual's shape."""
 
     kernel: int
@@ -57,16 +57,16 @@ class LiteTower(nn.Module):
     def __init__(self, width: float = 1.0, depth: float = 1.0) -> None:
         super().__init__()
         self.config = SimpleNamespace(hidden_size=HEAD)
-        shapes = blocks(width, depth)
-        self.stem = Convolution(3, STEM, 3, 2)
-        self.blocks = nn.ModuleList(Residual(shape) for shape in shapes)
-        self.head = Convolution(shapes[-1].leaving, HEAD, 1)
+        shapes = build_blocks(width, depth)
+        self.stem = SameConv2d(3, STEM, 3, 2)
+        self.blocks = nn.ModuleList(InvertedResidual(shape) for shape in shapes)
+        self.head = SameConv2d(shapes[-1].leaving, HEAD, 1)
         for layer in self.modules():  # keeps the signal's size without norms (He et al. 2015)
-            if isinstance(layer, Convolution):
+            if isinstance(layer, SameConv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 layer.zero_bias()
 
-    def hold(self, count: int) -> None:
+    def freeze_blocks(self, count: int) -> None:
         """No gradient for the stem and the first `count` blocks, which take most of the time, nor
         for any block's look around: 6 % of the weights, a third of the rest of a step."""
         for part in (self.stem, *self.blocks[:count], *(block.depthwise for block in self.blocks)):
@@ -79,10 +79,10 @@ class LiteTower(nn.Module):
         hidden = torch.cat([self._early(few) for few in some])
         for block in self.blocks[EARLY:]:
             hidden = block(hidden)
-        return Features(clipped(self.head(hidden)))
+        return Features(relu6_inplace(self.head(hidden)))
 
     def _early(self, pixels: Tensor) -> Tensor:
-        hidden = clipped(self.stem(pixels))
+        hidden = relu6_inplace(self.stem(pixels))
         for block in self.blocks[:EARLY]:
             hidden = block(hidden)
         return hidden
@@ -96,26 +96,26 @@ class LiteTower(nn.Module):
         )
 
 
-class Residual(nn.Module):
+class InvertedResidual(nn.Module):
     """Widen, look around in each channel, narrow; with a short cut where the shape stays."""
 
-    def __init__(self, shape: Block) -> None:
+    def __init__(self, shape: BlockShape) -> None:
         super().__init__()
         inner = shape.entering * shape.expansion
         widens = shape.expansion > 1
-        self.expand = Convolution(shape.entering, inner, 1) if widens else None
-        self.depthwise = Convolution(inner, inner, shape.kernel, shape.stride, groups=inner)
-        self.project = Convolution(inner, shape.leaving, 1)
+        self.expand = SameConv2d(shape.entering, inner, 1) if widens else None
+        self.depthwise = SameConv2d(inner, inner, shape.kernel, shape.stride, groups=inner)
+        self.project = SameConv2d(inner, shape.leaving, 1)
         self.has_shortcut = shape.stride == 1 and shape.entering == shape.leaving
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C', H/stride, W/stride)."""
-        wide = hidden if self.expand is None else clipped(self.expand(hidden))
-        found: Tensor = self.project(clipped(self.depthwise(wide)))
+        wide = hidden if self.expand is None else relu6_inplace(self.expand(hidden))
+        found: Tensor = self.project(relu6_inplace(self.depthwise(wide)))
         return found.add_(hidden) if self.has_shortcut else found
 
 
-class Convolution(nn.Conv2d):
+class SameConv2d(nn.Conv2d):
     """With a bias, and as much padding as `ceil(size / stride)` needs, the odd pixel at the end."""
 
     def __init__(
@@ -141,19 +141,19 @@ class Convolution(nn.Conv2d):
         )
 
 
-def clipped(found: Tensor) -> Tensor:
+def relu6_inplace(found: Tensor) -> Tensor:
     """ReLU6 of what a convolution found, in its place: no other map of that size is written."""
     return functional.relu6(found, inplace=True)
 
 
-def blocks(width: float, depth: float) -> list[Block]:
+def build_blocks(width: float, depth: float) -> list[BlockShape]:
     """The blocks of a size; stem, head and the number of the outer stages' blocks never scale."""
     found, entering = [], STEM
     for place, (kernel, stride, expansion, channels, repeats) in enumerate(STAGES):
         outer = place in (0, len(STAGES) - 1)
         leaving = _rounded(channels * width)
         for again in range(repeats if outer else ceil(repeats * depth)):
-            found.append(Block(kernel, 1 if again else stride, expansion, entering, leaving))
+            found.append(BlockShape(kernel, 1 if again else stride, expansion, entering, leaving))
             entering = leaving
     return found
 
@@ -174,7 +174,7 @@ PUBLIC = {
 }
 
 
-def folded(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def fold_batch_norms(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weights of a `LiteTower` from those of the public PyTorch checkpoints, classifier left out.
 
     stored: names like `_blocks.3._expand_conv.weight` and `_blocks.3._bn0.running_var`.

@@ -17,18 +17,18 @@ import torch
 
 from sgmn.errors import SgmnError
 from sgmn.model.embedder import Embedder
-from sgmn.model.guidance import Guided
-from sgmn.model.heatmap import Heatmap, cut
-from sgmn.model.inputs import nearest_canvas, placement
+from sgmn.model.guidance import GuidanceOutput
+from sgmn.model.heatmap import Heatmap, project_to_image
+from sgmn.model.inputs import choose_canvas, compute_placement
 from sgmn.model.parts import Side
 from sgmn.model.ranker import Ranker
-from sgmn.model.scoring import ClipVectors, ProductVectors, terms
+from sgmn.model.scoring import ClipVectors, ProductVectors, compute_terms
 from sgmn.model.tokens import ImageTokens, ItemTokens
-from sgmn.model.word_spans import Word, words
+from sgmn.model.word_spans import WordWeight, weigh_words
 from sgmn.records import ClipContent, ImageArray, ProductContent
 
 # What a score has beside its terms.
-NOTHING, OTHERS, PAIR = "nothing to compare", "beside the others", "as a pair"
+NOT_COMPARABLE, INTERACTION, PAIR = "nothing to compare", "beside the others", "as a pair"
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +40,11 @@ class AttentionMap:
     attention that lay on the picture, as the rest lay on its padding. None without guidance.
     """
 
-    share: float
-    heat: Heatmap | None
+    weight: float
+    heatmap: Heatmap | None
 
 
-class Contribution(NamedTuple):
+class TermContribution(NamedTuple):
     """A term of the score: its weight λ, its value (a cosine, -1..1) and what it adds.
 
     `adds` is λ·value, scaled up for the terms that dropped out; 0 for one that did.
@@ -58,7 +58,7 @@ class Contribution(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class ProductExplanation:
     """The clip held against the product at `place` on the shelf.
 
     score: the sum of what `terms` add and of `changes`, which are OTHERS and PAIR, what the
@@ -70,10 +70,10 @@ class Comparison:
 
     place: int
     score: float
-    terms: tuple[Contribution, ...]
+    terms: tuple[TermContribution, ...]
     changes: Mapping[str, float]
     views: tuple[AttentionMap, ...]
-    title: tuple[Word, ...]
+    title: tuple[WordWeight, ...]
     frames: tuple[float, ...]
 
 
@@ -85,8 +85,8 @@ class Explanation:
     """
 
     frames: tuple[AttentionMap, ...]
-    words: tuple[Word, ...]
-    comparisons: tuple[Comparison, ...]
+    words: tuple[WordWeight, ...]
+    comparisons: tuple[ProductExplanation, ...]
     guided: bool
 
 
@@ -105,22 +105,22 @@ def explain(
     """
     if not clip.frames:
         raise SgmnError("has no frame to explain", "the clip", "give one that shows something")
-    looks = embedder.pictures(clip.frames)
-    clips = embedder.windows([looks], [clip.text])
+    looks = embedder.encode_images(clip.frames)
+    clips = embedder.encode_windows([looks], [clip.text])
     frames, said = _looked(embedder, "clips", clip.frames, looks, clip.text)
     found = {}
     for place, content in shown.items():
-        seen = embedder.pictures(content.images)
+        seen = embedder.encode_images(content.images)
         found[place] = _looked(embedder, "products", content.images, seen, content.title)
     compared = tuple(_compared(embedder.ranker, clips, shelf, at, *found[at]) for at in shown)
     return Explanation(frames, said, compared, _is_guided(embedder))
 
 
 @torch.inference_mode()
-def heat(embedder: Embedder, picture: ImageArray, said: str) -> Heatmap | None:
+def compute_heatmap(embedder: Embedder, picture: ImageArray, said: str) -> Heatmap | None:
     """Where a frame (H, W, 3) is looked at while `said` is said, as `AttentionMap.heat` has it."""
-    gazes, _ = _looked(embedder, "clips", [picture], embedder.pictures([picture]), said)
-    return gazes[0].heat
+    gazes, _ = _looked(embedder, "clips", [picture], embedder.encode_images([picture]), said)
+    return gazes[0].heatmap
 
 
 def _is_guided(embedder: Embedder) -> bool:
@@ -129,12 +129,12 @@ def _is_guided(embedder: Embedder) -> bool:
 
 def _looked(
     embedder: Embedder, side: Side, pictures: Sequence[ImageArray], looks: ImageTokens, text: str
-) -> tuple[tuple[AttentionMap, ...], tuple[Word, ...]]:
+) -> tuple[tuple[AttentionMap, ...], tuple[WordWeight, ...]]:
     """How the pictures and words of one clip or product were looked at and heard."""
-    tokens = embedder.tokens([looks], [text]).to(embedder.network.device)
-    guided = embedder.network.parts.look(tokens, side)
+    tokens = embedder.build_tokens([looks], [text]).to(embedder.network.device)
+    guided = embedder.network.parts.guide(tokens, side)
     shares = guided.frame_weights[0].tolist()
-    heard = words(text, embedder.prepare, _weighed(embedder, side, tokens, guided))
+    heard = weigh_words(text, embedder.preprocessor, _weighed(embedder, side, tokens, guided))
     if not _is_guided(embedder):
         return tuple(AttentionMap(share, None) for share in shares[: len(pictures)]), heard
     patches = guided.patch_weights[0].double().cpu().numpy()
@@ -143,12 +143,12 @@ def _looked(
 
 
 def _weighed(
-    embedder: Embedder, side: Side, tokens: ItemTokens, guided: Guided
+    embedder: Embedder, side: Side, tokens: ItemTokens, guided: GuidanceOutput
 ) -> list[float] | None:
     """What each token counts: of a transcript for the score, else for where to look."""
     parts = embedder.network.parts
     if side == "clips" and parts.text_pooling is not None:
-        read = parts.read(tokens)
+        read = parts.contextualize(tokens)
         found: list[float] = parts.text_pooling.shares(read.words, read.word_mask)[0].tolist()
         return found
     return guided.word_weights[0].tolist() if _is_guided(embedder) else None
@@ -156,12 +156,12 @@ def _weighed(
 
 def _heats(embedder: Embedder, pictures: Sequence[ImageArray], patches: Heatmap) -> list[Heatmap]:
     """The patch weights (T, N) of each picture as a map of it."""
-    canvases = [nearest_canvas(picture, embedder.prepare.canvases) for picture in pictures]
-    grids = {canvas: embedder.network.grid(canvas) for canvas in set(canvases)}
+    canvases = [choose_canvas(picture, embedder.preprocessor.canvases) for picture in pictures]
+    grids = {canvas: embedder.network.patch_grid(canvas) for canvas in set(canvases)}
     found = []
     for picture, canvas, weights in zip(pictures, canvases, patches, strict=True):
         cells = weights[: prod(grids[canvas])].reshape(grids[canvas])
-        found.append(cut(cells, canvas, placement(picture.shape, canvas), picture.shape))
+        found.append(project_to_image(cells, canvas, compute_placement(picture.shape, canvas), picture.shape))
     return found
 
 
@@ -171,13 +171,13 @@ def _compared(
     shelf: ProductVectors,
     place: int,
     views: tuple[AttentionMap, ...],
-    title: tuple[Word, ...],
-) -> Comparison:
+    title: tuple[WordWeight, ...],
+) -> ProductExplanation:
     """One clip and the product at a place of the shelf."""
     product = shelf[[place]]
-    score = float(ranker.scores(clips, shelf)[0, place])
+    score = float(ranker.score(clips, shelf)[0, place])
     alone = (clips.frames[0] @ product.image[0]).tolist() if product.has_image else []
-    return Comparison(
+    return ProductExplanation(
         place,
         score,
         _terms(ranker, clips, product),
@@ -188,16 +188,16 @@ def _compared(
     )
 
 
-def _terms(ranker: Ranker, clips: ClipVectors, product: ProductVectors) -> tuple[Contribution, ...]:
+def _terms(ranker: Ranker, clips: ClipVectors, product: ProductVectors) -> tuple[TermContribution, ...]:
     """The terms of the first pass for one pair, rescaled as `scoring.score` does.
 
     The weight of a term is with how much the words tell, where it is the words'.
     """
-    found = terms(clips, product, ranker.weights)
+    found = compute_terms(clips, product, ranker.weights)
     there = sum(float(term.weight * term.present) for term in found.values())
     scale = sum(float(term.weight) for term in found.values()) / there if there else 0.0
     return tuple(
-        Contribution(
+        TermContribution(
             name,
             float(term.weight) * (far or 1.0),
             float(term.value),
@@ -213,17 +213,17 @@ def _changes(
     ranker: Ranker, clips: ClipVectors, shelf: ProductVectors, place: int, score: float
 ) -> dict[str, float]:
     """What a score has beside its terms; see `Comparison`."""
-    first = ranker.first_pass.scores(clips, shelf)[0]
+    first = ranker.first_pass.score(clips, shelf)[0]
     comparable = any(term.present for term in _terms(ranker, clips, shelf[[place]]))
-    changes = {} if comparable else {NOTHING: float(first[place])}
+    changes = {} if comparable else {NOT_COMPARABLE: float(first[place])}
     if ranker.parts is None:
         return changes
     rest, parts = score - float(first[place]), ranker.parts
     again = place in first.topk(min(parts.config.candidates, len(first))).indices
     if parts.fusion is not None and again:
-        side = parts.fusion.clips(clips.tokens, clips.token_mask)
-        changes[PAIR] = float(parts.fusion.chosen(side, shelf.latents, torch.tensor([[place]])))
+        side = parts.fusion.prepare_clips(clips.tokens, clips.token_mask)
+        changes[PAIR] = float(parts.fusion.score_candidates(side, shelf.latents, torch.tensor([[place]])))
         rest -= changes[PAIR]
     if parts.interaction is not None or not again:
-        changes[OTHERS] = rest
+        changes[INTERACTION] = rest
     return changes

@@ -36,8 +36,8 @@ class ProductSide(NamedTuple):
     """Products as they ask and compare: queries (S, H, R, d), own (S, R, H·d), there (S,) bool."""
 
     queries: Tensor
-    own: Tensor
-    there: Tensor
+    values: Tensor
+    mask: Tensor
 
 
 class Fusion(nn.Module):
@@ -67,7 +67,7 @@ class Fusion(nn.Module):
         self.product_projection.load_state_dict(self.clip_projection.state_dict())
         nn.init.zeros_(self.output.weight)
 
-    def products(self, tokens: ItemTokens) -> Tensor:
+    def encode_products(self, tokens: ItemTokens) -> Tensor:
         """Products to latents (S, R, D): each the mean of the tokens that its slot looks for.
 
         A product with neither picture nor title gives zeros.
@@ -87,14 +87,14 @@ class Fusion(nn.Module):
         to_patches, to_words = self.modality_bias[:, :1], self.modality_bias[:, 1:]
         return torch.cat([slots @ patches.mT + to_patches, slots @ words.mT + to_words], -1)
 
-    def shelf(self, latents: Tensor) -> ProductSide:
+    def prepare_products(self, latents: Tensor) -> ProductSide:
         """Latents (S, R, D) to what their pairs need, once for all clips."""
         queries, own = self._split(self.product_projection(latents))
         sharpness = self.log_sharpness.exp().clamp(max=100.0)[:, None, None]
         there = (latents != 0).flatten(1).any(1)
         return ProductSide(queries * sharpness, own.transpose(1, 2).flatten(2), there)
 
-    def clips(self, tokens: Tensor, mask: Tensor) -> ClipSide:
+    def prepare_clips(self, tokens: Tensor, mask: Tensor) -> ClipSide:
         """Clips' tokens (B, L, D), a set in any order, and mask (B, L) to what their pairs need."""
         return ClipSide(*self._split(self.clip_projection(tokens)), mask)
 
@@ -113,7 +113,7 @@ class Fusion(nn.Module):
         queries = asked.queries.transpose(0, 1).flatten(1, 2)  # (H, S·R, d)
         return self._compared(clips, asked, queries.expand(clips.mask.shape[0], -1, -1, -1))
 
-    def chosen(self, clips: ClipSide, latents: Tensor | ProductSide, places: Tensor) -> Tensor:
+    def score_candidates(self, clips: ClipSide, latents: Tensor | ProductSide, places: Tensor) -> Tensor:
         """The scores (B, K) of each clip's candidates alone, at `places` (B, K) long of S."""
         if isinstance(latents, Tensor) and places.numel() < len(latents):
             latents, places = latents[places.flatten()], _counted(places)
@@ -121,13 +121,13 @@ class Fusion(nn.Module):
         return self._compared(clips, asked, asked.queries.transpose(1, 2).flatten(2, 3))
 
     def _asked(self, latents: Tensor | ProductSide) -> ProductSide:
-        return latents if isinstance(latents, ProductSide) else self.shelf(latents)
+        return latents if isinstance(latents, ProductSide) else self.prepare_products(latents)
 
     def _compared(self, clips: ClipSide, asked: ProductSide, queries: Tensor) -> Tensor:
         """The scores (B, S) of products (…, S, R, H·d) with their queries (B, H, S·R, d)."""
-        read = _read(clips, queries).view(queries.shape[0], *asked.own.shape[-3:])
-        found: Tensor = self.output(functional.gelu(self.hidden(read * asked.own)).mean(-2))
-        return found.squeeze(-1) * (clips.mask.any(1, keepdim=True) & asked.there)
+        read = _read(clips, queries).view(queries.shape[0], *asked.values.shape[-3:])
+        found: Tensor = self.output(functional.gelu(self.hidden(read * asked.values)).mean(-2))
+        return found.squeeze(-1) * (clips.mask.any(1, keepdim=True) & asked.mask)
 
 
 def _read(clips: ClipSide, queries: Tensor) -> Tensor:

@@ -23,11 +23,11 @@ from torch.nn import functional
 
 from sgmn.model.guidance import (
     GAIN_SCALE,
-    Comparison,
-    direction,
-    identity,
+    CosineLogits,
+    identity_linear,
     masked_softmax,
-    per_head,
+    soft_normalize,
+    split_heads,
 )
 
 KINDS = 3  # frame, difference, instance
@@ -65,8 +65,8 @@ class ClipGraph(nn.Module):
     def __init__(self, dim: int, heads: int = 4, layers: int = 1, count: int = 4) -> None:
         super().__init__()
         self.count = count
-        self.inner_layers = nn.ModuleList(Messages(dim, heads, KINDS) for _ in range(layers - 1))
-        self.last_layer = Messages(dim, heads, 1)  # only the frames are still to hear
+        self.inner_layers = nn.ModuleList(MessagePassing(dim, heads, KINDS) for _ in range(layers - 1))
+        self.last_layer = MessagePassing(dim, heads, 1)  # only the frames are still to hear
 
     def forward(
         self,
@@ -81,21 +81,21 @@ class ClipGraph(nn.Module):
         present: (B, T) bool. patches: (B, T, N, D) with their weights α and mask (B, T, N).
         """
         mask = patch_mask & present.unsqueeze(-1)
-        found = nodes(frames, present, patches, patch_weights, mask, self.count)
+        found = build_nodes(frames, present, patches, patch_weights, mask, self.count)
         for layer in self.inner_layers:
             found = found._replace(values=layer(found, found.kind.shape[0]))
         heard = functional.normalize(self.last_layer(found, frames.shape[1]), dim=-1)
         return heard.masked_fill(~present.unsqueeze(-1), 0.0)
 
 
-class Messages(nn.Module):
+class MessagePassing(nn.Module):
     """One round of messages to the nodes of the first `kinds` kinds."""
 
     def __init__(self, dim: int, heads: int, kinds: int) -> None:
         super().__init__()
         self.heads = heads
-        self.cosine_logits = Comparison(dim, heads)
-        self.value, self.out = identity(dim), identity(dim)
+        self.cosine_logits = CosineLogits(dim, heads)
+        self.value, self.out = identity_linear(dim), identity_linear(dim)
         self.time_bias = nn.Parameter(torch.zeros(heads, kinds * KINDS * BUCKETS))
         self.tracking_scale = nn.Parameter(torch.ones(heads))
         self.salience_scale = nn.Parameter(torch.ones(heads))
@@ -103,15 +103,15 @@ class Messages(nn.Module):
 
     def forward(self, nodes: Nodes, rows: int) -> Tensor:
         """The first `rows` nodes (B, rows, D) with what they heard added."""
-        logits = self.cosine_logits(nodes.values[:, :rows], nodes.values) + self.biases(nodes, rows)
+        logits = self.cosine_logits(nodes.values[:, :rows], nodes.values) + self.compute_biases(nodes, rows)
         edges = (nodes.linked[:rows] & nodes.mask.unsqueeze(1)).unsqueeze(1)
         weights = masked_softmax(logits, edges)
         weights = weights * (GAIN_SCALE * self.gate)[:, nodes.kind].unsqueeze(1)
-        heard = weights @ per_head(self.value(nodes.values), self.heads)
+        heard = weights @ split_heads(self.value(nodes.values), self.heads)
         message: Tensor = self.out(heard.transpose(1, 2).flatten(2))
         return nodes.values[:, :rows] + message
 
-    def biases(self, nodes: Nodes, rows: int) -> Tensor:
+    def compute_biases(self, nodes: Nodes, rows: int) -> Tensor:
         """What joins two nodes besides their content: logits (B, H, rows, V)."""
         followed = self.tracking_scale[:, None, None] * nodes.likeness[:, None, :rows]
         salient = self.salience_scale[:, None, None] * nodes.salience[:, None, None]
@@ -119,17 +119,17 @@ class Messages(nn.Module):
         return placed + followed + salient
 
 
-def instances(patches: Tensor, weights: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def select_instances(patches: Tensor, weights: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The most salient patches of each frame (B, T, M, D) and which there are (B, T, M) bool.
 
     M is `count`, or N where frames have fewer patches; what is missing is zero.
     """
-    places, there = salient(weights, mask, count)
+    places, there = rank_patches(weights, mask, count)
     wanted = places.unsqueeze(-1).expand(*places.shape, patches.shape[-1])
     return patches.gather(2, wanted).masked_fill(~there.unsqueeze(-1), 0.0), there
 
 
-def salient(weights: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def rank_patches(weights: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Where the highest weights stand (B, T, M), and whether each is a patch (B, T, M) bool.
 
     Of equal weights the first wins, so that padding cannot change the choice.
@@ -139,12 +139,12 @@ def salient(weights: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return places, mask.gather(-1, places)
 
 
-def nodes(
+def build_nodes(
     frames: Tensor, present: Tensor, patches: Tensor, weights: Tensor, mask: Tensor, count: int
 ) -> Nodes:
     """The nodes of clips with at most `count` instances a frame; see `ClipGraph` for the shapes."""
-    picked, there = instances(patches, weights, mask, count)
-    salience = weights.gather(-1, salient(weights, mask, count)[0]).masked_fill(~there, 0.0)
+    picked, there = select_instances(patches, weights, mask, count)
+    salience = weights.gather(-1, rank_patches(weights, mask, count)[0]).masked_fill(~there, 0.0)
     steps = present[:, 1:] & present[:, :-1]
     moved = (frames[:, 1:] - frames[:, :-1]).masked_fill(~steps.unsqueeze(-1), 0.0)
     before = frames.shape[1] + moved.shape[1]  # nodes before the first instance
@@ -152,21 +152,21 @@ def nodes(
         torch.cat([frames, moved, picked.flatten(1, 2)], 1),
         torch.cat([present, steps, there.flatten(1)], 1),
         functional.pad(salience.flatten(1), (before, 0)),
-        functional.pad(likeness(picked, there), (before, 0)),
-        *laid_out(frames.shape[1], picked.shape[2], frames.device),
+        functional.pad(compute_likeness(picked, there), (before, 0)),
+        *build_layout(frames.shape[1], picked.shape[2], frames.device),
     )
 
 
-def likeness(picked: Tensor, there: Tensor) -> Tensor:
+def compute_likeness(picked: Tensor, there: Tensor) -> Tensor:
     """Of every node (row) with every instance (column): (B, V, T·M), see `Nodes`."""
-    turned = direction(picked.flatten(1, 2))
+    turned = soft_normalize(picked.flatten(1, 2))
     alike = turned @ turned.mT
     own = alike.reshape(*there.shape, alike.shape[-1]).masked_fill(~there.unsqueeze(-1), -1.0)
     nearest = functional.pad(own, (0, 0, 0, 1), value=-1.0).amax(2)  # -1 for a frame with none
     return torch.cat([nearest, torch.zeros_like(nearest[:, 1:]), alike], 1)
 
 
-def laid_out(frames: int, count: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+def build_layout(frames: int, count: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """`kind`, `linked` and `place` of `Nodes`, which are the same for all clips of a length."""
     index = torch.arange(frames, device=device)
     times = (index, index[:-1], index.repeat_interleave(count))
@@ -175,10 +175,10 @@ def laid_out(frames: int, count: int, device: torch.device) -> tuple[Tensor, Ten
     apart = time - time[:, None]
     pairs = kind[:, None] * KINDS + kind
     since, until = (torch.tensor(table, device=device).flatten()[pairs] for table in (SINCE, UNTIL))
-    return kind, (since <= apart) & (apart <= until), pairs * BUCKETS + bucket(apart)
+    return kind, (since <= apart) & (apart <= until), pairs * BUCKETS + distance_bucket(apart)
 
 
-def bucket(apart: Tensor) -> Tensor:
+def distance_bucket(apart: Tensor) -> Tensor:
     """Distances in time to 0..BUCKETS - 1, finer where they are short; past and future differ."""
     bounds = torch.tensor(BOUNDS, device=apart.device)
     return apart.sign() * torch.bucketize(apart.abs(), bounds, right=True) + len(BOUNDS)

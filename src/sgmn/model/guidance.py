@@ -27,7 +27,7 @@ from sgmn.model.tokens import ItemTokens
 GAIN_SCALE = 10.0
 
 
-class Guided(NamedTuple):
+class GuidanceOutput(NamedTuple):
     """Where to look, and what is seen there.
 
     frames: (B, T, D) guided frames of length 1; zero at padding.
@@ -53,38 +53,38 @@ class Guidance(nn.Module):
 
     def __init__(self, dim: int, heads: int = 4) -> None:
         super().__init__()
-        self.cosine_logits, self.value = Comparison(dim, heads), identity(dim)
-        self.importance, self.prior = zero(dim, heads), zero(dim, 1)
+        self.cosine_logits, self.value = CosineLogits(dim, heads), identity_linear(dim)
+        self.importance, self.prior = zero_linear(dim, heads), zero_linear(dim, 1)
         self.gate = nn.Parameter(torch.zeros(()))
         self.time_gain = nn.Parameter(torch.zeros(()))
 
-    def forward(self, tokens: ItemTokens) -> Guided:
+    def forward(self, tokens: ItemTokens) -> GuidanceOutput:
         """Clips or products, of which any may lack words or frames."""
         mask = tokens.patch_mask & tokens.image_mask.unsqueeze(-1)
-        answers = self.answers(tokens)
+        answers = self.compute_logits(tokens)
         spoken = tokens.word_mask.any(1)[:, None, None]
         saliency = answers.logsumexp(2).mean(1).masked_fill(~spoken, 0.0)
         saliency = saliency + self.prior(tokens.patches).squeeze(-1)
         where = masked_softmax(saliency, mask)
-        when = self.moments(saliency, mask, tokens.image_mask)
-        frames = self.guided(tokens, where)
-        return Guided(frames, when, where, self.pointing(answers, where, when, tokens))
+        when = self.compute_frame_weights(saliency, mask, tokens.image_mask)
+        frames = self.guide_frames(tokens, where)
+        return GuidanceOutput(frames, when, where, self.compute_word_weights(answers, where, when, tokens))
 
-    def answers(self, tokens: ItemTokens) -> Tensor:
+    def compute_logits(self, tokens: ItemTokens) -> Tensor:
         """How each patch answers each word, with the word's importance: logits (B, H, L, T, N)."""
         words = functional.normalize(tokens.words, dim=-1)
         alike: Tensor = self.cosine_logits(words, tokens.patches.flatten(1, 2))
-        found = alike + self.log_shares(words, tokens.word_mask).unsqueeze(-1)
+        found = alike + self.log_importance(words, tokens.word_mask).unsqueeze(-1)
         return found.reshape(*found.shape[:3], *tokens.patches.shape[1:3])
 
-    def log_shares(self, words: Tensor, mask: Tensor) -> Tensor:
+    def log_importance(self, words: Tensor, mask: Tensor) -> Tensor:
         """The log of each word's importance (B, H, L): a share of the clip's words."""
         logits: Tensor = self.importance(words).mT
         # A silent clip: any logits will do, as nothing of it is weighed or learnt from.
         padding = (~mask & mask.any(1, keepdim=True)).unsqueeze(1)
         return logits.masked_fill(padding, -torch.inf).log_softmax(-1)
 
-    def moments(self, saliency: Tensor, mask: Tensor, present: Tensor) -> Tensor:
+    def compute_frame_weights(self, saliency: Tensor, mask: Tensor, present: Tensor) -> Tensor:
         """ω (B, T): how strongly a frame answers, as the log-mean-exp over its patches."""
         some = mask.any(-1)
         salient = saliency.masked_fill(~mask & some.unsqueeze(-1), -torch.inf)
@@ -92,7 +92,7 @@ class Guidance(nn.Module):
         strength = strength.masked_fill(~some, 0.0)
         return masked_softmax(straight_through_gate(strength, self.time_gain), present)
 
-    def guided(self, tokens: ItemTokens, where: Tensor) -> Tensor:
+    def guide_frames(self, tokens: ItemTokens, where: Tensor) -> Tensor:
         """Frames (B, T, D) with what is pointed at added."""
         pointed = self.value(torch.einsum("btn,btnd->btd", where, tokens.patches))
         frames = functional.normalize(
@@ -101,29 +101,29 @@ class Guidance(nn.Module):
         return frames.masked_fill(~tokens.image_mask.unsqueeze(-1), 0.0)
 
     @torch.no_grad()
-    def pointing(self, answers: Tensor, where: Tensor, when: Tensor, tokens: ItemTokens) -> Tensor:
+    def compute_word_weights(self, answers: Tensor, where: Tensor, when: Tensor, tokens: ItemTokens) -> Tensor:
         """Each word's share (B, L) in the pointing; its importance where there is no picture."""
         looked = where * when.unsqueeze(-1)
         shares = torch.einsum("bltn,btn->bl", answers.softmax(2).mean(1), looked)
         words = functional.normalize(tokens.words, dim=-1)
-        important = self.log_shares(words, tokens.word_mask).exp().mean(1)
+        important = self.log_importance(words, tokens.word_mask).exp().mean(1)
         shares = shares + (1 - looked.sum((1, 2))).unsqueeze(1) * important
         return shares.masked_fill(~tokens.word_mask, 0.0)
 
 
-class Comparison(nn.Module):
+class CosineLogits(nn.Module):
     """Cosines of rows in H spaces, over a learned temperature; the spaces start as slices of D."""
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.query, self.key = identity(dim), identity(dim)
+        self.query, self.key = identity_linear(dim), identity_linear(dim)
         self.log_temperature = nn.Parameter(torch.full((heads,), log(0.1)))
 
     def forward(self, asking: Tensor, asked: Tensor) -> Tensor:
         """Logits (B, H, V, U) of rows (B, V, D) and (B, U, D)."""
-        queries = direction(per_head(self.query(asking), self.heads))
-        keys = direction(per_head(self.key(asked), self.heads))
+        queries = soft_normalize(split_heads(self.query(asking), self.heads))
+        keys = soft_normalize(split_heads(self.key(asked), self.heads))
         temperature = self.log_temperature.exp().clamp(0.01, 10.0)
         return queries / temperature[:, None, None] @ keys.mT
 
@@ -156,24 +156,24 @@ def masked_softmax(logits: Tensor, mask: Tensor) -> Tensor:
     return shares.masked_fill(~mask, 0.0)
 
 
-def per_head(rows: Tensor, heads: int) -> Tensor:
+def split_heads(rows: Tensor, heads: int) -> Tensor:
     """Rows (..., V, D) to heads (..., H, V, D/H)."""
     return rows.reshape(*rows.shape[:-1], heads, rows.shape[-1] // heads).transpose(-2, -3)
 
 
-def direction(rows: Tensor) -> Tensor:
+def soft_normalize(rows: Tensor) -> Tensor:
     """Rows at length 1, but near zero (a still video's differences) no steep gradient."""
     return rows * (rows.square().sum(-1, keepdim=True) + 1e-4).rsqrt()
 
 
-def identity(dim: int) -> nn.Linear:
+def identity_linear(dim: int) -> nn.Linear:
     """A linear map (D to D) that starts as the identity."""
     layer = nn.Linear(dim, dim, bias=False)
     nn.init.eye_(layer.weight)
     return layer
 
 
-def zero(dim: int, out: int) -> nn.Linear:
+def zero_linear(dim: int, out: int) -> nn.Linear:
     """A linear map that starts at zero."""
     layer = nn.Linear(dim, out, bias=False)
     nn.init.zeros_(layer.weight)

@@ -13,7 +13,7 @@ from sgmn.model.inputs import Canvas, Placement
 Heatmap = NDArray[np.floating[Any]]
 
 
-def cut(cells: Heatmap, canvas: Canvas, at: Placement, shape: Sequence[int]) -> Heatmap:
+def project_to_image(cells: Heatmap, canvas: Canvas, at: Placement, shape: Sequence[int]) -> Heatmap:
     """Weights of a canvas's patches (rows, columns) to the pixels (h, w) of the picture on it.
 
     Each weight is spread evenly over its patch; what lies on the padding is cut away.

@@ -54,9 +54,9 @@ class ItemInputs:
     owner, place: (N,) which item each picture belongs to, and its place within it.
     """
 
-    pictures: ImageInputs
+    images: ImageInputs
     owner: Tensor
-    place: Tensor
+    position: Tensor
     texts: TextInputs
 
     @property
@@ -74,23 +74,23 @@ class Placement(NamedTuple):
     width: int
 
 
-def nearest_canvas(picture: ImageArray, canvases: Sequence[Canvas]) -> Canvas:
+def choose_canvas(picture: ImageArray, canvases: Sequence[Canvas]) -> Canvas:
     """The canvas whose aspect is nearest to that of the picture (ratio of ratios)."""
     aspect = log(picture.shape[0] / picture.shape[1])
     return min(canvases, key=lambda canvas: abs(log(canvas[0] / canvas[1]) - aspect))
 
 
-def placement(shape: Sequence[int], canvas: Canvas) -> Placement:
+def compute_placement(shape: Sequence[int], canvas: Canvas) -> Placement:
     """Where a picture of `shape` (height, width, …) lies on a canvas: scaled to fit, centred."""
     scale = min(canvas[0] / shape[0], canvas[1] / shape[1])
     height, width = (max(1, round(side * scale)) for side in shape[:2])
     return Placement((canvas[0] - height) // 2, (canvas[1] - width) // 2, height, width)
 
 
-def fit(picture: ImageArray, canvas: Canvas, fill: Sequence[int]) -> Tensor:
+def fit_to_canvas(picture: ImageArray, canvas: Canvas, fill: Sequence[int]) -> Tensor:
     """A picture (H, W, 3) scaled to fit and centred on a canvas: (3, h, w) uint8."""
     pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
-    top, left, *size = placement(picture.shape, canvas)
+    top, left, *size = compute_placement(picture.shape, canvas)
     if list(pixels.shape[1:]) != size:
         pixels = functional.interpolate(pixels[None], size, mode="bilinear", antialias=True)[0]
     padded = torch.tensor(fill, dtype=torch.uint8)[:, None, None].repeat(1, *canvas)
@@ -98,21 +98,21 @@ def fit(picture: ImageArray, canvas: Canvas, fill: Sequence[int]) -> Tensor:
     return padded
 
 
-def pictures(
+def prepare_images(
     found: Sequence[ImageArray], canvases: Sequence[Canvas], fill: Sequence[int]
 ) -> ImageInputs:
     """Pictures (H, W, 3) of any sizes on the canvases of a tower."""
     rows: dict[Canvas, list[int]] = defaultdict(list)
     for row, picture in enumerate(found):
-        rows[nearest_canvas(picture, canvases)].append(row)
+        rows[choose_canvas(picture, canvases)].append(row)
     groups = tuple(
-        (torch.tensor(some), torch.stack([fit(found[row], canvas, fill) for row in some]))
+        (torch.tensor(some), torch.stack([fit_to_canvas(found[row], canvas, fill) for row in some]))
         for canvas, some in rows.items()
     )
     return ImageInputs(groups, len(found))
 
 
-def texts(found: Sequence[str], tokenizer: Any, max_tokens: int) -> TextInputs:
+def tokenize_texts(found: Sequence[str], tokenizer: Any, max_tokens: int) -> TextInputs:
     """Texts to tokens; what is longer than `max_tokens` goes on in a further piece."""
     spoken = [row for row, text in enumerate(found) if text.strip()]
     if not spoken:
@@ -140,19 +140,19 @@ class Preprocessor:
     tokenizer: Any
     max_tokens: int
 
-    def pictures(self, found: Sequence[ImageArray]) -> ImageInputs:
+    def prepare_images(self, found: Sequence[ImageArray]) -> ImageInputs:
         """Pictures (H, W, 3) of any sizes to tensors."""
-        return pictures(found, self.canvases, self.fill)
+        return prepare_images(found, self.canvases, self.fill)
 
-    def texts(self, found: Sequence[str]) -> TextInputs:
+    def tokenize_texts(self, found: Sequence[str]) -> TextInputs:
         """Texts to tokens."""
-        return texts(found, self.tokenizer, self.max_tokens)
+        return tokenize_texts(found, self.tokenizer, self.max_tokens)
 
-    def clips(self, contents: Sequence[ClipContent]) -> ItemInputs:
+    def prepare_clips(self, contents: Sequence[ClipContent]) -> ItemInputs:
         """Decoded clips to tensors."""
         return self._inputs([c.frames for c in contents], [c.text for c in contents])
 
-    def products(self, contents: Sequence[ProductContent]) -> ItemInputs:
+    def prepare_products(self, contents: Sequence[ProductContent]) -> ItemInputs:
         """Decoded products to tensors."""
         return self._inputs([c.images for c in contents], [c.title for c in contents])
 
@@ -161,8 +161,8 @@ class Preprocessor:
         place = [place for views in shown for place in range(len(views))]
         flat = [picture for views in shown for picture in views]
         return ItemInputs(
-            self.pictures(flat),
+            self.prepare_images(flat),
             torch.tensor(owner, dtype=torch.long),
             torch.tensor(place, dtype=torch.long),
-            self.texts(said),
+            self.tokenize_texts(said),
         )

@@ -20,7 +20,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sgmn.model.guidance import GAIN_SCALE, Comparison, identity, masked_softmax, per_head
+from sgmn.model.guidance import (
+    GAIN_SCALE,
+    CosineLogits,
+    identity_linear,
+    masked_softmax,
+    split_heads,
+)
 
 KINDS = 2  # clip, product
 
@@ -28,11 +34,11 @@ KINDS = 2  # clip, product
 class Interaction(nn.Module):
     """Clips v' and products I' that have heard from their neighbours; fresh, v' = v and I' = I."""
 
-    def __init__(self, dim: int, heads: int = 4, neighbours: int = 8) -> None:
+    def __init__(self, dim: int, heads: int = 4, neighbors: int = 8) -> None:
         super().__init__()
-        self.heads, self.neighbours = heads, neighbours
-        self.cosine_logits = Comparison(dim, heads)
-        self.value, self.out = identity(dim), identity(dim)
+        self.heads, self.neighbors = heads, neighbors
+        self.cosine_logits = CosineLogits(dim, heads)
+        self.value, self.out = identity_linear(dim), identity_linear(dim)
         self.log_similarity_scale = nn.Parameter(torch.full((heads,), log(10)))
         self.relevance_scale = nn.Parameter(torch.ones(heads))
         self.kind_bias = nn.Parameter(torch.zeros(heads, KINDS, KINDS))
@@ -53,15 +59,15 @@ class Interaction(nn.Module):
         nodes, mask = torch.cat([clips, products], 1), torch.cat([clip_mask, product_mask], 1)
         nodes = nodes.masked_fill(~mask.unsqueeze(-1), 0.0)
         kind = torch.arange(nodes.shape[1], device=nodes.device) >= clips.shape[1]
-        bonds = bonded(nodes, relevance)
-        weights = self.weights(nodes, kind.long(), bonds, self.linked(bonds, mask, clips.shape[1]))
-        values = per_head(self.value(nodes), self.heads)
+        bonds = compute_affinity(nodes, relevance)
+        weights = self.attention_weights(nodes, kind.long(), bonds, self.select_neighbors(bonds, mask, clips.shape[1]))
+        values = split_heads(self.value(nodes), self.heads)
         heard = weights @ values - weights.sum(-1, keepdim=True) * values
         moved = functional.normalize(nodes + self.out(heard.transpose(1, 2).flatten(2)), dim=-1)
         moved = moved.masked_fill(~mask.unsqueeze(-1), 0.0)
         return moved[:, : clips.shape[1]], moved[:, clips.shape[1] :]
 
-    def weights(self, nodes: Tensor, kind: Tensor, bonds: Tensor, linked: Tensor) -> Tensor:
+    def attention_weights(self, nodes: Tensor, kind: Tensor, bonds: Tensor, linked: Tensor) -> Tensor:
         """How much of each other's difference a node (row) takes: gated attention (G, H, V, V)."""
         within, across = self.log_similarity_scale.exp(), GAIN_SCALE * self.relevance_scale
         strength = torch.stack([within, across, across, within], 1)
@@ -70,21 +76,21 @@ class Interaction(nn.Module):
         shares = masked_softmax(self.cosine_logits(nodes, nodes) + bias, linked.unsqueeze(1))
         return shares * (GAIN_SCALE * self.gate).flatten(1)[:, pairs]
 
-    def linked(self, bonds: Tensor, mask: Tensor, clips: int) -> Tensor:
+    def select_neighbors(self, bonds: Tensor, mask: Tensor, clips: int) -> Tensor:
         """Whom each node (row) hears (G, V, V): itself and its nearest of each kind."""
         itself = torch.eye(bonds.shape[1], dtype=torch.bool, device=bonds.device)
         known = mask.unsqueeze(1) & ~itself
         ranked = bonds.detach().masked_fill(~known, -torch.inf)
-        near = [self.nearest(part) for part in (ranked[..., :clips], ranked[..., clips:])]
+        near = [self.top_neighbors(part) for part in (ranked[..., :clips], ranked[..., clips:])]
         return torch.cat(near, -1) & known | itself
 
-    def nearest(self, ranked: Tensor) -> Tensor:
+    def top_neighbors(self, ranked: Tensor) -> Tensor:
         """The highest of each row; equals come in together, so that order does not matter."""
-        count = min(self.neighbours, ranked.shape[-1])
+        count = min(self.neighbors, ranked.shape[-1])
         return ranked >= ranked.topk(count, dim=-1).values[..., -1:]
 
 
-def bonded(nodes: Tensor, relevance: Tensor) -> Tensor:
+def compute_affinity(nodes: Tensor, relevance: Tensor) -> Tensor:
     """What joins two nodes (G, V, V): -distance (cosine - 1) within a kind, relevance across."""
     clips = relevance.shape[1]
     near = nodes @ nodes.mT - 1

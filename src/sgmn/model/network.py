@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sgmn.errors import SettingsError
-from sgmn.model.encoders import Towers, build
 from sgmn.model.inputs import Canvas, ImageInputs, ItemInputs, TextInputs
 from sgmn.model.parts import Parts, PartsConfig
 from sgmn.model.scoring import LEARNED_TERMS, ClipVectors, ProductVectors, ScoreHead, score
 from sgmn.model.tokens import ImageTokens, ItemTokens, TextTokens
+from sgmn.model.towers import Towers, build_towers
 
 Color = tuple[float, float, float]  # red, green, blue in 0..1
 GRAY: Color = (0.5, 0.5, 0.5)
@@ -54,7 +54,7 @@ class NetworkConfig:
     parts: PartsConfig = field(default_factory=PartsConfig)
 
     @property
-    def fill(self) -> tuple[int, int, int]:
+    def fill_color(self) -> tuple[int, int, int]:
         """The mean colour, which pads a picture: zero once normalised."""
         red, green, blue = (round(255 * value) for value in self.mean)
         return red, green, blue
@@ -69,7 +69,7 @@ class SGMN(nn.Module):
     def __init__(self, config: NetworkConfig, towers: Towers | None = None) -> None:
         super().__init__()
         self.config = config
-        self.towers = towers or build(config.family, config.towers, config.dim)
+        self.towers = towers or build_towers(config.family, config.towers, config.dim)
         self.parts = Parts(self.towers.dim, config.parts)
         self.head = ScoreHead(
             config.text_weight,
@@ -84,9 +84,9 @@ class SGMN(nn.Module):
 
     def forward(self, clips: ItemInputs, products: ItemInputs) -> Tensor:
         """The first pass's score S (B, S) of every clip with every product."""
-        return score(self.clips(clips), self.products(products), self.head())
+        return score(self.encode_clips(clips), self.encode_products(products), self.head())
 
-    def encode_image(self, pictures: ImageInputs) -> ImageTokens:
+    def encode_images(self, pictures: ImageInputs) -> ImageTokens:
         """Pictures through their tower."""
         groups = [self._look(pixels) for _, pixels in pictures.groups]
         if not groups:
@@ -99,16 +99,16 @@ class SGMN(nn.Module):
         """Pictures (n, 3, H, W) of one canvas."""
         seen = self.towers.encode_image((pixels.to(self.device).float() - self.mean) / self.std)
         length = seen.pooled.norm(dim=-1, keepdim=True).clamp(min=1e-12)
-        patches = seen.patches if self.parts.reads_tokens else seen.patches[:, :0]
+        patches = seen.patches if self.parts.needs_tokens else seen.patches[:, :0]
         mask = torch.ones(patches.shape[:2], dtype=torch.bool, device=self.device)
         return ImageTokens(seen.pooled / length, patches / length.unsqueeze(-1), mask)
 
     @torch.inference_mode()
-    def grid(self, canvas: Canvas) -> tuple[int, int]:
+    def patch_grid(self, canvas: Canvas) -> tuple[int, int]:
         """Rows and columns of the patches that the picture tower makes of a canvas."""
         return self.towers.encode_image(torch.zeros(1, 3, *canvas, device=self.device)).grid
 
-    def encode_text(self, texts: TextInputs) -> TextTokens:
+    def encode_texts(self, texts: TextInputs) -> TextTokens:
         """Texts through their tower; the pieces of a long text count by their number of tokens."""
         said = torch.zeros(texts.count, self.towers.dim, device=self.device)
         owner, mask = texts.owner.to(self.device), texts.mask.to(self.device)
@@ -119,27 +119,27 @@ class SGMN(nn.Module):
         heard = self.towers.encode_text(texts.ids.to(self.device), mask)
         alone = functional.normalize(heard.pooled, dim=-1) * mask.sum(1, keepdim=True)
         said = said.to(alone.dtype).index_add(0, owner, alone)
-        keep = slice(None) if self.parts.reads_tokens else slice(0)
-        words, kept = in_rows(heard.words[:, keep], mask[:, keep], owner, texts.count)
+        keep = slice(None) if self.parts.needs_tokens else slice(0)
+        words, kept = join_pieces(heard.words[:, keep], mask[:, keep], owner, texts.count)
         present = present.index_fill(0, owner, True)
         return TextTokens(functional.normalize(said, dim=-1), present, words, kept)
 
-    def tokens(self, inputs: ItemInputs | ItemTokens) -> ItemTokens:
+    def encode_tokens(self, inputs: ItemInputs | ItemTokens) -> ItemTokens:
         """Clips or products through the towers, unless they went through them before."""
         if isinstance(inputs, ItemTokens):
             return inputs.to(self.device)
-        owner, place = inputs.owner.to(self.device), inputs.place.to(self.device)
-        return ItemTokens.of(
-            self.encode_image(inputs.pictures), owner, place, self.encode_text(inputs.texts)
+        owner, place = inputs.owner.to(self.device), inputs.position.to(self.device)
+        return ItemTokens.assemble(
+            self.encode_images(inputs.images), owner, place, self.encode_texts(inputs.texts)
         )
 
-    def clips(self, inputs: ItemInputs | ItemTokens) -> ClipVectors:
+    def encode_clips(self, inputs: ItemInputs | ItemTokens) -> ClipVectors:
         """Clips to vectors; a clip without frames or without words says so."""
-        return self.parts.clips(self.tokens(inputs))
+        return self.parts.encode_clips(self.encode_tokens(inputs))
 
-    def products(self, inputs: ItemInputs | ItemTokens) -> ProductVectors:
+    def encode_products(self, inputs: ItemInputs | ItemTokens) -> ProductVectors:
         """Products to vectors."""
-        return self.parts.products(self.tokens(inputs))
+        return self.parts.encode_products(self.encode_tokens(inputs))
 
     def with_parts(self, parts: PartsConfig, terms: tuple[str, ...]) -> SGMN:
         """This network's towers, parts and score, with parts and terms added or left out.
@@ -177,7 +177,7 @@ class SGMN(nn.Module):
         return self
 
 
-def chosen_device(name: str) -> torch.device:
+def select_device(name: str) -> torch.device:
     """The device of a name; "auto" is the first GPU, or else the CPU."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -191,7 +191,7 @@ def chosen_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def in_rows(words: Tensor, mask: Tensor, owner: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def join_pieces(words: Tensor, mask: Tensor, owner: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Words (M, L, D) of pieces, in order of their `owner` (M,), to one row a text (count, L', D).
 
     The mask comes in and out alongside; the valid words of a text follow one another.

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sgmn.model.fusion import Fusion
-from sgmn.model.graph import ClipGraph, instances
-from sgmn.model.guidance import Guidance, Guided, direction
+from sgmn.model.graph import ClipGraph, select_instances
+from sgmn.model.guidance import Guidance, GuidanceOutput, soft_normalize
 from sgmn.model.interaction import Interaction
 from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights, score
 from sgmn.model.text_context import TextContext
@@ -72,63 +72,63 @@ class Parts(nn.Module):
         self.fusion = Fusion(dim, heads, config.latents) if "fusion" in kept else None
 
     @property
-    def reads_tokens(self) -> bool:
+    def needs_tokens(self) -> bool:
         """Whether any part looks at patches and single words."""
         return not {*PARTS}.difference({"interaction"}).isdisjoint(self.config.enabled)
 
     @property
-    def has_second(self) -> bool:
+    def has_reranker(self) -> bool:
         """Whether there is anything to say about candidates that the first pass did not."""
         return self.interaction is not None or self.fusion is not None
 
-    def look(self, tokens: ItemTokens, side: Side) -> Guided:
+    def guide(self, tokens: ItemTokens, side: Side) -> GuidanceOutput:
         """Where to look and what counts; without guidance, at everything alike."""
-        return self.guidance[side](tokens) if self.guidance else alike(tokens)
+        return self.guidance[side](tokens) if self.guidance else uniform_guidance(tokens)
 
-    def read(self, tokens: ItemTokens) -> ItemTokens:
+    def contextualize(self, tokens: ItemTokens) -> ItemTokens:
         """Clips with their words as they are meant."""
         return tokens if self.text_context is None else self.text_context(tokens)
 
-    def clips(self, tokens: ItemTokens) -> ClipVectors:
+    def encode_clips(self, tokens: ItemTokens) -> ClipVectors:
         """Clips to vectors; a clip without frames or without words says so."""
-        return self.guided_clips(tokens)[0]
+        return self.encode_guided_clips(tokens)[0]
 
-    def guided_clips(self, tokens: ItemTokens) -> tuple[ClipVectors, Guided]:
+    def encode_guided_clips(self, tokens: ItemTokens) -> tuple[ClipVectors, GuidanceOutput]:
         """The vectors of `clips`, and where was looked for them."""
-        guided = self.look(tokens, "clips")
+        guided = self.guide(tokens, "clips")
         frames = guided.frames
         if self.graph is not None:
             frames = self.graph(
                 frames, tokens.image_mask, tokens.patches, guided.patch_weights, tokens.patch_mask
             )
-        read = self.read(tokens)
-        found = pool(frames, guided.frame_weights, read.text, read.has_text)
+        read = self.contextualize(tokens)
+        found = pool_frames(frames, guided.frame_weights, read.text, read.has_text)
         if self.text_pooling is not None:
             said, reliability = self.text_pooling(read)
             found = replace(found, text=said, text_reliability=reliability)
         if "instances" in self.config.enabled:
-            found = with_instances(found, tokens, guided)
+            found = add_instances(found, tokens, guided)
         if self.fusion is not None:
             found = self._with_tokens(found, read, guided)
         return found, guided
 
-    def _with_tokens(self, found: ClipVectors, tokens: ItemTokens, guided: Guided) -> ClipVectors:
+    def _with_tokens(self, found: ClipVectors, tokens: ItemTokens, guided: GuidanceOutput) -> ClipVectors:
         """What the re-ranker reads: the frames, their salient patches, the words."""
-        patches, there = instances(
+        patches, there = select_instances(
             tokens.patches, guided.patch_weights, tokens.patch_mask, self.config.salient_patches
         )
         read = torch.cat([found.frames, patches.flatten(1, 2), tokens.words], 1)
         mask = torch.cat([tokens.image_mask, there.flatten(1, 2), tokens.word_mask], 1)
         return replace(found, tokens=read, token_mask=mask)
 
-    def products(self, tokens: ItemTokens) -> ProductVectors:
+    def encode_products(self, tokens: ItemTokens) -> ProductVectors:
         """Products to vectors; of several views, those count more that answer the title."""
-        guided = self.look(tokens, "products")
-        found = pool(guided.frames, guided.frame_weights, tokens.text, tokens.has_text)
+        guided = self.guide(tokens, "products")
+        found = pool_frames(guided.frames, guided.frame_weights, tokens.text, tokens.has_text)
         bare = ProductVectors(found.image, found.has_image, found.text, found.has_text)
-        return bare if self.fusion is None else replace(bare, latents=self.fusion.products(tokens))
+        return bare if self.fusion is None else replace(bare, latents=self.fusion.encode_products(tokens))
 
-    def second(
+    def rescore(
         self,
         clips: ClipVectors,
         products: ProductVectors,
@@ -141,18 +141,18 @@ class Parts(nn.Module):
         Each clip meets its own candidates: near-twins see each other and the clip. `there`
         (B, K) bool tells which places stand for a candidate at all.
         """
-        alone, theirs = clips.mapped(lambda t: t.unsqueeze(1)), products.mapped(lambda t: t[places])
+        alone, theirs = clips.map_tensors(lambda t: t.unsqueeze(1)), products.map_tensors(lambda t: t[places])
         if there is not None:
             theirs = replace(theirs, has_image=theirs.has_image & there)
         if self.interaction is not None:
-            alone, theirs = self.interacted(alone, theirs, weights)
+            alone, theirs = self.apply_interaction(alone, theirs, weights)
         found = score(alone, theirs, weights).squeeze(1)
         if self.fusion is not None:
-            side = self.fusion.clips(clips.tokens, clips.token_mask)
-            found = found + self.fusion.chosen(side, products.latents, places)
+            side = self.fusion.prepare_clips(clips.tokens, clips.token_mask)
+            found = found + self.fusion.score_candidates(side, products.latents, places)
         return found
 
-    def interacted(
+    def apply_interaction(
         self, clips: ClipVectors, products: ProductVectors, weights: ScoreWeights
     ) -> tuple[ClipVectors, ProductVectors]:
         """Groups of clips (G, W, …) and products (G, S, …) after they have seen each other."""
@@ -167,16 +167,16 @@ class Parts(nn.Module):
         return replace(clips, image=seen), replace(products, image=shown)
 
 
-def with_instances(found: ClipVectors, tokens: ItemTokens, guided: Guided) -> ClipVectors:
+def add_instances(found: ClipVectors, tokens: ItemTokens, guided: GuidanceOutput) -> ClipVectors:
     """Clips with the patches of their frames, and what counts of each by time and place."""
     weights = guided.patch_weights * guided.frame_weights.unsqueeze(-1)
-    patches = direction(tokens.patches).flatten(1, 2)
+    patches = soft_normalize(tokens.patches).flatten(1, 2)
     return replace(found, instances=patches, instance_weights=weights.flatten(1, 2))
 
 
-def alike(tokens: ItemTokens) -> Guided:
+def uniform_guidance(tokens: ItemTokens) -> GuidanceOutput:
     """No guidance: every frame, patch and word counts alike."""
-    return Guided(
+    return GuidanceOutput(
         tokens.images,
         _shares(tokens.image_mask),
         _shares(tokens.patch_mask),
@@ -188,7 +188,7 @@ def _shares(mask: Tensor) -> Tensor:
     return mask / mask.sum(-1, keepdim=True).clamp(min=1)
 
 
-def pool(frames: Tensor, weights: Tensor, words: Tensor, has_words: Tensor) -> ClipVectors:
+def pool_frames(frames: Tensor, weights: Tensor, words: Tensor, has_words: Tensor) -> ClipVectors:
     """Frame vectors (B, T, D) and their weights (B, T) to clips: v = norm(Σ ω[t]·norm(z[t]))."""
     picture = functional.normalize((frames * weights.unsqueeze(-1)).sum(1), dim=-1)
     return ClipVectors(frames, weights, picture, weights.sum(1) > 0, words, has_words)

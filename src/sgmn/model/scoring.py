@@ -16,8 +16,9 @@ clip for the re-ranker, 0 where the model has none. Further axes may lead: (G, B
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from functools import reduce
 from math import log
 from typing import Literal, NamedTuple
 
@@ -30,7 +31,7 @@ from sgmn.model.tokens import TensorRows
 Modality = Literal["image", "text"]
 MODALITIES: tuple[Modality, ...] = ("image", "text")
 NONE = torch.empty(0)
-SHARPNESS = 12.0  # β of `soft_floor`: logits a cosine at which held-back transcripts are calibrated
+FLOOR_SHARPNESS = 12.0  # β of `soft_floor`: logits a cosine at which held-back transcripts are calibrated
 LEARNED_TERMS = ("match", "instances", "text", "cross")
 
 
@@ -70,7 +71,7 @@ class ClipVectors(TensorRows):
         if self.text_reliability is NONE:
             object.__setattr__(self, "text_reliability", torch.ones_like(self.image[..., 0]))
 
-    def only(self, kept: Iterable[Modality]) -> ClipVectors:
+    def select_modalities(self, kept: Iterable[Modality]) -> ClipVectors:
         """The same clips with the other modalities taken for missing, and nothing to re-rank by.
 
         What is seen may have been guided by what is said: to leave out the words altogether,
@@ -98,7 +99,7 @@ class ProductVectors(TensorRows):
         if self.latents is NONE:
             object.__setattr__(self, "latents", self.image.unsqueeze(-2)[..., :0, :])
 
-    def only(self, kept: Iterable[Modality]) -> ProductVectors:
+    def select_modalities(self, kept: Iterable[Modality]) -> ProductVectors:
         """The same products with the other modalities taken for missing."""
         return replace(self, **_absent(set(kept), self.has_image))
 
@@ -135,22 +136,22 @@ class Term(NamedTuple):
     present: Tensor
 
 
-def match(clips: ClipVectors, products: ProductVectors, temperature: Tensor) -> Tensor:
+def match_score(clips: ClipVectors, products: ProductVectors, temperature: Tensor) -> Tensor:
     """Frame-level matching (B, S): a soft maximum over time, cosine -1..1.
 
     match = Σ_t softmax_t(m[t]/τ + log ω[t])·m[t] with m[t] = frame t · product, in one GEMM;
     a product shown in two of ten frames is not averaged away.
     """
-    return soft_maximum(clips.frames, clips.frame_weights, products.image, temperature)
+    return soft_max_cosine(clips.frames, clips.frame_weights, products.image, temperature)
 
 
-def instances(clips: ClipVectors, products: ProductVectors, temperature: Tensor) -> Tensor:
+def instance_score(clips: ClipVectors, products: ProductVectors, temperature: Tensor) -> Tensor:
     """The same over the patches of all frames, with ω[t]·α[t, n] for ω[t].
 
     A product in a corner of a cluttered frame is not averaged away either, and where the words
     point counts for more.
     """
-    return soft_maximum(clips.instances, clips.instance_weights, products.image, temperature)
+    return soft_max_cosine(clips.instances, clips.instance_weights, products.image, temperature)
 
 
 def soft_floor(cosines: Tensor, floor: Tensor) -> Tensor:
@@ -162,11 +163,11 @@ def soft_floor(cosines: Tensor, floor: Tensor) -> Tensor:
     at some fixed odds, about anything at all: the words of another product cost the true one no
     more than that. A floor of -1, where cosines end, changes nothing.
     """
-    raised = floor + functional.softplus(SHARPNESS * (cosines - floor)) / SHARPNESS
+    raised = floor + functional.softplus(FLOOR_SHARPNESS * (cosines - floor)) / FLOOR_SHARPNESS
     return torch.where(floor > -1, raised, cosines)
 
 
-def soft_maximum(rows: Tensor, weights: Tensor, pictures: Tensor, temperature: Tensor) -> Tensor:
+def soft_max_cosine(rows: Tensor, weights: Tensor, pictures: Tensor, temperature: Tensor) -> Tensor:
     """Of the cosines of rows (…, B, U, D) with pictures (…, S, D): (…, B, S); see `match`."""
     similarity = torch.einsum("...bud,...sd->...bus", rows, pictures)
     padding = (weights == 0).unsqueeze(-1)
@@ -178,7 +179,7 @@ def soft_maximum(rows: Tensor, weights: Tensor, pictures: Tensor, temperature: T
     return (shares * similarity).sum(-2)
 
 
-def terms(clips: ClipVectors, products: ProductVectors, weights: ScoreWeights) -> dict[str, Term]:
+def compute_terms(clips: ClipVectors, products: ProductVectors, weights: ScoreWeights) -> dict[str, Term]:
     """The terms of the score, by name; those of weight zero that nothing learns are left out."""
     seen, titled = clips.has_image[..., None], products.has_text[..., None, :]
     spoken, shown = clips.has_text[..., None], products.has_image[..., None, :]
@@ -188,10 +189,10 @@ def terms(clips: ClipVectors, products: ProductVectors, weights: ScoreWeights) -
         value = soft_floor(clips.text @ products.text.mT, weights.text_score_floor)
         found["text"] = Term(weights.text, value, told * titled)
     if _counts(weights.match):
-        value = match(clips, products, weights.match_temperature)
+        value = match_score(clips, products, weights.match_temperature)
         found["match"] = Term(weights.match, value, seen & shown)
     if _counts(weights.instances) and clips.instances.shape[-2]:
-        value = instances(clips, products, weights.instance_temperature)
+        value = instance_score(clips, products, weights.instance_temperature)
         found["instances"] = Term(weights.instances, value, seen & shown)
     if _counts(weights.cross):
         half = weights.cross / 2
@@ -207,10 +208,17 @@ def _counts(weight: Tensor) -> bool:
 
 def score(clips: ClipVectors, products: ProductVectors, weights: ScoreWeights) -> Tensor:
     """S (B, S): the one score; a pair with nothing to compare gets the lowest score there is."""
-    found = terms(clips, products, weights).values()
-    total = sum((term.weight for term in found), start=torch.zeros_like(weights.text))
-    weighed = sum(term.weight * term.value * term.present for term in found)
-    present = sum(term.weight * term.present for term in found)
+    return combine_terms(compute_terms(clips, products, weights).values())
+
+
+def combine_terms(terms: Collection[Term]) -> Tensor:
+    """The mean of terms (B, S) by weight and presence, times the sum of the weights.
+
+    A pair for which no term is present gets the lowest score there is.
+    """
+    total = reduce(torch.add, [term.weight for term in terms])
+    weighed = sum(term.weight * term.value * term.present for term in terms)
+    present = sum(term.weight * term.present for term in terms)
     assert isinstance(weighed, Tensor) and isinstance(present, Tensor)
     comparable = present > 0
     rescaled = weighed * total / torch.where(comparable, present, torch.ones_like(present))

@@ -26,15 +26,15 @@ class TensorRows:
 
     def __getitem__(self, rows: slice | Tensor | list[int]) -> Self:
         """Some of the rows."""
-        return self.mapped(lambda tensor: tensor[rows])
+        return self.map_tensors(lambda tensor: tensor[rows])
 
-    def mapped(self, change: Callable[[Tensor], Tensor]) -> Self:
+    def map_tensors(self, change: Callable[[Tensor], Tensor]) -> Self:
         """The same with every tensor changed alike."""
         return type(self)(*map(change, self._tensors()))
 
     def to(self, device: torch.device | str) -> Self:
         """The same rows on another device."""
-        return self.mapped(lambda tensor: tensor.to(device))
+        return self.map_tensors(lambda tensor: tensor.to(device))
 
     @classmethod
     def cat(cls, parts: Iterable[Self]) -> Self:
@@ -103,7 +103,7 @@ class ItemTokens(TensorRows):
     has_text: Tensor
 
     @classmethod
-    def of(cls, looks: ImageTokens, owner: Tensor, place: Tensor, words: TextTokens) -> ItemTokens:
+    def assemble(cls, looks: ImageTokens, owner: Tensor, place: Tensor, words: TextTokens) -> ItemTokens:
         """Items from their pictures, of which `owner` and `place` (N,) say whose and where."""
         sizes = (len(words), int(place.max()) + 1 if len(place) else 1)
 

@@ -13,16 +13,16 @@ from sgmn.model.inputs import Preprocessor
 _UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
 
-class Word(NamedTuple):
+class WordWeight(NamedTuple):
     """A word as it was written, and its share of all words' weight; they sum to 1."""
 
     text: str
-    share: float
+    weight: float
 
 
-def words(
+def weigh_words(
     text: str, prepare: Preprocessor, weights: Sequence[float] | None = None
-) -> tuple[Word, ...]:
+) -> tuple[WordWeight, ...]:
     """The words of a text with their shares, from the weights of its tokens; None: all alike.
 
     Tokens of one word are merged; those that the tokenizer adds by itself are left out.
@@ -41,7 +41,7 @@ def words(
     if weights is None:
         found = [(start, end, 1.0) for start, end, _ in found]
     total = sum(weight for *_, weight in found) or 1.0
-    return tuple(Word(text[start:end].strip(), weight / total) for start, end, weight in found)
+    return tuple(WordWeight(text[start:end].strip(), weight / total) for start, end, weight in found)
 
 
 def _spans(text: str, prepare: Preprocessor) -> list[tuple[int, int]]:

@@ -60,7 +60,7 @@ class Towers(nn.Module):
         """The part that `freeze_text` holds still."""
         raise NotImplementedError
 
-    def hold(self, blocks: int) -> None:
+    def freeze_blocks(self, blocks: int) -> None:
         """Hold the first blocks of the picture tower still. Raises SettingsError."""
         raise SettingsError("'still' is for the lite picture tower", remedy="leave it out")
 
@@ -192,12 +192,12 @@ class ComposedTowers(Towers):
         text: nn.Module = self.text
         return text
 
-    def hold(self, blocks: int) -> None:
+    def freeze_blocks(self, blocks: int) -> None:
         """See `Towers.hold`."""
         if isinstance(self.image, efficientnet.LiteTower):
-            self.image.hold(blocks)
+            self.image.freeze_blocks(blocks)
         else:
-            super().hold(blocks)
+            super().freeze_blocks(blocks)
 
 
 def _width(config: Any) -> int:
@@ -244,7 +244,7 @@ FAMILIES: dict[str, Callable[[dict[str, Any], int], Towers]] = {
 }
 
 
-def build(family: str, configs: dict[str, Any], dim: int) -> Towers:
+def build_towers(family: str, configs: dict[str, Any], dim: int) -> Towers:
     """Towers with random weights from `transformers` configs as plain dictionaries.
 
     configs: {"pair": config} for a pretrained pair, {"image": …, "text": …} for a composed one,
