@@ -1,3 +1,5 @@
+"""Chapters and JSON of a timeline."""
+
 import json
 
 from sgmn.live.chapters import format_chapters, timeline_to_json
@@ -11,7 +13,7 @@ TIMELINE = (
 TITLES = {"p1": "Lime,\n\n fresh --> green"}
 
 
-def test_chapters_are_the_products_sold():
+def test_chapters_are_the_products_on_sale() -> None:
     lines = format_chapters(TIMELINE, TITLES).splitlines()
     assert lines[0] == "WEBVTT"
     times = [i for i, line in enumerate(lines) if "-->" in line]
@@ -22,12 +24,12 @@ def test_chapters_are_the_products_sold():
     assert [lines[i + 1] for i in times] == ["Lime, fresh --&gt; green", "p2"]
 
 
-def test_nothing_sold_is_an_empty_file_of_chapters():
+def test_without_products_there_are_no_chapters() -> None:
     text = format_chapters([Segment(0, 9, None)], {})
     assert text.startswith("WEBVTT") and "-->" not in text
 
 
-def test_json_keeps_everything():
+def test_json_contains_all_fields() -> None:
     content = json.loads(json.dumps(timeline_to_json(TIMELINE, TITLES)))
     assert content["version"] == 1
     assert content["segments"][1] == {

@@ -1,4 +1,4 @@
-"""A stream through windows, embedder, shelf and timeline, each frame encoded once."""
+"""A recording through windows, embedder, shelf and timeline; each frame is encoded once."""
 
 from __future__ import annotations
 
@@ -28,52 +28,59 @@ SETTINGS = TimelineSettings(nothing_threshold=0.0, switch_cost=1.0)
 
 
 class CountingEmbedder(Embedder):
-    """Counts the pictures that it encodes."""
+    """Counts the images that it encodes."""
 
-    encoded = 0
+    image_count = 0
 
-    def encode_images(self, pictures: Sequence[ImageArray]) -> ImageTokens:
-        self.encoded += len(pictures)
-        return super().encode_images(pictures)
+    def encode_images(self, images: Sequence[ImageArray]) -> ImageTokens:
+        self.image_count += len(images)
+        return super().encode_images(images)
 
 
 @pytest.fixture
-def recognizer(world: Path, tiny: Callable[[], Any]) -> StreamRecognizer:
-    """Tells colours apart, if not by learning: the picture tower is replaced by mean colours."""
-    embedder = CountingEmbedder(tiny())
+def embedder(tiny: Callable[[], Any]) -> CountingEmbedder:
+    return CountingEmbedder(tiny())
+
+
+@pytest.fixture
+def recognizer(world: Path, embedder: CountingEmbedder) -> StreamRecognizer:
+    """Distinguish colors without training: the image tower returns mean colors."""
     towers = embedder.network.towers
 
-    def see(pixels: Tensor) -> Any:
+    def encode_mean_color(pixels: Tensor) -> Any:
         from sgmn.model.towers import ImageEncoding
 
-        colours = torch.nn.functional.pad(pixels.mean((2, 3)), (0, 29))
-        return ImageEncoding(colours, colours[:, None], (1, 1))
+        colors = torch.nn.functional.pad(pixels.mean((2, 3)), (0, 29))
+        return ImageEncoding(colors, colors[:, None], (1, 1))
 
-    towers.encode_image = see  # type: ignore[method-assign]
+    towers.encode_image = encode_mean_color  # type: ignore[method-assign]
     with torch.no_grad():
         embedder.network.head.log_logit_scale.fill_(4.6)
     products = feed.read_feed(world).products
     shelf = Shelf(
-        products, embedder.products([content_loader.load_product_content(p) for p in products])
+        products,
+        embedder.encode_products([content_loader.load_product_content(p) for p in products]),
     )
     return StreamRecognizer(embedder, shelf, SETTINGS, ("image",))
 
 
 def test_products_are_found_where_they_are_shown(
-    recognizer: StreamRecognizer, stream: Path
+    recognizer: StreamRecognizer, embedder: CountingEmbedder, stream: Path
 ) -> None:
-    recognizer.embedder.encoded = 0
-    heard: list[Belief] = []
-    found = recognizer.watch(stream / "streams" / "s.mp4", on_belief=heard.append)
+    embedder.image_count = 0
+    beliefs: list[Belief] = []
+    found = recognizer.watch(stream / "streams" / "s.mp4", on_belief=beliefs.append)
     assert [s.product_id for s in found.segments] == ["p0", "p3"]
     assert found.segments[0].end == pytest.approx(20, abs=2)
     assert found.segments[-1].end == found.duration_s == pytest.approx(40, abs=0.6)
-    assert found.scores.shape == (len(found.times_s), 6) and len(heard) == len(found.times_s)
-    assert heard[2].product_id == "p0" and heard[-1].product_id == "p3"
-    assert recognizer.embedder.encoded == 40  # one a second, however many windows share it
+    assert found.scores.shape == (len(found.times_s), 6) and len(beliefs) == len(found.times_s)
+    assert beliefs[2].product_id == "p0" and beliefs[-1].product_id == "p3"
+    assert embedder.image_count == 40  # one per second, however many windows share it
 
 
-def test_windows_score_as_the_same_clips_would(recognizer: StreamRecognizer, stream: Path) -> None:
+def test_windows_score_like_clips_of_the_same_frames(
+    recognizer: StreamRecognizer, stream: Path
+) -> None:
     path = stream / "streams" / "s.mp4"
     found = recognizer.watch(path)
     frames = [frame.rgb for frame in video.read_frames(path, max_side=32)]
@@ -87,18 +94,18 @@ def test_windows_score_as_the_same_clips_would(recognizer: StreamRecognizer, str
     )
 
 
-def test_words_reach_the_windows_in_which_they_are_said(
+def test_utterances_count_in_the_windows_that_contain_them(
     recognizer: StreamRecognizer, stream: Path
 ) -> None:
-    words = StreamRecognizer(recognizer.embedder, recognizer.shelf, SETTINGS, ("text",))
-    said = transcript.read_transcript(stream / "said.json")
-    found = words.watch(stream / "streams" / "s.mp4", said)
+    text_recognizer = StreamRecognizer(recognizer.embedder, recognizer.shelf, SETTINGS, ("text",))
+    utterances = transcript.read_transcript(stream / "transcript.json")
+    found = text_recognizer.watch(stream / "streams" / "s.mp4", utterances)
     silent = found.scores[found.times_s > 31]
-    assert (silent == silent[:, :1]).all()  # nothing said, nothing shown: no product stands out
+    assert (silent == silent[:, :1]).all()  # no speech and no images: no product stands out
     assert found.scores[found.times_s < 5].std(axis=1).min() > 0
 
 
-def test_a_damaged_recording_is_watched_as_far_as_it_goes(
+def test_a_truncated_recording_is_recognized_up_to_its_end(
     recognizer: StreamRecognizer, stream: Path, tmp_path: Path
 ) -> None:
     whole = (stream / "streams" / "s.mp4").read_bytes()
@@ -110,15 +117,15 @@ def test_a_damaged_recording_is_watched_as_far_as_it_goes(
     assert 2 < found.duration_s < 40
 
 
-def test_a_header_that_claims_a_false_length_is_not_believed(
+def test_a_false_duration_in_the_header_is_ignored(
     recognizer: StreamRecognizer, stream: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "false.mkv"
     _remux(stream / "streams" / "s.mp4", path)
     raw = path.read_bytes()
-    place = raw.index(b"\x44\x89\x88") + 3  # EBML: Duration, of 8 bytes, in milliseconds
-    assert struct.unpack(">d", raw[place : place + 8])[0] == pytest.approx(40_000, abs=600)
-    path.write_bytes(raw[:place] + struct.pack(">d", 1e10) + raw[place + 8 :])
+    offset = raw.index(b"\x44\x89\x88") + 3  # EBML: Duration, of 8 bytes, in milliseconds
+    assert struct.unpack(">d", raw[offset : offset + 8])[0] == pytest.approx(40_000, abs=600)
+    path.write_bytes(raw[:offset] + struct.pack(">d", 1e10) + raw[offset + 8 :])
     assert video.read_duration(path) == 1e7
     found = recognizer.watch(path)
     assert found.duration_s == pytest.approx(40, abs=1) and len(found.times_s) == 20
@@ -126,7 +133,7 @@ def test_a_header_that_claims_a_false_length_is_not_believed(
     assert "its pictures end at 40.0 s of 10000000.0 s" in line
 
 
-def test_sound_that_outlasts_the_pictures_by_far_is_reported(
+def test_audio_much_longer_than_the_video_is_reported(
     recognizer: StreamRecognizer, tmp_path: Path
 ) -> None:
     path = write_video(tmp_path / "a.mp4", frame_times(6), audio_start_s=0.0, audio_duration_s=40.0)
@@ -136,30 +143,30 @@ def test_sound_that_outlasts_the_pictures_by_far_is_reported(
     assert "a.mp4: its frames end soon after 5 s, not at 40 s as stated" in line
 
 
-def test_a_folder_of_frames_is_watched_as_a_video_is(
+def test_a_folder_of_frames_is_recognized_like_a_video(
     recognizer: StreamRecognizer, stream: Path, tmp_path: Path
 ) -> None:
     path = stream / "streams" / "s.mp4"
     for number, frame in enumerate(video.read_frames(path)):
         Image.fromarray(frame.rgb).save(tmp_path / f"{number}.png")
-    filmed, found = recognizer.watch(path), recognizer.watch(tmp_path)
-    assert [s.product_id for s in found.segments] == [s.product_id for s in filmed.segments]
+    from_video, found = recognizer.watch(path), recognizer.watch(tmp_path)
+    assert [s.product_id for s in found.segments] == [s.product_id for s in from_video.segments]
     assert found.duration_s == 40.0 and found.damage == ()
-    assert found.scores.shape == filmed.scores.shape
+    assert found.scores.shape == from_video.scores.shape
 
 
 def _remux(source: Path, target: Path) -> None:
     import av
 
-    with av.open(source) as given, av.open(target, "w") as made:
-        track = made.add_stream_from_template(given.streams.video[0])
-        for packet in given.demux(video=0):
+    with av.open(source) as input_file, av.open(target, "w") as output_file:
+        track = output_file.add_stream_from_template(input_file.streams.video[0])
+        for packet in input_file.demux(video=0):
             if packet.dts is not None:
                 packet.stream = track
-                made.mux(packet)
+                output_file.mux(packet)
 
 
-def test_no_video_is_refused(recognizer: StreamRecognizer, tmp_path: Path) -> None:
+def test_a_file_that_is_no_video_is_rejected(recognizer: StreamRecognizer, tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"this is no video")
     with pytest.raises(MediaError, match=r"a\.mp4"):
         recognizer.watch(tmp_path / "a.mp4")

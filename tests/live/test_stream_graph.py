@@ -1,4 +1,4 @@
-"""Windows of one stream that see each other: what comes later, and what is only around."""
+"""Windows of one stream that influence each other: earlier ones, later ones, and candidates."""
 
 from __future__ import annotations
 
@@ -18,110 +18,140 @@ from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreHead
 W, T, S, D = 12, 3, 9, 16
 
 
-def ranker(*kept: str, gate: float = 0.0, products: float = 0.02, candidates: int = 5) -> Ranker:
-    """With an interaction as open as `gate` between clips, and as `products` from clips to them."""
+def build_ranker(
+    *part_names: str, gate: float = 0.0, product_gate: float = 0.02, candidates: int = 5
+) -> Ranker:
+    """Return a ranker whose interaction has these gates: between clips, and to products."""
     torch.manual_seed(2)
-    parts = Parts(D, PartsConfig(kept, candidates=candidates)).eval()
+    parts = Parts(D, PartsConfig(part_names, candidates=candidates)).eval()
     if parts.interaction is not None:
         with torch.no_grad():
             parts.interaction.gate[:, 0, 0] = gate
-            parts.interaction.log_similarity_scale.fill_(0.0)  # hear those that are less alike, too
+            parts.interaction.log_similarity_scale.fill_(0.0)  # also weigh less similar windows
             parts.interaction.cosine_logits.log_temperature.fill_(0.0)
-            parts.interaction.gate[:, 1, 0] = products if gate else 0.0
+            parts.interaction.gate[:, 1, 0] = product_gate if gate else 0.0
     weights = type(ScoreHead()())(*(value.detach() for value in ScoreHead()()))
-    return Ranker(weights, parts if parts.has_second else None)
+    return Ranker(weights, parts if parts.has_reranker else None)
 
 
-def windows(seed: int = 0) -> ClipVectors:
+def random_windows(seed: int = 0) -> ClipVectors:
     torch.manual_seed(seed)
     frames = normalize(torch.randn(W, T, D), dim=-1)
-    shares, there = torch.full((W, T), 1 / T), torch.ones(W).bool()
+    shares, present = torch.full((W, T), 1 / T), torch.ones(W).bool()
     words = normalize(torch.randn(W, D), dim=1)
-    return ClipVectors(frames, shares, normalize(frames.mean(1), dim=1), there, words, there)
+    return ClipVectors(frames, shares, normalize(frames.mean(1), dim=1), present, words, present)
 
 
-def products() -> ProductVectors:
+def random_products() -> ProductVectors:
     torch.manual_seed(1)
-    vectors, there = normalize(torch.randn(2, S, D), dim=-1), torch.ones(S).bool()
-    return ProductVectors(vectors[0], there, vectors[1], there)
+    vectors, present = normalize(torch.randn(2, S, D), dim=-1), torch.ones(S).bool()
+    return ProductVectors(vectors[0], present, vectors[1], present)
 
 
 def one_by_one(clips: ClipVectors) -> Iterator[ClipVectors]:
-    return (clips[[place]] for place in range(len(clips)))
+    return (clips[[row]] for row in range(len(clips)))
 
 
-def rows(used: Ranker, clips: ClipVectors, back: int = 4, ahead: int = 0) -> Tensor:
-    return torch.stack(list(StreamGraph(used, back, ahead).scores(one_by_one(clips), products())))
+def graph_scores(
+    ranker: Ranker, clips: ClipVectors, windows_before: int = 4, windows_after: int = 0
+) -> Tensor:
+    graph = StreamGraph(ranker, windows_before, windows_after)
+    return torch.stack(list(graph.scores(one_by_one(clips), random_products())))
 
 
-@pytest.mark.parametrize(("back", "ahead"), [(0, 0), (4, 0), (4, 4), (0, 3), (20, 20)])
-def test_an_untrained_graph_and_none_are_windows_alone(back: int, ahead: int) -> None:
-    for used in (ranker(), ranker("interaction")):
-        alone = used.score(windows(), products())
-        torch.testing.assert_close(rows(used, windows(), back, ahead), alone, atol=1e-5, rtol=0)
+@pytest.mark.parametrize(
+    ("windows_before", "windows_after"), [(0, 0), (4, 0), (4, 4), (0, 3), (20, 20)]
+)
+def test_without_a_trained_graph_each_window_is_scored_alone(
+    windows_before: int, windows_after: int
+) -> None:
+    for ranker in (build_ranker(), build_ranker("interaction")):
+        alone = ranker.score(random_windows(), random_products())
+        torch.testing.assert_close(
+            graph_scores(ranker, random_windows(), windows_before, windows_after),
+            alone,
+            atol=1e-5,
+            rtol=0,
+        )
 
 
-def test_a_group_of_one_is_a_window_alone() -> None:
-    used = ranker("interaction", gate=0.05)
-    alone = used.score(windows(), products())
-    torch.testing.assert_close(rows(used, windows(), 0, 0), alone, atol=1e-5, rtol=0)
+def test_a_group_of_one_window_is_scored_alone() -> None:
+    ranker = build_ranker("interaction", gate=0.05)
+    alone = ranker.score(random_windows(), random_products())
+    torch.testing.assert_close(
+        graph_scores(ranker, random_windows(), 0, 0), alone, atol=1e-5, rtol=0
+    )
 
 
-def test_a_running_stream_knows_its_past_only() -> None:
-    used, clips, other = ranker("interaction", gate=0.05), windows(), windows(5)
+def test_a_running_stream_uses_past_windows_only() -> None:
+    ranker, clips, other = (
+        build_ranker("interaction", gate=0.05),
+        random_windows(),
+        random_windows(5),
+    )
     mixed = ClipVectors.cat([clips[slice(0, 7)], other[slice(7, W)]])
-    one, two = rows(used, clips), rows(used, mixed)
+    one, two = graph_scores(ranker, clips), graph_scores(ranker, mixed)
     assert torch.equal(one[:7], two[:7])
     assert not torch.allclose(one[7:], two[7:], atol=1e-3)
 
 
-def test_a_recording_knows_what_comes_and_no_further_than_it_reaches() -> None:
-    used, clips, other = ranker("interaction", gate=0.05), windows(), windows(5)
+def test_a_recording_uses_later_windows_within_reach() -> None:
+    ranker, clips, other = (
+        build_ranker("interaction", gate=0.05),
+        random_windows(),
+        random_windows(5),
+    )
     mixed = ClipVectors.cat([clips[slice(0, 7)], other[slice(7, W)]])
-    one, two = rows(used, clips, 4, 3), rows(used, mixed, 4, 3)
+    one, two = graph_scores(ranker, clips, 4, 3), graph_scores(ranker, mixed, 4, 3)
     assert torch.equal(one[:4], two[:4])
     assert not torch.allclose(one[4:7], two[4:7], atol=1e-4)
 
 
-def test_nothing_is_held_that_no_longer_matters() -> None:
-    """Windows come one at a time and their scores follow `ahead` later."""
-    used, given = ranker("interaction", gate=0.05), 0
+def test_memory_holds_only_the_windows_that_still_count() -> None:
+    """Windows come one at a time and their scores follow `windows_after` windows later."""
+    ranker, read_count = build_ranker("interaction", gate=0.05), 0
 
     def counted() -> Iterator[ClipVectors]:
-        nonlocal given
-        for one in one_by_one(windows()):
-            given += 1
-            yield one
+        nonlocal read_count
+        for window in one_by_one(random_windows()):
+            read_count += 1
+            yield window
 
     lags = [
-        given - found
-        for found, _ in enumerate(StreamGraph(used, 2, 3).scores(counted(), products()))
+        read_count - scored
+        for scored, _ in enumerate(StreamGraph(ranker, 2, 3).scores(counted(), random_products()))
     ]
     assert lags[: W - 3] == [4] * (W - 3) and lags[W - 3 :] == [3, 2, 1]
 
 
-def test_neighbours_that_show_it_well_help_the_one_that_does_not() -> None:
+def test_clear_neighbors_help_a_noisy_window() -> None:
     """Eleven windows show product 0 clearly, the sixth is mostly noise."""
-    shown, noise = products().image[0], normalize(torch.randn(W, T, D), dim=-1)
+    shown, noise = random_products().image[0], normalize(torch.randn(W, T, D), dim=-1)
     clear = torch.full((W, 1, 1), 0.8)
     clear[6] = 0.2
     frames = normalize(clear * shown + (1 - clear) * noise, dim=-1)
-    shares, there = torch.full((W, T), 1 / T), torch.ones(W).bool()
+    shares, present = torch.full((W, T), 1 / T), torch.ones(W).bool()
     clips = ClipVectors(
-        frames, shares, normalize(frames.mean(1), dim=1), there, frames[:, 0], ~there
+        frames, shares, normalize(frames.mean(1), dim=1), present, frames[:, 0], ~present
     )
-    used = ranker("interaction", gate=1.0, products=0.0)
-    lead = [_lead(found[6]) for found in (used.score(clips, products()), rows(used, clips))]
-    assert lead[1] > lead[0] + 0.05
+    ranker = build_ranker("interaction", gate=1.0, product_gate=0.0)
+    leads = [
+        lead_of_first(scores[6])
+        for scores in (ranker.score(clips, random_products()), graph_scores(ranker, clips))
+    ]
+    assert leads[1] > leads[0] + 0.05
 
 
-def _lead(scores: Tensor) -> float:
+def lead_of_first(scores: Tensor) -> float:
     return float(scores[0] - scores[1:].max())
 
 
-def test_candidates_stay_above_the_others() -> None:
-    used = ranker("interaction", gate=-0.2, candidates=3)
-    found, first = rows(used, windows()), used.first_pass.score(windows(), products())
+def test_candidates_stay_above_all_other_products() -> None:
+    ranker = build_ranker("interaction", gate=-0.2, candidates=3)
+    found, first = (
+        graph_scores(ranker, random_windows()),
+        ranker.first_pass.score(random_windows(), random_products()),
+    )
     for row, before in zip(found, first, strict=True):
         best = before.topk(3).indices
         others = torch.ones(S).bool().index_fill(0, best, False)
@@ -129,6 +159,6 @@ def test_candidates_stay_above_the_others() -> None:
         assert torch.equal(row[others].argsort(), before[others].argsort())
 
 
-def test_a_reach_below_nothing_is_refused() -> None:
+def test_a_negative_number_of_windows_is_rejected() -> None:
     with pytest.raises(SettingsError, match="windows_before is -1"):
-        StreamGraph(ranker(), -1)
+        StreamGraph(build_ranker(), -1)

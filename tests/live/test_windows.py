@@ -1,3 +1,8 @@
+"""Windows of a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 from math import floor, inf
 
 import numpy as np
@@ -6,19 +11,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgmn.errors import MediaError, SettingsError
-from sgmn.live.windows import cut_windows, is_plausible_end
+from sgmn.live.windows import Window, cut_windows, is_plausible_end
 from sgmn.records import Utterance
 
-TALK = [Utterance(0.5, 3.0, "hello"), Utterance(10.0, 12.5, "lime"), Utterance(19.0, 20.0, "bye")]
+UTTERANCES = [
+    Utterance(0.5, 3.0, "hello"),
+    Utterance(10.0, 12.5, "lime"),
+    Utterance(19.0, 20.0, "bye"),
+]
 
 
-def spans(found):
+def spans_of(found: Iterable[Window]) -> list[tuple[float, float, float]]:
     return [(w.start_s, w.end_s, w.center_s) for w in found]
 
 
-def test_by_hand():
-    found = list(cut_windows([i / 2 for i in range(24)], TALK, window_s=6.0, hop_s=2.0))
-    assert spans(found) == [  # the stream lasts 12 s: 24 frames of half a second
+def test_windows_of_a_short_stream() -> None:
+    found = list(cut_windows([i / 2 for i in range(24)], UTTERANCES, window_s=6.0, hop_s=2.0))
+    assert spans_of(found) == [  # the stream lasts 12 s: 24 frames of half a second
         (0.0, 4.0, 1.0),
         (0.0, 6.0, 3.0),
         (2.0, 8.0, 5.0),
@@ -32,10 +41,10 @@ def test_by_hand():
     assert "lime" in found[-1].text
 
 
-def test_a_window_comes_as_soon_as_its_end_has_passed():
-    read = []
+def test_a_window_comes_as_soon_as_its_end_has_passed() -> None:
+    read: list[float] = []
 
-    def frames():
+    def frames() -> Iterator[float]:
         for i in range(100):
             read.append(float(i))
             yield float(i)
@@ -45,32 +54,34 @@ def test_a_window_comes_as_soon_as_its_end_has_passed():
             assert read[-1] == window.end_s  # not one frame later
 
 
-def test_words_that_come_while_the_stream_runs_are_heard():
-    talk = []
-    found = cut_windows((float(i) for i in range(60)), talk, window_s=4.0, hop_s=2.0)
+def test_utterances_added_during_the_stream_are_used() -> None:
+    utterances: list[Utterance] = []
+    found = cut_windows((float(i) for i in range(60)), utterances, window_s=4.0, hop_s=2.0)
     assert next(found).text == ""
-    talk.append(Utterance(0.0, 8.0, "late"))
+    utterances.append(Utterance(0.0, 8.0, "late"))
     assert next(found).text == "late"
 
 
-times = st.lists(st.floats(0, 1.7), min_size=1, max_size=60).map(
+frame_times = st.lists(st.floats(0, 1.7), min_size=1, max_size=60).map(
     lambda gaps: [sum(gaps[: i + 1]) for i in range(len(gaps))]
 )
 
 
 @given(
-    times,
+    frame_times,
     st.sampled_from([(10.0, 2.0), (4.0, 4.0), (5.0, 1.5)]),
     st.sampled_from([0.0, 7.25]),
     st.none() | st.floats(0, 90),
 )
 @settings(max_examples=100, deadline=None)
-def test_windows_hold_what_their_definition_says(moments, cut, start, duration):
-    window_s, hop_s = cut
+def test_windows_match_their_definition(
+    moments: list[float], lengths: tuple[float, float], start: float, duration: float | None
+) -> None:
+    window_s, hop_s = lengths
     moments = [start + m for m in moments]
     found = list(cut_windows(moments, (), window_s, hop_s, start, duration))
-    lasts = min(moments[-1] - moments[-2], hop_s) if len(moments) > 1 else 0.0
-    end = moments[-1] + lasts
+    frame_s = min(moments[-1] - moments[-2], hop_s) if len(moments) > 1 else 0.0
+    end = moments[-1] + frame_s
     if duration is not None and start + duration <= moments[-1] + window_s:
         end = max(moments[-1], start + duration)
     assert found[0].start_s == start
@@ -90,7 +101,7 @@ def test_windows_hold_what_their_definition_says(moments, cut, start, duration):
 
 
 @pytest.mark.parametrize("length", [3.0, 20.0, 20.9, 21.0, 21.1, 47.3])
-def test_each_hop_is_spoken_for_once(length):
+def test_each_hop_has_one_window(length: float) -> None:
     found = list(cut_windows([0.0, length / 2, length - 1], duration_s=length))
     assert len(found) == max(1, floor(length / 2 + 0.5))
     centers = [w.center_s for w in found]
@@ -99,7 +110,7 @@ def test_each_hop_is_spoken_for_once(length):
     assert found[-1].end_s == length
 
 
-def test_a_length_is_believed_for_one_window_beyond_the_last_frame():
+def test_a_duration_is_plausible_up_to_one_window_after_the_last_frame() -> None:
     frames = [float(i) for i in range(10)]
     assert list(cut_windows(frames, duration_s=19.0))[-1].end_s == 19.0
     unbounded = list(cut_windows(frames))
@@ -109,52 +120,58 @@ def test_a_length_is_believed_for_one_window_beyond_the_last_frame():
     assert is_plausible_end(19.0, 9.0, 10.0) and not is_plausible_end(19.1, 9.0, 10.0)
 
 
-def test_a_hole_has_windows_without_frames():
+def test_a_gap_has_windows_without_frames() -> None:
     found = list(cut_windows([0.0, 1.0, 2.0, 60.0], window_s=10.0, hop_s=2.0))
     assert found[15].frames == range(3, 3)
     assert found[0].frames == range(3)
     assert found[-1].frames == range(3, 4)
-    assert found[-1].end_s == 62.0  # the last frame does not last as long as the hole
+    assert found[-1].end_s == 62.0  # the last frame does not last as long as the gap
 
 
-def test_one_frame_is_a_stream_and_none_is_not():
+def test_one_frame_has_one_window_and_no_frame_has_none() -> None:
     (only,) = cut_windows([0.0])
     assert (only.start_s, only.end_s, only.frames) == (0.0, 0.0, range(1))
     assert list(cut_windows([])) == []
 
 
 @pytest.mark.parametrize("moments", [[0.0, 2.0, 1.0], [0.0, float("nan")], [-1.0], [float("inf")]])
-def test_time_never_runs_backwards(moments):
+def test_decreasing_times_are_rejected(moments: list[float]) -> None:
     with pytest.raises(MediaError, match=r"frame .* never decrease"):
         list(cut_windows(moments))
 
 
 @pytest.mark.parametrize("window_s, hop_s", [(10, 0), (2, 3), (10, -1), (float("inf"), 2)])
-def test_windows_without_holes_only(window_s, hop_s):
+def test_lengths_that_leave_gaps_are_rejected(window_s: float, hop_s: float) -> None:
     with pytest.raises(SettingsError, match="hop_s"):
         list(cut_windows([0.0], window_s=window_s, hop_s=hop_s))
 
 
 @pytest.mark.parametrize("hop_s", [2.0, 0.7, 6.0])
 @pytest.mark.parametrize("seed", range(4))
-def test_windows_that_wait_are_the_same_later(hop_s: float, seed: int) -> None:
+def test_a_delay_does_not_change_the_windows(hop_s: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     steps = rng.choice([0.0, 0.3, 1.0, 25.0], p=[0.1, 0.3, 0.57, 0.03], size=200)
     times = [float(time) for time in np.cumsum(steps)][: (1, 2, 50, 200)[seed]]
-    said = [Utterance(t, t + 1, f"word{i}") for i, t in enumerate(times)]
+    utterances = [Utterance(t, t + 1, f"word{i}") for i, t in enumerate(times)]
     read: list[float] = []
     found = []
-    for window in cut_windows((read.append(t) or t for t in times), said, 6.0, hop_s, delay_s=7.5):
+
+    def frames() -> Iterator[float]:
+        for time in times:
+            read.append(time)
+            yield time
+
+    for window in cut_windows(frames(), utterances, 6.0, hop_s, delay_s=7.5):
         found.append(window)
         assert read[-1] >= window.end_s + 7.5 or len(read) == len(times)
-    assert found == list(cut_windows(times, said, 6.0, hop_s))
+    assert found == list(cut_windows(times, utterances, 6.0, hop_s))
 
 
-def test_the_last_frame_lasts_a_hop_after_a_hole() -> None:
+def test_the_last_frame_lasts_one_hop_after_a_gap() -> None:
     found = list(cut_windows([*map(float, range(40)), 70.0], (), 6.0, 2.0))
     assert found[-1].end_s == 72.0
 
 
-def test_a_frame_that_falls_is_named_by_its_number_in_the_stream() -> None:
+def test_a_frame_with_a_decreasing_time_is_named_by_its_number() -> None:
     with pytest.raises(MediaError, match=r"frame 40 is at 38\.0 s, after 39\.0 s"):
         list(cut_windows([*map(float, range(40)), 38.0], (), 6.0, 2.0))
