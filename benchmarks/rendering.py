@@ -1,14 +1,15 @@
-"""How fast is a world made, beside the bare renderer? Prints a table of CPU seconds and ratios.
+"""How fast is a world generated, compared with the bare renderer?
 
-For each of a few clips, one after the other in each round:
-  tape      frames, composed and encoded, as `sgmn synth` makes them
-  frames    the same without noise and encoding
-  moving    the bare renderer on what moves alone (arms and product, every frame)
-  afresh    the bare renderer on the whole scene in every frame, which the plate saves
-and for each of a few products:
-  picture   a shop image with its ground and soft shadow, in four samples a pixel, built and drawn
-  bare      the bare renderer on the solid that was built already
-CPU seconds of this process, all threads; the median of the rounds counts.
+    python benchmarks/rendering.py [--clips 3] [--seconds 10] [--images 12]
+
+Prints CPU seconds of this process (all threads, median of the rounds) and ratios. For some clips:
+  video       frames composed and encoded, as `sgmn synth` does
+  frames      the same without sensor noise and encoding
+  moving      the bare renderer on the moving objects only (arms and product, every frame)
+  everything  the bare renderer on the whole scene in every frame, which a cached background saves
+For some products:
+  photo       a listing photo with ground and soft shadow, including building the solid
+  bare        the bare renderer on a solid that is already built
 """
 
 from __future__ import annotations
@@ -20,122 +21,143 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sgmn.synth import host, product_photo, room, scenario, world
-from sgmn.synth.action import Action
-from sgmn.synth.footage import Film
-from sgmn.synth.render import Scene
-from sgmn.synth.scenario import Scenario
+from sgmn.synth import world
+from sgmn.synth.graphics.mesh import Solid
+from sgmn.synth.graphics.renderer import Scene
+from sgmn.synth.plan.videos import VideoPlan, plan_clip, shop_products
+from sgmn.synth.products.catalog import build_solid
+from sgmn.synth.products.photo import PHOTO_LIGHTING, photo_camera, render_photo
+from sgmn.synth.products.spec import ProductSpec
 from sgmn.synth.settings import WorldSettings
+from sgmn.synth.video.animation import Animation
+from sgmn.synth.video.frame_renderer import FrameRenderer
+from sgmn.synth.video.presenter import build_body
+from sgmn.synth.video.room import FIRST_PRODUCT_ID, PRESENTER_ID, ROOM_ID, build_room, place_solid
+from sgmn.synth.video.setup import build_setup
 
-Sides = dict[str, Callable[[], object]]
+Variants = dict[str, Callable[[], object]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clips", type=int, default=3, help="different clips")
-    parser.add_argument("--seconds", type=float, default=10.0, help="length of each")
-    parser.add_argument("--images", type=int, default=12, help="different products")
-    parser.add_argument("--repeats", type=int, default=3, help="rounds; the median counts")
-    parser.add_argument("--size", type=int, nargs=2, default=(540, 960), help="width and height")
-    parser.add_argument("--fps", type=float, default=6.0)
-    options = parser.parse_args()
+    options = parse_options()
     settings = WorldSettings(
         shops=1,
-        train=1.0,
-        val=0.0,
-        test=0.0,
-        size=tuple(options.size),
+        train_ratio=1.0,
+        val_ratio=0.0,
+        test_ratio=0.0,
+        frame_size=tuple(options.size),
         fps=options.fps,
-        clip_s=(options.seconds, options.seconds),
+        clip_duration_s=(options.seconds, options.seconds),
     )
-    films = measured(film_sides(settings, options.clips), options.repeats)
-    show_films(films, options.clips * options.seconds, settings)
-    images = measured(image_sides(settings, options.images), options.repeats)
-    show_images(images, options.images)
+    video_times = measure(video_variants(settings, options.clips), options.repeats)
+    print_video_table(video_times, options.clips * options.seconds, settings)
+    photo_times = measure(photo_variants(settings, options.images), options.repeats)
+    print_photo_table(photo_times, options.images)
 
 
-def measured(sides: Sides, repeats: int) -> dict[str, float]:
-    """Median CPU seconds of each side; the sides take turns."""
-    taken: dict[str, list[float]] = {name: [] for name in sides}
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clips", type=int, default=3, help="number of clips")
+    parser.add_argument("--seconds", type=float, default=10.0, help="length of each clip")
+    parser.add_argument("--images", type=int, default=12, help="number of products")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds")
+    parser.add_argument("--size", type=int, nargs=2, default=(540, 960), help="width and height")
+    parser.add_argument("--fps", type=float, default=6.0)
+    return parser.parse_args()
+
+
+def measure(variants: Variants, repeats: int) -> dict[str, float]:
+    """Return the median CPU seconds of each variant; the variants take turns."""
+    times: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(repeats):
-        for name, side in sides.items():
-            began = time.process_time()
-            side()
-            taken[name].append(time.process_time() - began)
-    return {name: statistics.median(times) for name, times in taken.items()}
+        for name, run in variants.items():
+            start = time.process_time()
+            run()
+            times[name].append(time.process_time() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
 
 
-def film_sides(settings: WorldSettings, clips: int) -> Sides:
-    plans = [scenario.clip(settings, number) for number in range(clips)]
+def video_variants(settings: WorldSettings, clips: int) -> Variants:
+    plans = [plan_clip(settings, number) for number in range(clips)]
     return {
-        "tape": lambda: [tape(plan, settings) for plan in plans],
-        "frames": lambda: [frames(plan, settings) for plan in plans],
-        "moving": lambda: [bare(plan, settings, whole=False) for plan in plans],
-        "afresh": lambda: [bare(plan, settings, whole=True) for plan in plans],
+        "video": lambda: sum(write_video(plan, settings) for plan in plans),
+        "frames": lambda: sum(render_frames(plan, settings) for plan in plans),
+        "moving": lambda: sum(render_bare(plan, settings, everything=False) for plan in plans),
+        "everything": lambda: sum(render_bare(plan, settings, everything=True) for plan in plans),
     }
 
 
-def tape(plan: Scenario, settings: WorldSettings) -> None:
+def write_video(plan: VideoPlan, settings: WorldSettings) -> int:
+    """Return the number of annotated frames."""
     with tempfile.TemporaryDirectory() as folder:
-        world.film(plan, settings, Path(folder) / "clip.mp4")
+        return len(world.render_video(plan, settings, Path(folder) / "clip.mp4"))
 
 
-def frames(plan: Scenario, settings: WorldSettings) -> None:
-    film = Film(scenario.set_of(plan, settings))
-    count = round(plan.seconds * settings.fps)
-    every = max(1, round(settings.fps / settings.boxes_hz))
-    for _ in film.frames(count, settings.fps, every):
-        pass
+def render_frames(plan: VideoPlan, settings: WorldSettings) -> int:
+    """Return the number of frames."""
+    renderer = FrameRenderer(build_setup(plan, settings))
+    count = round(plan.duration_s * settings.fps)
+    boxes_every = max(1, round(settings.fps / settings.box_rate_hz))
+    return sum(1 for _ in renderer.render_frames(count, settings.fps, boxes_every))
 
 
-def bare(plan: Scenario, settings: WorldSettings, *, whole: bool) -> None:
-    made = scenario.set_of(plan, settings)
-    action = Action(made.stage.who, made.solids, made.showings, made.camera)
-    still = [(room.ROOM, room.room(made.stage)), (room.HOST, host.body(made.stage.who))]
-    still += [
-        (room.FIRST + place, room.standing(made.solids[place], rest))
-        for place, rest in made.rests.items()
+def render_bare(plan: VideoPlan, settings: WorldSettings, *, everything: bool) -> int:
+    """Return the number of frames."""
+    setup = build_setup(plan, settings)
+    animation = Animation(setup.room.presenter, setup.solids, setup.presentations, setup.camera)
+    background: list[tuple[int, Solid]] = [
+        (ROOM_ID, build_room(setup.room)),
+        (PRESENTER_ID, build_body(setup.room.presenter)),
     ]
-    rays = made.camera.rays()
-    for number in range(round(plan.seconds * settings.fps)):
-        things = action.things(number / settings.fps)
-        scene = Scene([*still, *things] if whole else things)
-        scene.view(rays, made.stage.light, cell=0 if whole else 4)
+    background += [
+        (FIRST_PRODUCT_ID + index, place_solid(setup.solids[index], placement))
+        for index, placement in setup.placements.items()
+    ]
+    rays = setup.camera.rays()
+    count = round(plan.duration_s * settings.fps)
+    for number in range(count):
+        moving = animation.objects_at(number / settings.fps)
+        scene = Scene([*background, *moving] if everything else moving)
+        scene.render(rays, setup.room.lighting, search_step=0 if everything else 4)
+    return count
 
 
-def image_sides(settings: WorldSettings, images: int) -> Sides:
-    articles = scenario.of_shop(settings, 0)[:images]
-    solids = [scenario.built(article, settings.image_px) for article in articles]
-    side = settings.image_px
+def photo_variants(settings: WorldSettings, images: int) -> Variants:
+    products = shop_products(settings, 0)[:images]
+    size_px = settings.image_size_px
+    solids = [build_solid(product, size_px) for product in products]
+
+    def photo(product: ProductSpec) -> object:
+        return render_photo(build_solid(product, size_px), size_px)
+
+    def bare(solid: Solid) -> object:
+        rays = photo_camera(solid, 0.2, size_px).rays(0.5)
+        return Scene([(1, solid)]).render(rays, PHOTO_LIGHTING)
+
     return {
-        "picture": lambda: [
-            product_photo.picture(scenario.built(article, side), side) for article in articles
-        ],
-        "bare": lambda: [
-            Scene([(1, solid)]).view(
-                product_photo.camera(solid, 0.2, side).rays(0.5), product_photo.LIGHT
-            )
-            for solid in solids
-        ],
+        "photo": lambda: [photo(product) for product in products],
+        "bare": lambda: [bare(solid) for solid in solids],
     }
 
 
-def show_films(taken: dict[str, float], seconds: float, settings: WorldSettings) -> None:
-    wide, high = settings.size
-    print(f"{seconds:g} s of video, {wide} x {high} at {settings.fps:g} frames a second")
-    print(f"{'side':<10}{'CPU s':>8}{'CPU s a s':>12}{'video s a CPU s':>18}{'of tape':>9}")
-    for name, value in taken.items():
-        rate, share = value / seconds, value / taken["tape"]
-        print(f"{name:<10}{value:>8.2f}{rate:>12.3f}{1 / rate:>18.2f}{share:>9.2f}")
-    print(f"afresh / tape = {taken['afresh'] / taken['tape']:.2f} (aim: above 1)")
+def print_video_table(times: dict[str, float], seconds: float, settings: WorldSettings) -> None:
+    width, height = settings.frame_size
+    print(f"{seconds:g} s of video, {width} x {height} at {settings.fps:g} frames per second")
+    print(
+        f"{'variant':<12}{'CPU s':>8}{'CPU s per s':>13}{'video s per CPU s':>19}{'of video':>10}"
+    )
+    for name, value in times.items():
+        rate, fraction = value / seconds, value / times["video"]
+        print(f"{name:<12}{value:>8.2f}{rate:>13.3f}{1 / rate:>19.2f}{fraction:>10.2f}")
+    print(f"everything / video = {times['everything'] / times['video']:.2f} (target: above 1)")
 
 
-def show_images(taken: dict[str, float], count: int) -> None:
-    side = WorldSettings().image_px
-    print(f"\n{count} shop images of {side} x {side}")
-    print(f"{'side':<10}{'CPU s':>8}{'images a CPU s':>16}")
-    for name, value in taken.items():
-        print(f"{name:<10}{value:>8.2f}{count / value:>16.2f}")
+def print_photo_table(times: dict[str, float], count: int) -> None:
+    size_px = WorldSettings().image_size_px
+    print(f"\n{count} listing photos of {size_px} x {size_px}")
+    print(f"{'variant':<12}{'CPU s':>8}{'photos per CPU s':>18}")
+    for name, value in times.items():
+        print(f"{name:<12}{value:>8.2f}{count / value:>18.2f}")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,4 @@
-"""A generated live-commerce world: shops of near-twins and livestreams with truth to the frame."""
+"""A generated world of live commerce: shops with near-twin products, clips and livestreams.
+
+Every frame of a generated video is annotated exactly.
+"""

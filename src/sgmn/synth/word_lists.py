@@ -1,8 +1,12 @@
-"""Lists of words, written as a person would jot them down."""
+"""Word lists written as text."""
 
 from __future__ import annotations
 
 
-def listed(text: str) -> tuple[str, ...]:
-    """The words of a text: `listed("red blue")` is ("red", "blue")."""
+def split_words(text: str) -> tuple[str, ...]:
+    """Split a text into words.
+
+    >>> split_words("red blue")
+    ('red', 'blue')
+    """
     return tuple(text.split())

@@ -1,10 +1,11 @@
-"""Make a world on disk: shops with pictures, clips and streams with their truth, in splits.
+"""Generating a world on disk: shops with images, clips and streams with annotations, in splits.
 
-    OUT/train, OUT/val, OUT/test   a dataset each (products.jsonl, clips.jsonl, images/, videos/,
-                                   streams/), of shops that no other split has
-    OUT/.synth/                    the settings, and what is finished; remove it to start afresh
+    OUT/train, OUT/val, OUT/test   one dataset per split (products.jsonl, clips.jsonl, images/,
+                                   videos/, streams/); no shop is in two splits
+    OUT/.synth/                    the settings and the finished clips
 
-Making it again goes on where it stopped: finished films and pictures are left as they are.
+An interrupted run continues where it stopped: finished videos and images stay as they are.
+Remove the folder to start again.
 """
 
 from __future__ import annotations
@@ -20,191 +21,216 @@ from typing import Any
 
 from PIL import Image
 
-from sgmn.background import follow_parent
+from sgmn.background import exit_with_parent
 from sgmn.data.dataset import write_jsonl
 from sgmn.errors import SettingsError
-from sgmn.records import Picture
-from sgmn.synth import product_photo, records, scenario, shop
-from sgmn.synth.footage import Film
-from sgmn.synth.preview import preview
-from sgmn.synth.scenario import Scenario
+from sgmn.records import ImageArray
+from sgmn.synth import dataset_rows
+from sgmn.synth.plan import videos
+from sgmn.synth.plan.videos import VideoPlan
+from sgmn.synth.products import catalog
+from sgmn.synth.products.photo import render_photo
 from sgmn.synth.settings import WorldSettings
+from sgmn.synth.video.frame_renderer import FrameRenderer
+from sgmn.synth.video.setup import build_setup, build_writer
 
-__all__ = ["Progress", "WorldSettings", "make", "preview"]
-
-Progress = Callable[[int, int, str], None]  # how many jobs are done, of how many, the last one
-Job = tuple[str, int, int]  # kind, shop, number within the shop or world
-_WORK = ".synth"
+Progress = Callable[[int, int, str], None]  # finished jobs, all jobs, name of the last job
+Job = tuple[str, int, int]  # kind, shop, number within the shop (product) or the world (video)
+FORMAT = "sgmn.world/2"
+_STATE_FOLDER = ".synth"
 _MAY_GROW = ("clips", "streams")
 
 
-def make(
+def generate_world(
     out: Path,
     settings: WorldSettings,
     processes: int = 1,
     progress: Progress | None = None,
-    only: str | None = None,
+    only_split: str | None = None,
 ) -> dict[str, int]:
-    """Make what is missing of a world in the folder `out`; how many there are of each kind.
+    """Generate what is missing of a world in the folder `out`.
 
-    Of one split where `only` names it; the others can be made later, and no byte will differ.
-    Raises SettingsError when `out` holds a world of other settings (more clips or streams are
-    welcome), and for a split that no shop is in. Each process uses one core; the number of them
-    changes no byte.
+    Args:
+        out: Folder of the world.
+        settings: What to generate. The files depend on nothing else.
+        processes: Number of processes; each uses one core.
+        progress: Called after each job.
+        only_split: Generate only this split. The others can be generated later.
+
+    Returns:
+        The number of products, clips and streams.
+
+    Raises:
+        SettingsError: `out` holds a world with other settings (a larger number of clips or
+            streams is allowed), or no shop belongs to `only_split`.
     """
     out = Path(out)
-    splits = _wanted(settings, only)
-    _require_same(out, settings)
-    jobs = [job for job in _jobs(settings) if settings.splits[job[1]] in splits]
-    for done, job in enumerate(_worked(out, settings, jobs, processes), start=1):
+    splits = _select_splits(settings, only_split)
+    _check_settings(out, settings)
+    jobs = [job for job in _all_jobs(settings) if settings.splits[job[1]] in splits]
+    for done, job in enumerate(_run_jobs(out, settings, jobs, processes), start=1):
         if progress is not None:
             progress(done, len(jobs), f"{job[0]} {job[2]}")
     for split in splits:
-        _write_lines(out, settings, split)
+        _write_rows(out, settings, split)
     return dict(Counter(f"{kind}s" for kind, _, _ in jobs))
 
 
-def _wanted(settings: WorldSettings, only: str | None) -> tuple[str, ...]:
-    """The splits to make, in the order of their first shops."""
+def _select_splits(settings: WorldSettings, only_split: str | None) -> tuple[str, ...]:
+    """Return the splits to generate, in the order of their first shops."""
     splits = tuple(dict.fromkeys(settings.splits))
-    if only is None:
+    if only_split is None:
         return splits
-    if only not in splits:
+    if only_split not in splits:
         raise SettingsError(
-            f"no shop is in the split {only!r}", remedy=f"take one of {', '.join(splits)}"
+            f"no shop is in the split {only_split!r}", remedy=f"choose from {', '.join(splits)}"
         )
-    return (only,)
+    return (only_split,)
 
 
-def _require_same(out: Path, settings: WorldSettings) -> None:
-    path = out / _WORK / "settings.json"
-    wanted = json.loads(json.dumps(asdict(settings)))
+def _check_settings(out: Path, settings: WorldSettings) -> None:
+    """Refuse a folder with other settings; else write the settings to it."""
+    path = out / _STATE_FOLDER / "settings.json"
+    values = {"format": FORMAT} | json.loads(json.dumps(asdict(settings)))
     if path.exists():
-        held = json.loads(path.read_text(encoding="utf-8"))
-        for name, value in wanted.items():
-            grown = name in _MAY_GROW and held.get(name, 0) <= value
-            if held.get(name) != value and not grown:
-                what = f"was made with {name!r} {held.get(name)!r} instead of {value!r}"
-                raise SettingsError(what, out, "use the same settings, or another folder")
-    write_jsonl(path, [wanted])
+        _check_same_settings(out, json.loads(path.read_text(encoding="utf-8")), values)
+    write_jsonl(path, [values])
 
 
-def _jobs(settings: WorldSettings) -> Iterator[Job]:
-    for number in range(settings.streams):  # the longest first: no process waits at the end
-        yield "stream", scenario.stream_shop(settings, number), number
+def _check_same_settings(out: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    if old.get("format") != FORMAT:
+        raise SettingsError(
+            "was generated by another version of sgmn", out, "choose another folder"
+        )
+    for name, value in new.items():
+        is_growth = name in _MAY_GROW and old.get(name, 0) <= value
+        if old.get(name) != value and not is_growth:
+            message = f"was generated with {name!r} {old.get(name)!r}, not {value!r}"
+            raise SettingsError(message, out, "use the same settings or choose another folder")
+
+
+def _all_jobs(settings: WorldSettings) -> Iterator[Job]:
+    # Long jobs come first, so that no process idles at the end.
+    for number in range(settings.streams):
+        yield "stream", videos.shop_of_stream(settings, number), number
     for number in range(settings.clips):
-        yield "clip", scenario.clip_shop(settings, number), number
-    for at_shop in range(settings.shops):
-        for number in range(settings.products):
-            yield "product", at_shop, number
+        yield "clip", videos.shop_of_clip(settings, number), number
+    for shop in range(settings.shops):
+        for number in range(settings.products_per_shop):
+            yield "product", shop, number
 
 
-def _worked(out: Path, settings: WorldSettings, jobs: list[Job], processes: int) -> Iterator[Job]:
-    """Each job once it is done."""
+def _run_jobs(out: Path, settings: WorldSettings, jobs: list[Job], processes: int) -> Iterator[Job]:
+    """Run the jobs and yield each when it is finished."""
     if processes <= 1:
         for job in jobs:
-            yield work(out, settings, job)
+            yield _run_job(out, settings, job)
         return
-    with ProcessPoolExecutor(processes, get_context("spawn"), follow_parent) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), exit_with_parent) as pool:
         try:
-            for future in as_completed([pool.submit(work, out, settings, job) for job in jobs]):
+            for future in as_completed([pool.submit(_run_job, out, settings, job) for job in jobs]):
                 yield future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def work(out: Path, settings: WorldSettings, job: Job) -> Job:
-    """Do one job unless it is done already; every file appears whole or not at all."""
-    kind, at_shop, number = job
-    root = out / settings.splits[at_shop]
+def _run_job(out: Path, settings: WorldSettings, job: Job) -> Job:
+    """Run one job unless its files exist; a file appears only when it is complete."""
+    kind, shop, number = job
+    root = out / settings.splits[shop]
     if kind == "product":
-        _picture(root, settings, at_shop, number)
+        _generate_images(root, settings, shop, number)
     elif kind == "clip":
-        _clip(out, root, settings, number)
+        _generate_clip(out, root, settings, number)
     else:
-        _stream(root, settings, number)
+        _generate_stream(root, settings, number)
     return job
 
 
-def _picture(root: Path, settings: WorldSettings, at_shop: int, number: int) -> None:
-    article = scenario.of_shop(settings, at_shop)[number]
-    paths = [records.image_path(root, article, view) for view in range(settings.views)]
-    missing = [view for view, path in enumerate(paths) if not path.exists()]
+def _generate_images(root: Path, settings: WorldSettings, shop: int, number: int) -> None:
+    spec = videos.shop_products(settings, shop)[number]
+    views = range(settings.images_per_product)
+    paths = [dataset_rows.image_path(root, spec, view) for view in views]
+    missing = [view for view in views if not paths[view].exists()]
     if not missing:
         return
-    solid = scenario.built(article, min(512, settings.image_px))
+    solid = catalog.build_solid(spec, min(512, settings.image_size_px))
     for view in missing:
-        _save(paths[view], product_photo.picture(solid, settings.image_px, view))
+        _save_image(paths[view], render_photo(solid, settings.image_size_px, view))
 
 
-def _save(path: Path, picture: Picture) -> None:
+def _save_image(path: Path, image: ImageArray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.part")
-    Image.fromarray(picture).save(draft, "JPEG", quality=90)
-    draft.replace(path)
+    unfinished = path.with_name(f".{path.name}.part")
+    Image.fromarray(image).save(unfinished, "JPEG", quality=90)
+    unfinished.replace(path)
 
 
-def _clip(out: Path, root: Path, settings: WorldSettings, number: int) -> None:
-    plan = scenario.clip(settings, number)
-    note = _note(out, plan.name)
-    video = records.video_path(root, plan, "videos")
-    if note.exists() and video.exists():
+def _generate_clip(out: Path, root: Path, settings: WorldSettings, number: int) -> None:
+    plan = videos.plan_clip(settings, number)
+    row_path = _clip_row_path(out, plan.video_id)
+    video = dataset_rows.video_path(root, plan, "videos")
+    if row_path.exists() and video.exists():
         return
-    frames = film(plan, settings, video)
+    frames = render_video(plan, settings, video)
     split = settings.splits[plan.shop]
-    write_jsonl(note, [records.clip(plan, frames, root, split)])
+    write_jsonl(row_path, [dataset_rows.clip_row(plan, frames, root, split)])
 
 
-def _stream(root: Path, settings: WorldSettings, number: int) -> None:
-    plan = scenario.stream(settings, number)
-    video = records.video_path(root, plan, "streams")
-    note = video.with_suffix(".json")
-    if note.exists() and video.exists():
+def _generate_stream(root: Path, settings: WorldSettings, number: int) -> None:
+    plan = videos.plan_stream(settings, number)
+    video = dataset_rows.video_path(root, plan, "streams")
+    row_path = video.with_suffix(".json")
+    if row_path.exists() and video.exists():
         return
-    frames = film(plan, settings, video)
-    shop_id = shop.shop_name(settings.seed, plan.shop)
-    write_jsonl(note, [records.stream(plan, frames, shop_id, settings.splits[plan.shop])])
+    frames = render_video(plan, settings, video)
+    shop_id = catalog.shop_id(settings.seed, plan.shop)
+    split = settings.splits[plan.shop]
+    write_jsonl(row_path, [dataset_rows.stream_row(plan, frames, shop_id, split)])
 
 
-def film(plan: Scenario, settings: WorldSettings, path: Path) -> list[tuple[float, records.Boxes]]:
-    """Shoot a film into a file; time and boxes of its sampled frames."""
-    shot = Film(scenario.set_of(plan, settings))
-    count = round(plan.seconds * settings.fps)
-    every = max(1, round(settings.fps / settings.boxes_hz))
-    sampled: list[tuple[float, records.Boxes]] = []
+def render_video(
+    plan: VideoPlan, settings: WorldSettings, path: Path
+) -> list[dataset_rows.TimedBoxes]:
+    """Render a planned video to a file and return times and boxes of its annotated frames."""
+    renderer = FrameRenderer(build_setup(plan, settings))
+    count = round(plan.duration_s * settings.fps)
+    boxes_every = max(1, round(settings.fps / settings.box_rate_hz))
+    annotated: list[dataset_rows.TimedBoxes] = []
 
-    def pictures() -> Iterator[Picture]:
-        for frame in shot.frames(count, settings.fps, every):
+    def images() -> Iterator[ImageArray]:
+        for frame in renderer.render_frames(count, settings.fps, boxes_every):
             if frame.boxes is not None:
-                sampled.append((frame.time, frame.boxes))
-            yield frame.picture
+                annotated.append((frame.time, frame.boxes))
+            yield frame.image
 
-    words = plan.words if settings.audio else None
-    scenario.recorder(plan, settings).write(path, pictures(), words)
-    return sampled
-
-
-def _note(out: Path, name: str) -> Path:
-    return out / _WORK / "clips" / f"{name}.json"
+    transcript = plan.transcript if settings.audio else None
+    build_writer(plan, settings).write(path, images(), transcript)
+    return annotated
 
 
-def _write_lines(out: Path, settings: WorldSettings, split: str) -> None:
+def _clip_row_path(out: Path, clip_id: str) -> Path:
+    """Return the path at which the row of a finished clip waits for clips.jsonl."""
+    return out / _STATE_FOLDER / "clips" / f"{clip_id}.json"
+
+
+def _write_rows(out: Path, settings: WorldSettings, split: str) -> None:
     root = out / split
-    shops = [n for n, own in enumerate(settings.splits) if own == split]
+    shops = [number for number, own in enumerate(settings.splits) if own == split]
     products = (
-        records.product(article, root, split, settings.views)
-        for number in shops
-        for article in scenario.of_shop(settings, number)
+        dataset_rows.product_row(spec, root, split, settings.images_per_product)
+        for shop in shops
+        for spec in videos.shop_products(settings, shop)
     )
     write_jsonl(root / "products.jsonl", products)
-    write_jsonl(root / "clips.jsonl", _clip_lines(out, settings, frozenset(shops)))
+    write_jsonl(root / "clips.jsonl", _read_clip_rows(out, settings, frozenset(shops)))
 
 
-def _clip_lines(
+def _read_clip_rows(
     out: Path, settings: WorldSettings, shops: frozenset[int]
 ) -> Iterator[Mapping[str, Any]]:
     for number in range(settings.clips):
-        if scenario.clip_shop(settings, number) in shops:
-            name = scenario.clip_name(settings, number)
-            yield json.loads(_note(out, name).read_text(encoding="utf-8"))
+        if videos.shop_of_clip(settings, number) in shops:
+            path = _clip_row_path(out, videos.clip_id(settings, number))
+            yield json.loads(path.read_text(encoding="utf-8"))

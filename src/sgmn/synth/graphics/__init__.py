@@ -1,0 +1,1 @@
+"""A small ray-traced renderer: meshes, shapes, lighting and the camera."""

@@ -1,0 +1,1 @@
+"""What happens in a generated video: sales, presentations and the transcript."""

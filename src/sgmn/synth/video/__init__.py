@@ -1,0 +1,1 @@
+"""Rendering a planned video: room, presenter, moving products, frames and the encoded file."""
