@@ -1,4 +1,4 @@
-"""The command line, as a user types it."""
+"""Runs `sgmn` as a user types it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,32 @@ import pytest
 from sgmn import cli
 
 
-class Ended(NamedTuple):
+class CommandResult(NamedTuple):
+    """What a command has returned and printed."""
+
     status: int
     out: str
     err: str
 
 
-Run = Callable[..., Ended]
+RunCommand = Callable[..., CommandResult]
+
+
+def run_main(*arguments: object) -> int:
+    """Run `sgmn` with some arguments in this process and return its exit status."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(sys, "argv", ["sgmn", *map(str, arguments)])
+        cli.main()
+    return int(ended.value.code or 0)
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run `sgmn` with some arguments."""
+def run(capsys: pytest.CaptureFixture[str]) -> RunCommand:
+    """A function that runs `sgmn` with some arguments and captures its output."""
 
-    def command(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["sgmn", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), said.out, said.err)
+    def run_command(*arguments: object) -> CommandResult:
+        status = run_main(*arguments)
+        captured = capsys.readouterr()
+        return CommandResult(status, captured.out, captured.err)
 
-    return command
+    return run_command

@@ -1,4 +1,4 @@
-"""Tiny backbones with random weights, saved to disk and loaded by path."""
+"""Fixtures for all tests: tiny models with random weights, a tiny dataset and a stream."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from tests.command import run as run  # a fixture
+from tests.messages import pytest_configure as pytest_configure
+from tests.messages import pytest_sessionfinish as pytest_sessionfinish
 from tests.world import make_stream, make_world
 
-# A slow machine is no failure, and a run is the same run everywhere.
+# A slow machine is not a failure, and each run must try the same examples.
 settings.register_profile(
     "sgmn", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("sgmn")
 
 WORDS = ("hello", "this", "is", "the", "red", "green", "blue", "milk", "apple", "juice", "today")
-MORE_WORDS = ("we", "have", "for", "you")
+WORDS_OF_HOST = ("we", "have", "for", "you")
 VISION = {
     "hidden_size": 32,
     "intermediate_size": 64,
@@ -46,7 +48,7 @@ TEXT = {
     "eos_token_id": 2,
     "pad_token_id": 0,
 }
-TINY_PICTURE = {
+TINY_IMAGE_TOWER = {
     "model_type": "resnet",
     "embedding_size": 8,
     "hidden_sizes": [8, 16],
@@ -65,7 +67,7 @@ def save_tokenizer(folder: Path) -> None:
     from transformers import PreTrainedTokenizerFast
 
     special = ["[PAD]", "[BOS]", "[EOS]", "[UNK]"]
-    vocabulary = {word: place for place, word in enumerate([*special, *WORDS, *MORE_WORDS])}
+    vocabulary = {word: index for index, word in enumerate([*special, *WORDS, *WORDS_OF_HOST])}
     tokens = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokens.pre_tokenizer = pre_tokenizers.Whitespace()
     tokens.post_processor = processors.TemplateProcessing(
@@ -94,13 +96,13 @@ def _pair_config(family: str) -> Any:
 @pytest.fixture(scope="session")
 def backbone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The folder of a tiny backbone: "clip", "siglip", "chinese_clip", "bert" or "vit"."""
-    made: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
 
     def folder(family: str) -> Path:
-        if family not in made:
-            made[family] = tmp_path_factory.mktemp(family)
-            _save_backbone(family, made[family])
-        return made[family]
+        if family not in folders:
+            folders[family] = tmp_path_factory.mktemp(family)
+            _save_backbone(family, folders[family])
+        return folders[family]
 
     return folder
 
@@ -118,26 +120,28 @@ def _save_backbone(family: str, folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def tiny(backbone: Callable[[str], Path]) -> Callable[[], Any]:
-    """A fresh tiny composed model: a convolutional tower beside a tiny BERT."""
+    """A function that builds a tiny model of a convolutional image tower and a tiny BERT."""
     from sgmn.model import backbones
 
-    def make() -> Any:
+    def build() -> Any:
         with torch.random.fork_rng():
             torch.manual_seed(3)
-            return backbones.composed(TINY_PICTURE, str(backbone("bert")), 32, ((32, 24), (32, 32)))
+            return backbones.build_composed(
+                TINY_IMAGE_TOWER, str(backbone("bert")), 32, ((32, 24), (32, 32))
+            )
 
-    return make
+    return build
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A dataset of six products that differ in colour; see tests/world.py."""
+    """A dataset of six products that differ in color; see tests/world.py."""
     return make_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture(scope="session")
 def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a video that shows products 0 and then 3, with its truth and transcript."""
+    """A folder with a video of product 0 and then product 3, its truth and its transcript."""
     return make_stream(tmp_path_factory.mktemp("stream"))
 
 
@@ -147,5 +151,5 @@ def rng() -> np.random.Generator:
 
 
 def noise(rng: np.random.Generator, height: int = 40, width: int = 30) -> Any:
-    """A random picture."""
+    """A random image, (height, width, 3)."""
     return rng.integers(0, 255, (height, width, 3), dtype=np.uint8)

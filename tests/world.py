@@ -1,4 +1,4 @@
-"""A tiny world on disk: six products that differ in colour, with photos, clips and a stream."""
+"""A tiny dataset on disk: six products that differ in color, with photos, clips and a stream."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import av
 import numpy as np
 from PIL import Image
 
-COLOURS = {
+COLORS = {
     "red milk": (200, 30, 30),
     "green milk": (30, 200, 30),
     "blue milk": (30, 30, 200),
@@ -19,17 +19,20 @@ COLOURS = {
 }
 
 
-def tinted(colour: tuple[int, int, int], seed: int, side: int = 32) -> Image.Image:
+def noisy_image(color: tuple[int, int, int], seed: int, side: int = 32) -> Image.Image:
     noise = np.random.default_rng(seed).normal(0, 25, (side, side, 3))
-    return Image.fromarray((np.array(colour) + noise).clip(0, 255).astype(np.uint8))
+    return Image.fromarray((np.array(color) + noise).clip(0, 255).astype(np.uint8))
 
 
 def make_world(root: Path) -> Path:
-    """A dataset of six products, four photos each, and three clips of frames on disk."""
+    """Write a dataset of six products, four photos each, and four clips of frames on disk.
+
+    The product of the last clip is not in the dataset.
+    """
     products, photos, clips = [], [], []
-    for place, (title, colour) in enumerate(COLOURS.items()):
-        name = f"p{place}"
-        tinted(colour, place).save(root / f"{name}.png")
+    for index, (title, color) in enumerate(COLORS.items()):
+        name = f"p{index}"
+        noisy_image(color, index).save(root / f"{name}.png")
         products.append(
             {
                 "product_id": name,
@@ -40,15 +43,15 @@ def make_world(root: Path) -> Path:
         )
         for number in range(4):
             path = f"{name}-{number}.png"
-            tinted(colour, 100 * place + number).save(root / path)
+            noisy_image(color, 100 * index + number).save(root / path)
             photos.append({"path": path, "product_id": name})
-    for place in range(3):
+    for index in range(3):
         clips.append(
             {
-                "clip_id": f"c{place}",
-                "frames": [f"p{place}-{number}.png" for number in range(4)],
+                "clip_id": f"c{index}",
+                "frames": [f"p{index}-{number}.png" for number in range(4)],
                 "transcript": [{"start": 0, "end": 2, "text": "this is the milk today"}],
-                "product_ids": [f"p{place}"],
+                "product_ids": [f"p{index}"],
             }
         )
     clips.append({**clips[0], "clip_id": "c9", "product_ids": ["gone"]})
@@ -58,18 +61,18 @@ def make_world(root: Path) -> Path:
 
 
 def make_stream(root: Path) -> Path:
-    """Forty seconds of video at 2 frames a second: product 0, then product 3 from 20 s on."""
+    """Write forty seconds of video at 2 frames per second: product 0, then product 3 from 20 s."""
     folder = root / "streams"
     folder.mkdir()
     with av.open(folder / "s.mp4", "w") as video:
         track = video.add_stream("libx264", rate=2)
         track.width, track.height, track.pix_fmt = 48, 64, "yuv420p"
         for number in range(80):
-            colour = COLOURS["red milk" if number < 40 else "red apple"]
-            picture = tinted(colour, number).resize((48, 64))
-            video.mux(track.encode(av.VideoFrame.from_image(picture)))
+            color = COLORS["red milk" if number < 40 else "red apple"]
+            image = noisy_image(color, number).resize((48, 64))
+            video.mux(track.encode(av.VideoFrame.from_image(image)))
         video.mux(track.encode())
-    said = [
+    utterances = [
         {"start": 1, "end": 5, "text": "hello this is the red milk"},
         {"start": 21, "end": 25, "text": "today we have apple"},
     ]
@@ -77,7 +80,7 @@ def make_stream(root: Path) -> Path:
         {"start": 0, "end": 20, "product_id": "p0"},
         {"start": 20, "end": 40, "product_id": "p3"},
     ]
-    truth = {"video": "s.mp4", "transcript": said, "timeline": timeline}
+    truth = {"video": "s.mp4", "transcript": utterances, "timeline": timeline}
     (folder / "s.json").write_text(json.dumps(truth))
-    (root / "said.json").write_text(json.dumps(said))
+    (root / "transcript.json").write_text(json.dumps(utterances))
     return root

@@ -1,23 +1,79 @@
-"""Options that several verbs share."""
+"""Options that several commands share, and commands whose options are a dataclass."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
+
+T = TypeVar("T")
+
+
+def flag(*names: str, help: str, **settings: Any) -> Any:
+    """Return an option that takes no value; Typer would show the type `<bool>` for it."""
+    return typer.Option(*names, metavar="", help=help, **settings)
+
+
+ALL_MODALITIES = "image,text"
 
 ModelOption = Annotated[
     str | None,
     typer.Option(
-        "--model", "-m", help="A checkpoint folder, a backbone's folder or hub name, or 'small'."
+        "--model",
+        "-m",
+        metavar="MODEL",
+        help="Model: 'builtin', 'small', a checkpoint folder, or a backbone's folder or hub name. "
+        "Defaults to the model that created the index.",
     ),
 ]
-IndexOption = Annotated[Path, typer.Option("--index", "-i", help="The index of a catalogue.")]
-ShopOption = Annotated[str | None, typer.Option("--shop", help="The shop, if there are several.")]
-SkipOption = Annotated[
-    bool, typer.Option("--skip-bad", help="Skip malformed lines; they are named and counted.")
+IndexOption = Annotated[
+    Path,
+    typer.Option("--index", "-i", metavar="FOLDER", help="Index created by `sgmn index`."),
 ]
-UseOption = Annotated[
-    str, typer.Option("--use", help="What counts: picture, words, or picture,words.")
+ShopOption = Annotated[
+    str | None,
+    typer.Option("--shop", metavar="ID", help="Shop to use. Required if there are several."),
 ]
+SkipInvalidOption = Annotated[
+    bool, flag("--skip-invalid", help="Report and skip invalid lines instead of failing.")
+]
+ModalitiesOption = Annotated[
+    str,
+    typer.Option(
+        "--modalities", metavar="LIST", help="Modalities to use: image, text, or image,text."
+    ),
+]
+SplitOption = Annotated[
+    str,
+    typer.Option("--split", metavar="NAME", help="Use only clips of this split. Default: all."),
+]
+SeedOption = Annotated[
+    int,
+    typer.Option("--seed", min=0, metavar="N", help="Random seed of the statistical estimates."),
+]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON.")
+]
+MarkdownOption = Annotated[bool, flag("--markdown", help="Print Markdown instead of a table.")]
+
+
+def options_from(options_type: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:
+    """Turn a function of a dataclass into a command with one option per field.
+
+    Each field is annotated with its `typer.Option` or `typer.Argument`, so that an option is
+    declared in one place only.
+    """
+
+    def decorate(function: Callable[[T], None]) -> Callable[..., None]:
+        def command(**values: Any) -> None:
+            function(options_type(**values))
+
+        command.__name__, command.__doc__ = function.__name__, function.__doc__
+        signature = inspect.signature(options_type, eval_str=True)
+        command.__dict__["__signature__"] = signature  # typer reads the options from here
+        return command
+
+    return decorate

@@ -1,0 +1,130 @@
+"""The `sgmn` application: its commands, global options and error messages."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from sgmn import __version__
+from sgmn.cli import (
+    ablate,
+    calibrate,
+    check,
+    compare,
+    doctor,
+    evaluate,
+    explain,
+    index,
+    leave_out,
+    pack,
+    robustness,
+    run_job,
+    synth,
+    train,
+    watch,
+)
+from sgmn.cli.options import flag
+from sgmn.errors import SgmnError
+from sgmn.memory import retain_freed_memory
+
+LIBRARY_LOGGERS = ("httpx", "urllib3", "filelock")
+PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Serve a shop": (index.index, watch.watch, explain.explain),
+    "Evaluate": (
+        evaluate.evaluate,
+        compare.compare,
+        robustness.robustness,
+        leave_out.leave_out,
+        calibrate.calibrate,
+    ),
+    "Train": (
+        check.check,
+        train.train,
+        ablate.ablate,
+        pack.pack,
+        run_job.run_job,
+        synth.synth,
+    ),
+    "Installation": (doctor.doctor,),
+}
+
+app = typer.Typer(
+    help="Livestreaming product retrieval: which product is being sold, moment by moment.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(requested: bool) -> None:
+    if requested:
+        typer.echo(f"sgmn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def set_global_options(
+    debug: Annotated[
+        bool, flag("--debug", help="Show debug messages, and tracebacks of errors.")
+    ] = False,
+    threads: Annotated[
+        int,
+        typer.Option("--threads", min=0, metavar="N", help="CPU threads to use (0: all cores)."),
+    ] = 0,
+    version: Annotated[
+        bool,
+        flag(
+            "--version", is_eager=True, callback=_print_version, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Apply the options that all commands share."""
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(message)s")
+    for name in LIBRARY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _help_text(command: Callable[..., None]) -> str:
+    """Return the docstring of a command with a line per paragraph, which the terminal wraps."""
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(help=_help_text(command), rich_help_panel=panel)(command)
+
+
+def main() -> None:
+    """Run the command line. Prints expected errors as one line and exits with status 2."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    # Must be set before torch is imported. Spinning OpenMP threads would slow down decoding.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    retain_freed_memory()
+    if debug := "--debug" in sys.argv:  # accepted anywhere on the command line
+        sys.argv.remove("--debug")
+        sys.argv.insert(1, "--debug")
+    try:
+        app()
+    except (SgmnError, OSError) as error:
+        if debug:
+            raise
+        sys.stderr.write(f"sgmn: {_format_error(error)}\n")
+        sys.exit(2)
+
+
+def _format_error(error: SgmnError | OSError) -> str:
+    """Return an error as one line, `where: what; remedy` for operating system errors too."""
+    if isinstance(error, OSError) and error.strerror:
+        error = SgmnError(error.strerror, error.filename, "check the path and its permissions")
+    return " ".join(str(error).split())

@@ -1,0 +1,35 @@
+"""`sgmn check`: validate a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sgmn.cli.options import flag
+
+
+def check(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder of the dataset.")],
+    deep: Annotated[bool, flag("--deep", help="Also open every image and video.")] = False,
+) -> None:
+    """Validate a dataset and count its contents.
+
+    Prints a line for each problem.
+    The exit status is 2 if there are errors.
+    """
+    from sgmn.data.inspection import inspect_dataset
+
+    inspection = inspect_dataset(dataset, deep=deep)
+    for finding in inspection.findings:
+        typer.echo(str(finding))
+    counts = inspection.counts
+    typer.echo(
+        f"{counts.products} products in {counts.shops} shops, {counts.clips} clips"
+        f" ({counts.clips_with_text} with a transcript), {counts.photos} photos,"
+        f" {counts.streams} streams ({counts.stream_hours:.2f} h)"
+    )
+    warnings = len(inspection.findings) - len(inspection.errors)
+    typer.echo(f"{len(inspection.errors)} errors, {warnings} warnings")
+    raise typer.Exit(2 if inspection.errors else 0)

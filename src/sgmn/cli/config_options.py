@@ -1,0 +1,51 @@
+"""Options of commands that read a config: its name or path, and the list of packaged configs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from sgmn.cli.options import flag
+
+
+def _config_printer(table: str) -> Callable[[bool], None]:
+    """Return a callback that prints the packaged configs with a table and exits."""
+
+    def print_configs(requested: bool) -> None:
+        if not requested:
+            return
+        from sgmn.configs import packaged_configs
+
+        for name, description in packaged_configs(table).items():
+            typer.echo(f"{name:<12}  {description}")
+        raise typer.Exit
+
+    return print_configs
+
+
+ConfigArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONFIG", help="Name of a packaged config (see --list), or path of a TOML file."
+    ),
+]
+ListRunConfigsOption = Annotated[
+    bool,
+    flag(
+        "--list",
+        is_eager=True,
+        callback=_config_printer("train"),
+        help="List the packaged configs and exit.",
+    ),
+]
+ListWorldConfigsOption = Annotated[
+    bool,
+    flag(
+        "--list",
+        is_eager=True,
+        callback=_config_printer("world"),
+        help="List the packaged configs and exit.",
+    ),
+]

@@ -1,0 +1,28 @@
+"""`sgmn run-job`: run a packed training job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run_job(
+    pack: Annotated[Path, typer.Argument(metavar="PACK", help="File written by `sgmn pack`.")],
+    output: Annotated[
+        Path, typer.Argument(metavar="OUTPUT", help="Folder of the run; continued if it exists.")
+    ],
+    minutes: Annotated[
+        str,
+        typer.Option("--minutes", metavar="LIST", help="Time limit of each stage, e.g. 4,12,6,2."),
+    ],
+) -> None:
+    """Run a packed training job, or the rest of an interrupted one.
+
+    Without sgmn, on a machine with torch and transformers, run
+    `python PACK OUTPUT --minutes LIST`.
+    """
+    from sgmn.workflows import job_run
+
+    job_run.run_job(pack, output, job_run.parse_minutes(minutes), typer.echo)

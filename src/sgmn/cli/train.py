@@ -1,0 +1,92 @@
+"""`sgmn train`: train a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sgmn.cli.config_options import ConfigArgument, ListRunConfigsOption
+from sgmn.cli.datasets import read_dataset
+from sgmn.cli.options import SkipInvalidOption, flag
+
+if TYPE_CHECKING:
+    from sgmn.training.config import RunConfig
+    from sgmn.training.trainer import Trainer
+
+
+def train(
+    config: ConfigArgument,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the run.")
+    ],
+    dataset: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--dataset",
+            metavar="FOLDER",
+            help="Train on this dataset instead of those in the config. May be repeated.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, flag("--resume", help="Continue from the last checkpoint of the run.")
+    ] = False,
+    skip_invalid: SkipInvalidOption = False,
+    list_configs: ListRunConfigsOption = False,
+) -> None:
+    """Train a model on the clips and photos of datasets.
+
+    Writes the model to the folder "checkpoint" of the run.
+    Ctrl-C saves the run and stops it; --resume continues it.
+    """
+    from sgmn.training import distributed
+    from sgmn.training.config_file import read_config
+    from sgmn.training.trainer import require_new_run_folder
+
+    run = read_config(config, dataset or ())
+    if not resume:
+        require_new_run_folder(output)
+    distributed.join_process_group(run.train.device)
+    trainer = _prepare_trainer(run, output, skip_invalid)
+    if trainer.duplicates.count:
+        count = trainer.duplicates.count
+        typer.echo(f"{count} products are listed twice and are not used as negatives of each other")
+    if resume and trainer.resume():
+        typer.echo(f"Resuming at step {trainer.step}.")
+    _run(trainer, run.train.steps)
+
+
+def _prepare_trainer(run: RunConfig, output: Path, skip_invalid: bool) -> Trainer:
+    """Read the datasets and build the trainer; encodes items that the config caches."""
+    from sgmn.cli import console
+    from sgmn.training.run_setup import load_examples, prepare_run
+    from sgmn.training.trainer import Trainer
+
+    examples = load_examples(run.data, lambda folder: read_dataset(folder, skip_invalid))
+    typer.echo(examples.summary())
+    with console.progress_bar() as bar:
+        task = bar.add_task("encoding", visible=False)
+
+        def show_progress(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, visible=True)
+
+        model, batches, damage = prepare_run(run, examples, output / "tokens", show_progress)
+    for line in damage:
+        typer.echo(f"warning: {line}", err=True)
+    return Trainer(model, batches, run.train, output, run.loss)
+
+
+def _run(trainer: Trainer, steps: int) -> None:
+    from sgmn.cli import console
+    from sgmn.cli.signals import stop_on_signal
+
+    with console.training_bar(steps) as bar, stop_on_signal(trainer.stop):
+        finished = trainer.run(bar)
+    if trainer.read_errors:
+        typer.echo(f"warning: cannot read {len(trainer.read_errors)} images or clips", err=True)
+    checkpoint = trainer.folder / "checkpoint"
+    if finished:
+        typer.echo(f"Training finished ({trainer.step} steps): {checkpoint}")
+    else:
+        typer.echo(f"Training stopped at step {trainer.step}; continue with --resume: {checkpoint}")

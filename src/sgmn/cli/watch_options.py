@@ -1,0 +1,156 @@
+"""The options of `sgmn watch`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sgmn.cli.options import (
+    ALL_MODALITIES,
+    IndexOption,
+    ModalitiesOption,
+    ModelOption,
+    ShopOption,
+    flag,
+)
+
+STANDARD_STREAM = "-"  # standard input or output
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """The arguments of `sgmn watch`; the command line is built from these fields."""
+
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Recording, or live stream: an address that starts with http(s)://, rtmp://, "
+            "rtsp://, srt://, udp://, tcp:// or tcp-listen://; webcam:0; "
+            "or - for MPEG-TS on standard input.",
+        ),
+    ]
+    index: IndexOption
+    transcript: Annotated[
+        str | None,
+        typer.Option(
+            "--transcript",
+            "-t",
+            metavar="FILE",
+            help="Transcript: .srt, .vtt, .json or .txt. For a live stream also a source that "
+            "grows: a .jsonl file, a named pipe, - for standard input, or the URL of a WebVTT "
+            "playlist.",
+        ),
+    ] = None
+    asr: Annotated[
+        str | None,
+        typer.Option(
+            "--asr",
+            metavar="MODEL",
+            help="Transcribe the audio with this Whisper model: a name such as small, or a folder.",
+        ),
+    ] = None
+    language: Annotated[
+        str | None,
+        typer.Option(
+            "--language",
+            metavar="CODE",
+            help="Spoken language for --asr, e.g. en. Detected automatically if omitted.",
+        ),
+    ] = None
+    transcript_delay: Annotated[
+        float | None,
+        typer.Option(
+            "--transcript-delay",
+            metavar="SECONDS",
+            help="How long a live window waits for its transcript. "
+            "Defaults to 10 with --asr, 6 for a WebVTT playlist, and 0 otherwise.",
+        ),
+    ] = None
+    model: ModelOption = None
+    shop: ShopOption = None
+    modalities: ModalitiesOption = ALL_MODALITIES
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write the timeline as JSON."),
+    ] = None
+    vtt: Annotated[
+        Path | None,
+        typer.Option("--vtt", metavar="FILE", help="Write the timeline as WebVTT chapters."),
+    ] = None
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            help="Write an illustrated report of a recording as one HTML file.",
+        ),
+    ] = None
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            "--truth", metavar="FILE", help="JSON file with the true timeline to compare with."
+        ),
+    ] = None
+    events: Annotated[
+        str | None,
+        typer.Option(
+            "--events",
+            metavar="FILE",
+            help="Write events as JSON Lines while they happen; - for standard output.",
+        ),
+    ] = None
+    webhook: Annotated[
+        str | None,
+        typer.Option("--webhook", metavar="URL", help="Send each event to this URL (HTTP POST)."),
+    ] = None
+    webhook_secret_env: Annotated[
+        str | None,
+        typer.Option(
+            "--webhook-secret-env",
+            metavar="NAME",
+            help="Environment variable that holds the secret for signing webhook requests.",
+        ),
+    ] = None
+    lag: Annotated[
+        float,
+        typer.Option(
+            "--lag", metavar="SECONDS", help="How long an event may be corrected afterwards."
+        ),
+    ] = 6.0
+    live: Annotated[bool, flag("--live", help="Process a file as if it were a live stream.")] = (
+        False
+    )
+    realtime: Annotated[
+        bool,
+        flag(
+            "--realtime", help="With --live: read the file in real time instead of at full speed."
+        ),
+    ] = False
+    attempts: Annotated[
+        int,
+        typer.Option(
+            "--attempts",
+            min=0,
+            metavar="N",
+            help="Give up after this many failed connection attempts in a row (0: never).",
+        ),
+    ] = 10
+
+    @property
+    def events_path(self) -> Path | None:
+        """The file for events, or None for no events or standard output."""
+        return None if not self.events or self.events_on_stdout else Path(self.events)
+
+    @property
+    def has_event_output(self) -> bool:
+        """Whether events are written or sent anywhere."""
+        return bool(self.events or self.webhook)
+
+    @property
+    def events_on_stdout(self) -> bool:
+        """Whether standard output is reserved for events, so that messages go to stderr."""
+        return self.events == STANDARD_STREAM

@@ -1,0 +1,70 @@
+"""The application: help of every command, version, completion, --debug, start-up time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from sgmn import __version__, cli
+from sgmn.cli.app import app
+from sgmn.errors import SgmnError
+from tests.command import RunCommand
+from tests.messages import record_help
+
+GROUP = typer.main.get_group(app)
+COMMANDS = sorted(GROUP.commands)
+HEAVY_MODULES = ("torch", "transformers", "numpy", "av", "lancedb", "PIL")
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_describes_command_and_options(
+    command: str, run: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    result = run(*([command] if command else []), "--help")
+    assert result.status == 0 and "Usage: " in result.out
+    record_help(command, result.out)
+    target = GROUP.commands[command] if command else GROUP
+    assert target.help and target.help.split("\n\n")[0].strip().endswith(".")
+    for parameter in target.params:
+        text = getattr(parameter, "help", None)
+        assert text and text[0].isupper() and text.endswith((".", ")")), parameter.name
+        if len(parameter.opts[0]) > 2 and parameter.opts[0].startswith("--"):
+            assert parameter.opts[0] in result.out
+
+
+def test_the_version_is_printed(run: RunCommand) -> None:
+    result = run("--version")
+    assert result.status == 0 and result.out == f"sgmn {__version__}\n"
+
+
+def test_shell_completion_is_offered(run: RunCommand) -> None:
+    result = run("--help")
+    assert "--install-completion" in result.out and "--show-completion" in result.out
+
+
+@pytest.mark.parametrize("position", [1, 2, 3])
+def test_debug_raises_the_error(
+    position: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["sgmn", "check", str(tmp_path / "none")]
+    arguments.insert(position, "--debug")
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SgmnError):
+        cli.main()
+
+
+def test_help_imports_no_heavy_module() -> None:
+    """`sgmn --help` is quick because each command imports what it needs when it runs."""
+    code = (
+        "import sys\nimport sgmn.cli.app\n"
+        f"print([name for name in {HEAVY_MODULES} if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
