@@ -1,13 +1,13 @@
-"""Indexing a catalogue beside its bare picture tower on the same batches.
+"""Speed of indexing a catalogue, compared with the image tower alone on the same batches.
 
-    python benchmarks/indexing.py [--quick] [--model FOLDER] [--products 256]
+    python benchmarks/indexing.py [--quick] [--model FOLDER] [--products 512]
 
-The bare tower gets tensors that are ready; indexing begins at JPEG files and ends with rows on
-disk: hashing, decoding, fitting to the canvas, encoding, writing. Titles need the other tower
-as well, so the side with titles is shown and not judged. The sides take turns.
+The tower alone gets prepared tensors. Indexing reads JPEG files and writes rows to disk: it
+hashes, decodes, resizes, encodes and stores. Titles also need the text tower, so the variant with
+titles has no target. The variants run alternately.
 
-Decoding wants a core of its own: where other programs keep the cores busy, the ratio of times
-tells their load. The ratio of the encoding thread's own CPU time stands beside it.
+Decoding uses a second core. If other programs keep the cores busy, the ratio of wall times
+reflects their load; the ratio of the encoding thread's CPU time is printed next to it.
 """
 
 from __future__ import annotations
@@ -23,109 +23,110 @@ import numpy as np
 import torch
 from PIL import Image
 
-from sgmn.catalogue.index import Index, ModelStamp
+from sgmn.catalogue.stamp import ModelStamp
+from sgmn.catalogue.table import ProductTable
+from sgmn.catalogue.update import UpdateOptions
 from sgmn.media import image
 from sgmn.model import backbones, checkpoint
 from sgmn.model.embedder import Embedder
 from sgmn.records import Product
 
-BATCH = 32
-LEAST_RATIO = 0.85
+BATCH_SIZE = 32
+MIN_RATIO = 0.85
+TOWER, IMAGES, TITLES = "image tower alone", "index, images", "index, images and titles"
+Variants = dict[str, Callable[[], object]]
+Times = dict[str, list[float]]
 
 
 def main() -> None:
-    options = parsed()
+    options = parse_options()
     torch.set_num_threads(1)
-    model = checkpoint.load(options.model) if options.model else backbones.small()
+    model = checkpoint.load(options.model) if options.model else backbones.build_small()
     embedder = Embedder(model)
     with tempfile.TemporaryDirectory() as folder:
-        products = drawn_products(Path(folder), options.products)
-        show(*in_turns(sides(embedder, products, Path(folder)), options.turns), len(products))
+        products = generate_products(Path(folder), options.products)
+        variants = build_variants(embedder, products, Path(folder))
+        wall_times, cpu_times = measure(variants, options.repeats)
+    print_table(wall_times, cpu_times, len(products))
 
 
-def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="64 products, 2 turns")
-    parser.add_argument("--model", type=Path, help="a checkpoint; else the small model, untrained")
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="64 products, 2 repeats")
+    parser.add_argument("--model", type=Path, help="a checkpoint; default: small, untrained")
     parser.add_argument("--products", type=int, default=512)
-    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=5, help="rounds; the median counts")
     options = parser.parse_args()
     if options.quick:
-        options.products, options.turns = 64, 2
+        options.products, options.repeats = 64, 2
     return options
 
 
-def drawn_products(folder: Path, count: int) -> list[Product]:
-    """Products with a 480 x 480 JPEG of coarse noise each, and a title."""
-    drawn, products = np.random.default_rng(0), []
+def generate_products(folder: Path, count: int) -> list[Product]:
+    """Generate products with a title and a 480 x 480 JPEG of coarse noise."""
+    rng, products = np.random.default_rng(0), []
     for number in range(count):
-        coarse = Image.fromarray(drawn.integers(256, size=(12, 12, 3), dtype=np.uint8))
+        coarse = Image.fromarray(rng.integers(256, size=(12, 12, 3), dtype=np.uint8))
         path = folder / f"{number}.jpg"
         coarse.resize((480, 480), Image.Resampling.BICUBIC).save(path, quality=85)
         products.append(Product(f"p{number}", f"fresh green lime number {number}", path))
     return products
 
 
-Sides = dict[str, Callable[[], object]]
+def build_variants(embedder: Embedder, products: Sequence[Product], folder: Path) -> Variants:
+    untitled = [Product(product.product_id, image=product.image) for product in products]
+    images = [image.read_image(path, embedder.max_side) for p in products for path in p.image_paths]
+    batches = [images[start : start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE)]
+    prepared = [embedder.preprocessor.prepare_images(batch) for batch in batches]
+    stamp = ModelStamp.from_embedder(embedder)
+    update_options = UpdateOptions(BATCH_SIZE, embedder.max_side)
 
-
-def sides(embedder: Embedder, products: Sequence[Product], folder: Path) -> Sides:
-    silent = [Product(product.product_id, image=product.image) for product in products]
-    views = [image.read(path, embedder.max_side) for p in products for path in p.pictures]
-    batches = [views[start : start + BATCH] for start in range(0, len(views), BATCH)]
-    ready = [embedder.prepare.pictures(batch) for batch in batches]
-
-    def bare() -> None:
+    def encode() -> None:
         with torch.inference_mode():
-            for tensors in ready:
-                embedder.network.see(tensors)
+            for tensors in prepared:
+                embedder.network.encode_images(tensors)
 
-    stamp = ModelStamp(embedder.model.fingerprint(), embedder.dim)
+    def index(listings: Sequence[Product]) -> None:
+        with tempfile.TemporaryDirectory(dir=folder) as new_folder:
+            table = ProductTable.create_or_open(Path(new_folder), stamp)
+            table.update(listings, embedder.encode_products, update_options)
 
-    def indexed(rows: Sequence[Product]) -> None:
-        with tempfile.TemporaryDirectory(dir=folder) as fresh:
-            index = Index.create_or_open(Path(fresh), stamp)
-            index.update(rows, embedder.products, batch=BATCH, max_side=embedder.max_side)
-
-    return {
-        "bare picture tower": bare,
-        "index, pictures": lambda: indexed(silent),
-        "index, pictures and titles": lambda: indexed(products),
-    }
+    return {TOWER: encode, IMAGES: lambda: index(untitled), TITLES: lambda: index(products)}
 
 
-Times = dict[str, list[float]]
-
-
-def in_turns(sides: Sides, turns: int) -> tuple[Times, Times]:
-    """Seconds of each side, and of them the encoding thread's CPU, after one turn to warm up."""
-    walls: Times = {name: [] for name in sides}
-    cpus: Times = {name: [] for name in sides}
-    for _ in range(turns + 1):
-        for name, side in sides.items():
+def measure(variants: Variants, repeats: int) -> tuple[Times, Times]:
+    """Return wall times and CPU times of the encoding thread, in seconds, without a warm-up."""
+    wall_times: Times = {name: [] for name in variants}
+    cpu_times: Times = {name: [] for name in variants}
+    for _ in range(repeats + 1):
+        for name, run in variants.items():
             wall, cpu = time.perf_counter(), time.thread_time()
-            side()
-            walls[name].append(time.perf_counter() - wall)
-            cpus[name].append(time.thread_time() - cpu)
-    return {n: taken[1:] for n, taken in walls.items()}, {n: t[1:] for n, t in cpus.items()}
+            run()
+            wall_times[name].append(time.perf_counter() - wall)
+            cpu_times[name].append(time.thread_time() - cpu)
+    return drop_first(wall_times), drop_first(cpu_times)
 
 
-def show(walls: Times, cpus: Times, count: int) -> None:
-    busy = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-    print(f"{count} products, batches of {BATCH}, one torch thread, one decoding thread; {busy}")
-    print(f"{'side':28}{'products/s':>12}{'ratio':>8}{'CPU ratio':>11}")
-    for name, taken in walls.items():
-        speed = count / np.median(taken)
-        print(f"{name:28}{speed:12.1f}{ratio(walls, name):8.3f}{ratio(cpus, name):11.3f}")
-    found = ratio(walls, "index, pictures")
-    print(
-        f"ratio {found:.3f} (at least {LEAST_RATIO}) {'ok' if found >= LEAST_RATIO else 'MISSED'}"
-    )
+def drop_first(times: Times) -> Times:
+    """Drop the warm-up round."""
+    return {name: values[1:] for name, values in times.items()}
 
 
-def ratio(times: Times, name: str) -> float:
-    """The bare tower's time over that of a side, the median of the turns."""
-    return float(np.median(np.array(times["bare picture tower"]) / np.array(times[name])))
+def print_table(wall_times: Times, cpu_times: Times, count: int) -> None:
+    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    print(f"{count} products, batches of {BATCH_SIZE}, one torch and one decoding thread; {load}")
+    print(f"{'variant':28}{'products/s':>12}{'ratio':>8}{'CPU ratio':>11}")
+    for name, values in wall_times.items():
+        speed = count / np.median(values)
+        wall_ratio, cpu_ratio = tower_ratio(wall_times, name), tower_ratio(cpu_times, name)
+        print(f"{name:28}{speed:12.1f}{wall_ratio:8.3f}{cpu_ratio:11.3f}")
+    ratio = tower_ratio(wall_times, IMAGES)
+    print(f"ratio {ratio:.3f} (at least {MIN_RATIO}) {'ok' if ratio >= MIN_RATIO else 'MISSED'}")
+
+
+def tower_ratio(times: Times, name: str) -> float:
+    """Return the time of the tower alone divided by that of a variant, median of the rounds."""
+    return float(np.median(np.array(times[TOWER]) / np.array(times[name])))
 
 
 if __name__ == "__main__":

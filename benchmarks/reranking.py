@@ -1,10 +1,10 @@
-"""One clip of 500 tokens against a shelf of 600 with the re-ranker, exact in every form.
+"""Re-ranking: one clip of 500 tokens against a shelf of 600 products, exact in every variant.
 
     python benchmarks/reranking.py [--quick] [--products 600] [--pairs 60] [--dim 512]
 
-The plain form builds and projects both sides' tokens for every pair. It runs on `--pairs` of
-the shelf, as does the form that does the same for many pairs at once; their times are scaled up
-to the whole shelf. The sides take turns, one call each.
+The plain variant builds and projects the tokens of clip and product for every pair. It runs on
+`--pairs` products, as does the variant that does the same in one batch; their times are scaled
+up to the whole shelf. The variants run alternately.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from math import sqrt
+from typing import cast
 
 import numpy as np
 import torch
@@ -20,127 +22,149 @@ from torch import Tensor
 from sgmn.model.fusion import Fusion
 from sgmn.model.tokens import ItemTokens
 
-LEAST_RATIO, MOST_ERROR = 100.0, 1e-5
-FRAMES, FRAME_PATCHES, WORDS = 10, 48, 20  # 500 tokens a clip
-PATCHES, TITLE_WORDS = 42, 8  # 50 tokens a product
+MIN_SPEEDUP, MAX_ERROR = 100.0, 1e-5
+FRAMES, FRAME_PATCHES, WORDS = 10, 48, 20  # 500 tokens per clip
+PATCHES, TITLE_WORDS = 42, 8  # 50 tokens per product
 THREADS = 2
-PLAIN, BATCHED = "pair by pair", "pairs at once, nothing cached"
-CACHED, KEYS_TOO = "cached shelf, new clip", "cached shelf, cached clip"
-Sides = dict[str, Callable[[], Tensor]]
+PLAIN, BATCHED = "pair by pair", "pairs in one batch, no cache"
+CACHED_SHELF, ALL_CACHED = "cached shelf, new clip", "cached shelf, cached clip"
+Variants = dict[str, Callable[[], Tensor]]
 
 
 def main() -> None:
-    options = parsed()
+    options = parse_options()
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
-    fusion = trained(options.dim)
-    clip = drawn(1, FRAMES, FRAME_PATCHES, WORDS, options.dim)
-    shop = drawn(options.products, 1, PATCHES, TITLE_WORDS, options.dim)
-    some = torch.linspace(0, options.products - 1, options.pairs).long()
+    fusion = build_fusion(options.dim)
+    clip = random_tokens(1, FRAMES, FRAME_PATCHES, WORDS, options.dim)
+    products = random_tokens(options.products, 1, PATCHES, TITLE_WORDS, options.dim)
+    sample = torch.linspace(0, options.products - 1, options.pairs).long()
     with torch.inference_mode():
-        sides = in_each_form(fusion, clip, shop, some)
-        exact = {name: side() for name, side in sides.items()}
-        times = in_turns(sides, 5 if options.quick else 50)
-    show(times, exact, some, options)
+        variants = build_variants(fusion, clip, products, sample)
+        scores = {name: run() for name, run in variants.items()}
+        times_ms = measure(variants, options.repeats)
+    print_table(times_ms, scores, sample, options)
 
 
-def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="5 turns and not 50")
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="5 repeats")
+    parser.add_argument("--repeats", type=int, default=50, help="rounds; the median counts")
     parser.add_argument("--products", type=int, default=600)
-    parser.add_argument("--pairs", type=int, default=60, help="of the sides that cache nothing")
+    parser.add_argument("--pairs", type=int, default=60, help="products of uncached variants")
     parser.add_argument("--dim", type=int, default=512)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.quick:
+        options.repeats = 5
+    return options
 
 
-def trained(dim: int) -> Fusion:
-    """One whose scores are not all zero."""
+def build_fusion(dim: int) -> Fusion:
+    """Build a re-ranker whose scores are not all zero."""
     fusion = Fusion(dim).requires_grad_(False)
     torch.nn.init.normal_(fusion.output.weight)
     return fusion
 
 
-def drawn(count: int, pictures: int, patches: int, words: int, dim: int) -> ItemTokens:
-    def rows(*shape: int) -> Tensor:
-        return torch.randn(count, *shape, dim) / dim**0.5
+def random_tokens(count: int, images: int, patches: int, words: int, dim: int) -> ItemTokens:
+    def random(*shape: int) -> Tensor:
+        return torch.randn(count, *shape, dim) / sqrt(dim)
 
-    def there(*shape: int) -> Tensor:
+    def mask(*shape: int) -> Tensor:
         return torch.ones(count, *shape, dtype=torch.bool)
 
-    shown = rows(pictures), there(pictures), rows(pictures, patches), there(pictures, patches)
-    return ItemTokens(*shown, rows(words), there(words), rows(), there())
+    return ItemTokens(
+        images=random(images),
+        image_mask=mask(images),
+        patches=random(images, patches),
+        patch_mask=mask(images, patches),
+        words=random(words),
+        word_mask=mask(words),
+        text=random(),
+        has_text=mask(),
+    )
 
 
-def built(clip: ItemTokens) -> tuple[Tensor, Tensor]:
-    """The clip's tokens (1, L, D) and their mask (1, L)."""
+def flatten_clip(clip: ItemTokens) -> tuple[Tensor, Tensor]:
+    """Return the tokens of a clip (1, L, D) and their mask (1, L)."""
     patch_mask = (clip.patch_mask & clip.image_mask.unsqueeze(-1)).flatten(1, 2)
     tokens = torch.cat([clip.patches.flatten(1, 2), clip.words], 1)
     return tokens, torch.cat([patch_mask, clip.word_mask], 1)
 
 
-def in_each_form(fusion: Fusion, clip: ItemTokens, shop: ItemTokens, some: Tensor) -> Sides:
-    shelf, keys = fusion.prepare_products(fusion.encode_products(shop)), fusion.prepare_clips(*built(clip))
-    one_by_one, each = [shop[row : row + 1] for row in some.tolist()], torch.arange(len(some))
+def build_variants(
+    fusion: Fusion, clip: ItemTokens, products: ItemTokens, sample: Tensor
+) -> Variants:
+    shelf = fusion.prepare_products(fusion.encode_products(products))
+    prepared_clip = fusion.prepare_clips(*flatten_clip(clip))
+    single_products = [products[row : row + 1] for row in sample.tolist()]
 
-    def pair(product: ItemTokens) -> Tensor:
-        return fusion(fusion.prepare_clips(*built(clip)), fusion.encode_products(product))
+    def score_pair(product: ItemTokens) -> Tensor:
+        latents = fusion.encode_products(product)
+        return cast(Tensor, fusion(fusion.prepare_clips(*flatten_clip(clip)), latents))
 
-    def at_once() -> Tensor:
-        many = clip.map_tensors(lambda rows: rows.expand(len(some), *rows.shape[1:]))
-        latents = fusion.encode_products(shop[some])
-        return fusion.score_candidates(fusion.prepare_clips(*built(many)), latents, each[:, None]).T
+    def score_pairs() -> Tensor:
+        clips = clip.map_tensors(lambda rows: rows.expand(len(sample), *rows.shape[1:]))
+        latents = fusion.encode_products(products[sample])
+        own = torch.arange(len(sample))[:, None]
+        return fusion.score_candidates(fusion.prepare_clips(*flatten_clip(clips)), latents, own).T
 
     return {
-        PLAIN: lambda: torch.cat([pair(product) for product in one_by_one], 1),
-        BATCHED: at_once,
-        CACHED: lambda: fusion(fusion.prepare_clips(*built(clip)), shelf),
-        KEYS_TOO: lambda: fusion(keys, shelf),
+        PLAIN: lambda: torch.cat([score_pair(product) for product in single_products], 1),
+        BATCHED: score_pairs,
+        CACHED_SHELF: lambda: cast(
+            Tensor, fusion(fusion.prepare_clips(*flatten_clip(clip)), shelf)
+        ),
+        ALL_CACHED: lambda: cast(Tensor, fusion(prepared_clip, shelf)),
     }
 
 
-def in_turns(sides: Sides, turns: int) -> dict[str, list[float]]:
-    """Milliseconds of each side, `turns` times each after one to warm up."""
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(turns + 1):
-        for name, side in sides.items():
-            began = time.perf_counter()
-            side()
-            times[name].append((time.perf_counter() - began) * 1000)
-    return {name: taken[1:] for name, taken in times.items()}
+def measure(variants: Variants, repeats: int) -> dict[str, list[float]]:
+    """Return milliseconds of each variant, after one warm-up round."""
+    times_ms: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(repeats + 1):
+        for name, run in variants.items():
+            start = time.perf_counter()
+            run()
+            times_ms[name].append((time.perf_counter() - start) * 1000)
+    return {name: values[1:] for name, values in times_ms.items()}
 
 
-def show(
-    times: dict[str, list[float]],
-    exact: dict[str, Tensor],
-    some: Tensor,
+def print_table(
+    times_ms: dict[str, list[float]],
+    scores: dict[str, Tensor],
+    sample: Tensor,
     options: argparse.Namespace,
 ) -> None:
-    scale = {PLAIN: options.products / options.pairs, BATCHED: options.products / options.pairs}
-    whole = {name: np.array(taken) * scale.get(name, 1.0) for name, taken in times.items()}
-    base = np.median(whole[PLAIN])
-    print(f"1 clip of 500 tokens, {options.products} products of 50,", end="")
-    print(f" dim {options.dim}, {THREADS} threads")
-    print(f"{'side':32}{'p50 ms':>10}{'p95 ms':>10}{'times faster':>14}  measured on")
-    for name, taken in whole.items():
-        p50, p95 = np.percentile(taken, [50, 95])
-        pairs = f"{options.pairs if name in scale else options.products} pairs"
-        print(f"{name:32}{p50:10.2f}{p95:10.2f}{base / p50:14.1f}  {pairs}")
-    report(base / float(np.median(whole[CACHED])), exact, some)
+    pair_counts = dict.fromkeys(times_ms, options.products)
+    pair_counts |= {PLAIN: options.pairs, BATCHED: options.pairs}
+    scaled = {
+        name: np.array(values) * (options.products / pair_counts[name])
+        for name, values in times_ms.items()
+    }
+    plain = float(np.median(scaled[PLAIN]))
+    print(
+        f"1 clip of 500 tokens, {options.products} products of 50, dim {options.dim}, "
+        f"{THREADS} threads"
+    )
+    print(f"{'variant':32}{'p50 ms':>10}{'p95 ms':>10}{'speedup':>10}  measured on")
+    for name, values in scaled.items():
+        p50, p95 = np.percentile(values, [50, 95])
+        pairs = f"{pair_counts[name]} pairs"
+        print(f"{name:32}{p50:10.2f}{p95:10.2f}{plain / p50:10.1f}  {pairs}")
+    print_verdicts(plain / float(np.median(scaled[CACHED_SHELF])), scores, sample)
 
 
-def report(ratio: float, exact: dict[str, Tensor], some: Tensor) -> None:
+def print_verdicts(speedup: float, scores: dict[str, Tensor], sample: Tensor) -> None:
     error = max(
-        float((scores[:, some] - exact[PLAIN]).abs().max())
-        for scores in (exact[CACHED], exact[KEYS_TOO])
+        float((scores[name][:, sample] - scores[PLAIN]).abs().max())
+        for name in (CACHED_SHELF, ALL_CACHED)
     )
-    verdicts = ("MISSED", "ok")
-    print(
-        f"largest difference {error:.1e} of scores that spread by {exact[PLAIN].std():.2f}", end=""
-    )
-    print(f" (limit {MOST_ERROR}) {verdicts[error <= MOST_ERROR]}")
-    print(
-        f"{ratio:.0f} times faster (limit {LEAST_RATIO:.0f}) {verdicts[bool(ratio >= LEAST_RATIO)]}"
-    )
+    verdict = "ok" if error <= MAX_ERROR else "MISSED"
+    spread = f"standard deviation of the scores {scores[PLAIN].std():.2f}"
+    print(f"largest difference {error:.1e} (at most {MAX_ERROR}; {spread}) {verdict}")
+    verdict = "ok" if speedup >= MIN_SPEEDUP else "MISSED"
+    print(f"{speedup:.0f} times as fast (at least {MIN_SPEEDUP:.0f}) {verdict}")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     python benchmarks/search.py [--quick] [--index FOLDER]
 
-The vectors are drawn: clusters within clusters, as products come in categories and variants.
-A query is a product's vector (length 1) with noise twice as long. The sides take turns, query
-by query.
+The vectors are random clusters within clusters, as products come in categories and variants. A
+query is the vector of a product (length 1) with noise twice as long. The kinds of search run
+alternately, query by query.
 """
 
 from __future__ import annotations
@@ -13,54 +13,58 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sgmn.catalogue import rows
-from sgmn.catalogue.index import Index, ModelStamp
+from sgmn.catalogue.entries import IndexEntry
 from sgmn.catalogue.shelf import Shelf
+from sgmn.catalogue.stamp import ModelStamp
+from sgmn.catalogue.table import Hit, ProductTable
+from sgmn.catalogue.vectors import build_table
 from sgmn.model.ranker import Ranker
 from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights
 from sgmn.records import Product, ProductContent
 
 Vectors = NDArray[np.float32]
+Result = TypeVar("Result")
 CHUNK = 6_000
-LIMITS_MS = {"shop, from disk": 20, "shop, shelf in memory": 1, "all shops, vector index": 40}
-SIDES = [
-    "shop, from disk",
-    "shop, shelf, cold caches",
-    "shop, shelf in memory",
-    "all shops, vector index",
-    "all shops, exact",
-]
-WINDOWS = 5  # a shelf is scored window after window; the first, after the disk, is told apart
-LEAST_RECALL = 0.99
+CATEGORIES, KINDS_PER_CATEGORY = 34, 60
+K = 10  # results of a search
+WINDOWS = 5  # a live stream scores the same shelf window after window
+SHOP_DISK, SHOP_COLD, SHOP_WARM = "shop, from disk", "shop, shelf, cold caches", "shop, shelf"
+ALL_INDEX, ALL_EXACT = "all shops, vector index", "all shops, exact"
+SEARCHES = (SHOP_DISK, SHOP_COLD, SHOP_WARM, ALL_INDEX, ALL_EXACT)
+LIMITS_MS = {SHOP_DISK: 20, SHOP_WARM: 1, ALL_INDEX: 40}
+MIN_RECALL = 0.99
+RANKER = Ranker(ScoreWeights(*map(torch.tensor, (0.5, 0.5, 0.0, 0.1, 20.0))))
 
 
 def main() -> None:
-    options = parsed()
+    options = parse_options()
     torch.set_num_threads(1)
-    drawn = np.random.default_rng(options.seed)
-    vectors = clustered(drawn, options.products, options.dim)
+    rng = np.random.default_rng(options.seed)
+    vectors = random_clusters(rng, options.products, options.dim)
     with tempfile.TemporaryDirectory() as folder:
-        index = filled(options.index or Path(folder), vectors, options.shops)
-        noise = drawn.normal(size=(options.queries, options.dim)) * options.noise
-        picked = drawn.choice(len(vectors), options.queries, replace=False)
-        queries = unit(vectors[picked] + noise / np.sqrt(options.dim))
-        times, recall = measured(index, queries, options.shops, drawn)
-    show(times, recall, options)
+        table = fill_table(options.index or Path(folder), vectors, options.shops)
+        noise = rng.normal(size=(options.queries, options.dim)) * options.noise
+        chosen = rng.choice(len(vectors), options.queries, replace=False)
+        queries = normalize(vectors[chosen] + noise / np.sqrt(options.dim))
+        times_ms, recall = measure(table, queries, options.shops, rng)
+    print_results(times_ms, recall, options)
 
 
-def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="6,000 products, 20 queries")
-    parser.add_argument("--index", type=Path, help="keep the index there, or use it again")
+    parser.add_argument("--index", type=Path, help="folder of an index to create or reuse")
     for name, default in (("products", 66_000), ("shops", 110), ("dim", 384), ("queries", 100)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--noise", type=float, default=2.0, help="length of a query's noise")
+    parser.add_argument("--noise", type=float, default=2.0, help="length of the noise of a query")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if options.quick:
@@ -68,102 +72,114 @@ def parsed() -> argparse.Namespace:
     return options
 
 
-def unit(vectors: NDArray[np.floating]) -> Vectors:
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+def normalize(vectors: NDArray[np.floating]) -> Vectors:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
-def clustered(drawn: np.random.Generator, count: int, dim: int) -> Vectors:
-    """Unit vectors (count, dim): 34 categories, 60 kinds in each, noise of the same length."""
-    categories = drawn.normal(size=(34, dim))
-    kinds = categories.repeat(60, 0) + 0.7 * drawn.normal(size=(34 * 60, dim))
-    own = drawn.integers(len(kinds), size=count)
-    return unit(kinds[own] + 0.7 * drawn.normal(size=(count, dim)))
+def random_clusters(rng: np.random.Generator, count: int, dim: int) -> Vectors:
+    """Return unit vectors (count, dim) around the kinds of some categories."""
+    categories = rng.normal(size=(CATEGORIES, dim))
+    kind_noise = 0.7 * rng.normal(size=(CATEGORIES * KINDS_PER_CATEGORY, dim))
+    kinds = categories.repeat(KINDS_PER_CATEGORY, 0) + kind_noise
+    kind_of_product = rng.integers(len(kinds), size=count)
+    return normalize(kinds[kind_of_product] + 0.7 * rng.normal(size=(count, dim)))
 
 
-def filled(folder: Path, vectors: Vectors, shops: int) -> Index:
-    """An index of these vectors, product n in shop n modulo `shops`; kept if it is there."""
-    index = Index.create_or_open(folder, ModelStamp("drawn", vectors.shape[1], "drawn vectors"))
-    if index.count() == len(vectors):
-        return index
-    began = time.perf_counter()
-    for start in range(0, len(vectors), CHUNK):
-        write(index, vectors[start : start + CHUNK], start, shops)
-    index.optimize()
+def fill_table(folder: Path, vectors: Vectors, shops: int) -> ProductTable:
+    """Return a table with product n in shop n modulo `shops`; a complete table is reused."""
+    stamp = ModelStamp("random", vectors.shape[1], "random vectors")
+    table = ProductTable.create_or_open(folder, stamp)
+    if table.count() == len(vectors):
+        return table
+    start = time.perf_counter()
+    for first in range(0, len(vectors), CHUNK):
+        write_chunk(table, vectors[first : first + CHUNK], first, shops)
+    table.optimize()
     written = time.perf_counter()
-    index.build_vector_index()
-    built = time.perf_counter()
-    print(f"wrote {len(vectors)} rows in {written - began:.1f} s, index {built - written:.1f} s")
-    return index
+    table.build_vector_index()
+    indexed = time.perf_counter()
+    print(f"wrote {len(vectors)} rows in {written - start:.1f} s, index {indexed - written:.1f} s")
+    return table
 
 
-def write(index: Index, vectors: Vectors, start: int, shops: int) -> None:
-    """Write some rows without encoding anything."""
-    entries = [
-        rows.Entry(Product(f"p{n}", f"title {n}", shop_id=f"s{n % shops}"), "", CONTENT, None)
-        for n in range(start, start + len(vectors))
+def write_chunk(table: ProductTable, vectors: Vectors, first: int, shops: int) -> None:
+    """Write rows with given image vectors, without encoding anything."""
+    products = [
+        Product(f"p{n}", f"title {n}", shop_id=f"s{n % shops}")
+        for n in range(first, first + len(vectors))
     ]
-    there = torch.ones(len(vectors), dtype=torch.bool)
-    picture = torch.from_numpy(vectors)
-    products = ProductVectors(picture, there, torch.zeros_like(picture), ~there)
-    index.write(rows.table(entries, products, index.model))
+    entries = [IndexEntry(product, "", ProductContent((), ""), None) for product in products]
+    present = torch.ones(len(vectors), dtype=torch.bool)
+    image = torch.from_numpy(vectors)
+    product_vectors = ProductVectors(image, present, torch.zeros_like(image), ~present)
+    table.write_rows(build_table(entries, product_vectors, table.stamp))
 
 
-CONTENT = ProductContent((), "")
-
-
-def measured(
-    index: Index, queries: Vectors, shops: int, drawn: np.random.Generator
+def measure(
+    table: ProductTable, queries: Vectors, shops: int, rng: np.random.Generator
 ) -> tuple[dict[str, list[float]], float]:
-    """Milliseconds of each side for each query, and recall@10 across shops."""
-    times: dict[str, list[float]] = {name: [] for name in SIDES}
+    """Return milliseconds of each kind of search per query, and recall@10 across shops."""
+    times_ms: dict[str, list[float]] = {name: [] for name in SEARCHES}
     shelves: dict[str, Shelf] = {}
-    found = 0
-    for query in (queries[0], *queries):  # the first once more, to warm up
-        shop = f"s{drawn.integers(shops)}"
-        shelf = shelves.setdefault(shop, index.shelf(shop))
-        clip = clip_of(query)
-        timed(times["shop, from disk"], lambda q=query, s=shop: index.search(q, shop_id=s))
-        timed(times["shop, shelf, cold caches"], lambda s=shelf, c=clip: s.best(c, RANKER, 10))
-        for _ in range(WINDOWS):
-            timed(times["shop, shelf in memory"], lambda s=shelf, c=clip: s.best(c, RANKER, 10))
-        near = timed(times["all shops, vector index"], lambda q=query: index.search(q))
-        best = timed(times["all shops, exact"], lambda q=query: index.search(q, exact=True))
-        found += len({hit.product.key for hit in near} & {hit.product.key for hit in best})
-    recall = found / (10 * (len(queries) + 1))
-    return {name: taken[1:] for name, taken in times.items()}, recall
+    overlap = 0
+    for query in (queries[0], *queries):  # the first query is also the warm-up
+        shop_id = f"s{rng.integers(shops)}"
+        shelf = shelves.setdefault(shop_id, table.shelf(shop_id))
+        search_shop(times_ms, table, shelf, query, shop_id)
+        approximate = run_timed(times_ms[ALL_INDEX], partial(table.search, query))
+        exact = run_timed(times_ms[ALL_EXACT], partial(table.search, query, exact=True))
+        overlap += len(product_keys(approximate) & product_keys(exact))
+    recall = overlap / (K * (len(queries) + 1))
+    return {name: values[1:] for name, values in times_ms.items()}, recall
 
 
-RANKER = Ranker(ScoreWeights(*map(torch.tensor, (0.5, 0.5, 0.0, 0.1, 20.0))))
+def search_shop(
+    times_ms: dict[str, list[float]],
+    table: ProductTable,
+    shelf: Shelf,
+    query: Vectors,
+    shop_id: str,
+) -> None:
+    run_timed(times_ms[SHOP_DISK], partial(table.search, query, shop_id=shop_id))
+    score_shelf = partial(shelf.top_matches, build_clip(query), RANKER, K)
+    run_timed(times_ms[SHOP_COLD], score_shelf)  # the search on disk has emptied the CPU's caches
+    for _ in range(WINDOWS):
+        run_timed(times_ms[SHOP_WARM], score_shelf)
 
 
-def clip_of(query: Vectors) -> ClipVectors:
-    """A silent clip of ten equal frames."""
-    picture, yes = torch.from_numpy(query)[None], torch.ones(1, dtype=torch.bool)
-    frames = picture[:, None].expand(1, 10, -1).contiguous()
+def product_keys(hits: list[Hit]) -> set[tuple[str, str]]:
+    return {hit.product.key for hit in hits}
+
+
+def build_clip(query: Vectors) -> ClipVectors:
+    """Return a clip of ten equal frames without text."""
+    image, present = torch.from_numpy(query)[None], torch.ones(1, dtype=torch.bool)
+    frames = image[:, None].expand(1, 10, -1).contiguous()
     weights = torch.full((1, 10), 0.1)
-    return ClipVectors(frames, weights, picture, yes, torch.zeros_like(picture), ~yes)
+    return ClipVectors(frames, weights, image, present, torch.zeros_like(image), ~present)
 
 
-def timed(times: list[float], action: Callable[[], list]) -> list:
-    began = time.perf_counter()
+def run_timed(times_ms: list[float], action: Callable[[], Result]) -> Result:
+    start = time.perf_counter()
     result = action()
-    times.append((time.perf_counter() - began) * 1000)
+    times_ms.append((time.perf_counter() - start) * 1000)
     return result
 
 
-def show(times: dict[str, list[float]], recall: float, options: argparse.Namespace) -> None:
-    exact = np.median(times["all shops, exact"])
-    print(
-        f"{options.products} products, {options.shops} shops, dim {options.dim}, one torch thread"
-    )
+def print_results(
+    times_ms: dict[str, list[float]], recall: float, options: argparse.Namespace
+) -> None:
+    exact = np.median(times_ms[ALL_EXACT])
+    counts = f"{options.products} products, {options.shops} shops"
+    print(f"{counts}, dim {options.dim}, one torch thread")
     print(f"{'search':26}{'p50 ms':>9}{'p95 ms':>9}{'of exact':>10}{'limit':>8}")
-    for name, taken in times.items():
-        p50, p95 = np.percentile(taken, [50, 95])
+    for name, values in times_ms.items():
+        p50, p95 = np.percentile(values, [50, 95])
         limit = LIMITS_MS.get(name)
         verdict = "" if limit is None else f"{limit:6} {'ok' if p50 < limit else 'MISSED'}"
         print(f"{name:26}{p50:9.2f}{p95:9.2f}{p50 / exact:10.3f}  {verdict}")
-    met = "ok" if recall >= LEAST_RECALL else "MISSED"
-    print(f"recall@10 across shops {recall:.4f} (at least {LEAST_RECALL}) {met}")
+    verdict = "ok" if recall >= MIN_RECALL else "MISSED"
+    print(f"recall@10 across shops {recall:.4f} (at least {MIN_RECALL}) {verdict}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""The built-in picture tower: what its order of work and its still parts are worth.
+"""The built-in image tower: speedup of its order of computation and of its frozen parts.
 
-    python benchmarks/tower.py [--pictures 32] [--turns 8]
+    python benchmarks/tower.py [--images 32] [--repeats 8]
 
-Forward: the early blocks a few pictures at a time, against all at once. A step (forward and
-backward, the first five blocks held still): with every block's look around held still too,
-against learning it. The sides take turns, one call each, on one thread; on its portrait canvas.
+Forward pass: the early blocks on a few images at a time, compared with all images at once.
+Training step (forward and backward, the first five blocks frozen): the depthwise convolutions of
+all blocks frozen as well, compared with training them. The variants run alternately on one
+thread, on the portrait canvas of the tower.
 """
 
 from __future__ import annotations
@@ -19,67 +20,70 @@ import torch
 from sgmn.model import checkpoint, efficientnet
 from sgmn.model.towers import Towers
 
-HELD = 5
+FROZEN_BLOCKS = 5
+WARM_UP_ROUNDS = 2
+Variants = dict[str, Callable[[], None]]
 
 
 def main() -> None:
-    given = parsed()
+    options = parse_options()
     torch.set_num_threads(1)
     network = checkpoint.load("builtin").network
-    towers = network.towers
-    pixels = torch.randn(given.pictures, 3, *network.config.canvases[0])
-    show("forward", in_turns(forwards(towers, pixels), given.turns), given.pictures)
-    show("step", in_turns(steps(towers, pixels), given.turns), given.pictures)
+    pixels = torch.randn(options.images, 3, *network.config.canvases[0])
+    for title, build in (("forward", forward_variants), ("step", step_variants)):
+        times_s = measure(build(network.towers, pixels), options.repeats)
+        print_row(title, times_s, options.images)
 
 
-def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--pictures", type=int, default=32)
-    parser.add_argument("--turns", type=int, default=8)
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=32, help="images in a batch")
+    parser.add_argument("--repeats", type=int, default=8, help="rounds; the median counts")
     return parser.parse_args()
 
 
-def forwards(towers: Towers, pixels: torch.Tensor) -> dict[str, Callable[[], None]]:
-    def run(few: int) -> None:
-        efficientnet.FEW = few
+def forward_variants(towers: Towers, pixels: torch.Tensor) -> Variants:
+    def encode(chunk_size: int) -> None:
+        efficientnet.FEW = chunk_size
         with torch.inference_mode():
             towers.encode_image(pixels)
 
-    few = efficientnet.FEW
-    return {"all at once": lambda: run(len(pixels)), "a few at a time": lambda: run(few)}
+    default = efficientnet.FEW
+    return {"all at once": lambda: encode(len(pixels)), "in chunks": lambda: encode(default)}
 
 
-def steps(towers: Towers, pixels: torch.Tensor) -> dict[str, Callable[[], None]]:
+def step_variants(towers: Towers, pixels: torch.Tensor) -> Variants:
     tower = next(part for part in towers.modules() if isinstance(part, efficientnet.LiteTower))
-    tower.freeze_blocks(HELD)
-    looks = [block.depthwise for block in tower.blocks[HELD:]]
+    tower.freeze_blocks(FROZEN_BLOCKS)
+    convolutions = [block.depthwise for block in tower.blocks[FROZEN_BLOCKS:]]
 
-    def run(learning: bool) -> None:
-        for look in looks:
-            look.requires_grad_(learning)
-        towers.encode_image(pixels).pooled.sum().backward()
+    def run_step(train_depthwise: bool) -> None:
+        for convolution in convolutions:
+            convolution.requires_grad_(train_depthwise)
+        torch.autograd.backward(towers.encode_image(pixels).pooled.sum())
 
-    return {"looks learning": lambda: run(True), "looks still": lambda: run(False)}
-
-
-def in_turns(sides: dict[str, Callable[[], None]], turns: int) -> dict[str, float]:
-    """The median seconds of each side, after two turns to warm up."""
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(turns + 2):
-        for name, side in sides.items():
-            began = time.perf_counter()
-            side()
-            times[name].append(time.perf_counter() - began)
-    return {name: float(np.median(taken[2:])) for name, taken in times.items()}
+    return {
+        "depthwise trained": lambda: run_step(True),
+        "depthwise frozen": lambda: run_step(False),
+    }
 
 
-def show(what: str, took: dict[str, float], pictures: int) -> None:
-    (first, slow), (second, fast) = took.items()
+def measure(variants: Variants, repeats: int) -> dict[str, float]:
+    """Return the median seconds of each variant, after the warm-up."""
+    times_s: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(repeats + WARM_UP_ROUNDS):
+        for name, run in variants.items():
+            start = time.perf_counter()
+            run()
+            times_s[name].append(time.perf_counter() - start)
+    return {name: float(np.median(values[WARM_UP_ROUNDS:])) for name, values in times_s.items()}
+
+
+def print_row(title: str, times_s: dict[str, float], images: int) -> None:
+    (first, first_s), (second, second_s) = times_s.items()
     print(
-        f"{what}: {first} {pictures / slow:.0f}, {second} {pictures / fast:.0f} pictures a second;"
-        f" {slow / fast:.2f} times as fast"
+        f"{title}: {first} {images / first_s:.0f}, {second} {images / second_s:.0f} images per "
+        f"second; {first_s / second_s:.2f} times as fast"
     )
 
 

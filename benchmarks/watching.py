@@ -1,16 +1,16 @@
-"""How fast is `sgmn watch`, and do decoding and encoding go side by side?
+"""How fast is `sgmn watch`, and do decoding and encoding overlap?
 
     python benchmarks/watching.py [--video FILE | --from CLIP] [--index INDEX] [--seconds 60]
 
-Two ways through one 1080p H.264 file, each as its decoding alone, its encoding and scoring alone
-(of frames in memory), and whole; the sides take turns:
-  recording  Recognizer.watch
+Two modes of watching one 1080p H.264 file. Each is measured as decoding alone, as encoding and
+scoring alone (frames in memory), and as a whole; the stages run alternately:
+  recording  StreamRecognizer.watch
   live       Session over a LiveSource of the file
-Run it with OMP_WAIT_POLICY=PASSIVE, as `sgmn` sets it for itself and `make bench` for this.
-Without --video the file is made: a crop that wanders over enlarged frames of CLIP, or over drawn
-pictures, with grain, so that decoding is real work. Somebody speaks all the time.
-Aims: the whole at least 8 seconds of video a second, and at most 1.25 times as long as the slower
-of its two stages alone.
+Set OMP_WAIT_POLICY=PASSIVE, as `sgmn` and `make bench` do. Without --video, the file is generated:
+a crop that moves over enlarged frames of CLIP, or over random images, with noise, so that decoding
+is realistic work. The transcript covers the whole file.
+Targets: at least 8 seconds of video per second, and at most 1.25 times as long as the slower of
+the two stages alone.
 """
 
 from __future__ import annotations
@@ -31,201 +31,217 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from sgmn.catalogue.index import Index
 from sgmn.catalogue.shelf import Shelf
-from sgmn.live.recognizer import RATE_HZ, TOGETHER, Recognizer, Reel
+from sgmn.live.frame_buffer import FrameBuffer
+from sgmn.live.recognizer import BATCH_SIZE, FRAME_RATE_HZ, StreamRecognizer
 from sgmn.live.session import Session
-from sgmn.live.windows import windows
+from sgmn.live.windows import cut_windows
 from sgmn.media import video
 from sgmn.media.live_source import LiveFrame, LiveSource
 from sgmn.model.embedder import Embedder
-from sgmn.records import Picture, Product, ProductContent, Utterance
-from sgmn.workflows import opening
+from sgmn.records import ImageArray, Product, ProductContent, Utterance
+from sgmn.workflows import loading
 
-WIDTH, HEIGHT, RATE = 1920, 1080, 25
-MARGIN = 200  # pixels that the crop may wander
-HELD = 5  # frames of the file for which one picture lies under the crop
-BIT_RATE = 5_000_000  # a second, as platforms ask for at this size
-GRAIN = 5  # of 256 levels
+WIDTH, HEIGHT, FPS = 1920, 1080, 25
+MARGIN = 200  # pixels by which the crop moves
+FRAMES_PER_IMAGE = 5  # frames of the file before the image under the crop changes
+BIT_RATE = 5_000_000  # bits per second, as platforms recommend for this size
+NOISE_LEVELS = 5  # of 256
 UTTERANCE_S = 5.0
-LEAST_FACTOR, MOST_RATIO = 8.0, 1.25
+MIN_REAL_TIME_FACTOR, MAX_RATIO = 8.0, 1.25
+RECORDING, LIVE = "recording", "live"
 DECODE, ENCODE, WHOLE = "decode", "encode and score", "whole"
-Sides = dict[tuple[str, str], Callable[[], object]]
-Times = dict[tuple[str, str], list[tuple[float, float]]]  # seconds on the wall and of all cores
+Stages = dict[tuple[str, str], Callable[[], object]]  # by mode and stage
+Times = dict[tuple[str, str], list[tuple[float, float]]]  # wall and CPU seconds (all cores)
 
 
 def main() -> None:
-    options = parsed()
+    options = parse_options()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
     torch.set_num_threads(options.threads or options.cores)
-    used = opening.embedder(opening.model_of(options.index, None) if options.index else "builtin")
-    recognizer = Recognizer(used, shelf_of(used, options.index))
+    recognizer = load_recognizer(options.index)
     with tempfile.TemporaryDirectory() as folder:
         path = options.video or Path(folder) / "stream.mp4"
         if options.video is None:
-            film(path, options.clip, options.seconds)
-        seconds = video.duration(path)
-        print(f"{path.name}: {seconds:.0f} s, {path.stat().st_size * 8e-6 / seconds:.1f} Mbit/s")
-        said = spoken(recognizer.shelf.products, seconds)
-        show(in_turns(sides(path, recognizer, said), options.turns), seconds)
+            write_video(path, options.clip, options.seconds)
+        duration_s = video.read_duration(path)
+        bit_rate = path.stat().st_size * 8e-6 / duration_s
+        print(f"{path.name}: {duration_s:.0f} s, {bit_rate:.1f} Mbit/s")
+        transcript = generate_transcript(recognizer.shelf.products, duration_s)
+        stages = build_stages(path, recognizer, transcript)
+        print_table(measure(stages, options.repeats), duration_s)
 
 
-def parsed() -> argparse.Namespace:
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--video", type=Path, help="watch this file as it is")
-    parser.add_argument("--from", type=Path, dest="clip", help="a video to enlarge")
-    parser.add_argument("--seconds", type=int, default=60, help="length of what is made")
-    parser.add_argument("--index", type=Path, help="else 50 drawn products, the built-in model")
-    parser.add_argument("--cores", type=int, default=2, help="of those there are")
-    parser.add_argument("--threads", type=int, help="torch's; as many as cores unless given")
-    parser.add_argument("--turns", type=int, default=3, help="of each side; the median counts")
+    parser.add_argument("--video", type=Path, help="file to watch")
+    parser.add_argument("--from", type=Path, dest="clip", help="video to enlarge")
+    parser.add_argument("--seconds", type=int, default=60, help="length of a generated file")
+    parser.add_argument("--index", type=Path, help="default: 50 products with random images")
+    parser.add_argument("--cores", type=int, default=2, help="number of cores to use")
+    parser.add_argument("--threads", type=int, help="threads of torch; default: one per core")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds; the median counts")
     return parser.parse_args()
 
 
-def shelf_of(used: Embedder, index: Path | None) -> Shelf:
-    """The shop of an index, or one of 50 drawn products."""
-    if index is not None:
-        opened = opening.opened(index, used)
-        return opening.Shelves(opened)[opening.only_shop(opened, None)]
+def load_recognizer(path: Path | None) -> StreamRecognizer:
+    """Return a recognizer for the shop of an index, or for products with random images."""
+    if path is not None:
+        index = Index.open(path)
+        shelf = loading.ShelfCache(index)[loading.resolve_shop(index, None)]
+        return StreamRecognizer(index.embedder, shelf)
+    embedder = loading.load_embedder("builtin")
+    return StreamRecognizer(embedder, random_shelf(embedder))
+
+
+def random_shelf(embedder: Embedder) -> Shelf:
     rng = np.random.default_rng(0)
     titles = [f"fresh green lime number {number}" for number in range(50)]
-    contents = [ProductContent((drawn(rng, 224, 224),), title) for title in titles]
-    return Shelf([Product(title, title) for title in titles], used.products(contents))
+    contents = [ProductContent((random_image(rng, 224, 224),), title) for title in titles]
+    return Shelf([Product(title, title) for title in titles], embedder.encode_products(contents))
 
 
-def drawn(rng: np.random.Generator, width: int, height: int) -> Picture:
-    """Blots of every size, the larger the stronger, as in photographs."""
-    sheet = np.zeros((height, width, 3), np.float32)
+def random_image(rng: np.random.Generator, width: int, height: int) -> ImageArray:
+    """Return noise of several scales, with the coarsest strongest, as in photographs."""
+    image = np.zeros((height, width, 3), np.float32)
     for cells, weight in ((4, 0.5), (16, 0.25), (64, 0.15), (256, 0.1)):
-        blots = Image.fromarray(rng.integers(256, size=(cells, cells, 3), dtype=np.uint8))
-        sheet += weight * np.asarray(blots.resize((width, height)), np.float32)
-    return sheet.astype(np.uint8)
+        noise = Image.fromarray(rng.integers(256, size=(cells, cells, 3), dtype=np.uint8))
+        image += weight * np.asarray(noise.resize((width, height)), np.float32)
+    return image.astype(np.uint8)
 
 
-def spoken(products: Sequence[Product], seconds: float) -> list[Utterance]:
-    """Something about one product after another."""
-    starts = np.arange(0.0, seconds, UTTERANCE_S)
+def generate_transcript(products: Sequence[Product], duration_s: float) -> list[Utterance]:
+    """Return utterances without gaps, each about the next product."""
+    starts = np.arange(0.0, duration_s, UTTERANCE_S)
     return [
         Utterance(at, at + UTTERANCE_S, f"today i have this {products[i % len(products)].title}")
         for i, at in enumerate(starts.tolist())
     ]
 
 
-def film(path: Path, clip: Path | None, seconds: int) -> None:
-    """Write the file to watch."""
+def write_video(path: Path, clip: Path | None, seconds: int) -> None:
     with av.open(path, "w") as container:
-        stream = container.add_stream("libx264", rate=RATE)
+        stream = container.add_stream("libx264", rate=FPS)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        stream.bit_rate, stream.gop_size = BIT_RATE, 2 * RATE
-        stream.thread_type = "FRAME"  # one slice a picture, as cameras and platforms make them
+        stream.bit_rate, stream.gop_size = BIT_RATE, 2 * FPS
+        stream.thread_type = "FRAME"  # one slice per frame, as cameras and platforms encode
         stream.options = {"preset": "veryfast"}
-        for number, frame in enumerate(islice(shots(clip), seconds * RATE)):
-            frame.pts, frame.time_base = number, Fraction(1, RATE)
+        for number, frame in enumerate(islice(generate_frames(clip), seconds * FPS)):
+            frame.pts, frame.time_base = number, Fraction(1, FPS)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
 
-def shots(clip: Path | None) -> Iterator[av.VideoFrame]:
-    """Crops that wander over the pictures, with grain, without end."""
+def generate_frames(clip: Path | None) -> Iterator[av.VideoFrame]:
+    """Yield noisy crops that move over images, without end."""
     rng = np.random.default_rng(1)
-    grains = rng.integers(-GRAIN, GRAIN + 1, (7, HEIGHT, WIDTH), np.int8).view(np.uint8)
-    held = chain.from_iterable(repeat(picture, HELD) for picture in pictures(clip))
-    for number, picture in enumerate(held):
+    shape = (7, HEIGHT, WIDTH)
+    noise = rng.integers(-NOISE_LEVELS, NOISE_LEVELS + 1, shape, np.int8).view(np.uint8)
+    images = chain.from_iterable(repeat(i, FRAMES_PER_IMAGE) for i in generate_images(clip))
+    for number, image in enumerate(images):
         left = int(MARGIN / 2 * (1 + np.sin(number / 40)))
         top = int(MARGIN / 2 * (1 + np.cos(number / 31)))
-        crop = np.ascontiguousarray(picture[top : top + HEIGHT, left : left + WIDTH])
-        shot = av.VideoFrame.from_ndarray(crop, "rgb24").to_ndarray(format="yuv420p")
-        # Luma is 16 to 235, so nothing wraps; a negative grain is one short of 256.
-        shot[:HEIGHT] += grains[number % len(grains)]
-        yield av.VideoFrame.from_ndarray(shot, "yuv420p")
+        crop = np.ascontiguousarray(image[top : top + HEIGHT, left : left + WIDTH])
+        planes = av.VideoFrame.from_ndarray(crop, "rgb24").to_ndarray(format="yuv420p")
+        # Luma is in 16..235, so uint8 addition of the wrapped negative noise cannot overflow.
+        planes[:HEIGHT] += noise[number % len(noise)]
+        yield av.VideoFrame.from_ndarray(planes, "yuv420p")
 
 
-def pictures(clip: Path | None) -> Iterator[Picture]:
-    """What lies under the crop, one after another, without end."""
+def generate_images(clip: Path | None) -> Iterator[ImageArray]:
+    """Yield images that are larger than a frame, without end."""
     width, height, rng = WIDTH + MARGIN, HEIGHT + MARGIN, np.random.default_rng(0)
     while True:
         if clip is None:
-            yield from repeat(drawn(rng, width, height), 4 * RATE // HELD)
+            yield from repeat(random_image(rng, width, height), 4 * FPS // FRAMES_PER_IMAGE)
             continue
-        for frame in video.frames(clip, rate_hz=RATE / HELD):
+        for frame in video.read_frames(clip, rate_hz=FPS / FRAMES_PER_IMAGE):
             yield np.asarray(ImageOps.fit(Image.fromarray(frame.rgb), (width, height)))
 
 
 @dataclass(frozen=True)
-class Ready:
-    """A source whose frames are in memory."""
+class MemorySource:
+    """A live source whose frames are in memory."""
 
     frames: Sequence[LiveFrame]
     damage: tuple[str, ...] = ()
-    dropped: int = 0
+    dropped_frames: int = 0
     reconnects: int = 0
 
     def __iter__(self) -> Iterator[LiveFrame]:
         return iter(self.frames)
 
     def close(self) -> None:
-        """It ends by itself."""
+        """Do nothing: the frames end by themselves."""
 
 
-def sides(path: Path, recognizer: Recognizer, said: Sequence[Utterance]) -> Sides:
-    side, settings = recognizer.embedder.max_side, recognizer.settings
+def build_stages(
+    path: Path, recognizer: StreamRecognizer, transcript: Sequence[Utterance]
+) -> Stages:
+    max_side, settings = recognizer.embedder.max_side, recognizer.settings
     session = Session(recognizer)
 
-    def decoded() -> list[video.Frame]:
-        return list(video.frames(path, rate_hz=RATE_HZ, max_side=side))
+    def decode() -> list[video.Frame]:
+        return list(video.read_frames(path, rate_hz=FRAME_RATE_HZ, max_side=max_side))
 
-    def live() -> LiveSource:
-        return LiveSource(str(path), rate_hz=RATE_HZ, max_side=side)
+    def open_live() -> LiveSource:
+        return LiveSource(str(path), rate_hz=FRAME_RATE_HZ, max_side=max_side)
 
-    def decoded_live() -> list[LiveFrame]:
-        with live() as source:
+    def decode_live() -> list[LiveFrame]:
+        with open_live() as source:
             return list(source)
 
-    def scored() -> object:
-        reel = Reel(recognizer.embedder, shown)
-        cut = windows(reel.times(), said, settings.window_s, settings.hop_s)
-        return list(recognizer.scored(cut, reel, TOGETHER))
+    def score() -> object:
+        buffer = FrameBuffer(recognizer.embedder, frames)
+        times_s = buffer.frame_times_s()
+        windows = cut_windows(times_s, transcript, settings.window_s, settings.hop_s)
+        return list(recognizer.score_windows(windows, buffer, BATCH_SIZE))
 
-    def whole_live() -> object:
-        with live() as source:
-            return session.run(source, said)
+    def watch_live() -> object:
+        with open_live() as source:
+            return session.run(source, transcript)
 
-    shown, ready = decoded(), Ready(decoded_live())
+    frames, memory_source = decode(), MemorySource(decode_live())
     return {
-        ("recording", DECODE): decoded,
-        ("recording", ENCODE): scored,
-        ("recording", WHOLE): lambda: recognizer.watch(path, said),
-        ("live", DECODE): decoded_live,
-        ("live", ENCODE): lambda: session.run(ready, said),
-        ("live", WHOLE): whole_live,
+        (RECORDING, DECODE): decode,
+        (RECORDING, ENCODE): score,
+        (RECORDING, WHOLE): lambda: recognizer.watch(path, transcript),
+        (LIVE, DECODE): decode_live,
+        (LIVE, ENCODE): lambda: session.run(memory_source, transcript),
+        (LIVE, WHOLE): watch_live,
     }
 
 
-def in_turns(sides: Sides, turns: int) -> Times:
-    """Each side `turns` times, after one turn of the encoding to warm up."""
-    times: Times = {name: [] for name in sides}
-    sides["recording", ENCODE]()
-    for _ in range(turns):
-        for name, side in sides.items():
-            began, cpu = time.perf_counter(), time.process_time()
-            side()
-            times[name].append((time.perf_counter() - began, time.process_time() - cpu))
+def measure(stages: Stages, repeats: int) -> Times:
+    """Return the times of each stage, after one run of the encoding as a warm-up."""
+    times: Times = {name: [] for name in stages}
+    stages[RECORDING, ENCODE]()
+    for _ in range(repeats):
+        for name, run in stages.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            run()
+            times[name].append((time.perf_counter() - wall, time.process_time() - cpu))
     return times
 
 
-def show(times: Times, seconds: float) -> None:
+def print_table(times: Times, duration_s: float) -> None:
     cores, threads = len(os.sched_getaffinity(0)), torch.get_num_threads()
     print(f"{cores} cores, {threads} torch threads, load {os.getloadavg()[0]:.1f}")
-    print(f"{'way':<12}{'side':<18}{'seconds':>9}{'cores busy':>12}{'real-time factor':>18}")
-    walls = {name: statistics.median(wall for wall, _ in taken) for name, taken in times.items()}
-    for (way, side), wall in walls.items():
-        busy = statistics.median(cpu / wall for wall, cpu in times[way, side])
-        print(f"{way:<12}{side:<18}{wall:>9.2f}{busy:>12.2f}{seconds / wall:>18.1f}")
-    for way in ("recording", "live"):
-        whole, slowest = walls[way, WHOLE], max(walls[way, DECODE], walls[way, ENCODE])
-        print(f"{way}: real-time factor {seconds / whole:.1f} (aim: at least {LEAST_FACTOR})")
-        print(f"{way}: whole / slower stage = {whole / slowest:.2f} (aim: at most {MOST_RATIO})")
+    print(f"{'mode':<12}{'stage':<18}{'seconds':>9}{'cores busy':>12}{'real-time factor':>18}")
+    medians = {name: statistics.median(wall for wall, _ in pairs) for name, pairs in times.items()}
+    for (mode, stage), seconds in medians.items():
+        busy = statistics.median(cpu / wall for wall, cpu in times[mode, stage])
+        factor = duration_s / seconds
+        print(f"{mode:<12}{stage:<18}{seconds:>9.2f}{busy:>12.2f}{factor:>18.1f}")
+    for mode in (RECORDING, LIVE):
+        whole = medians[mode, WHOLE]
+        slower = max(medians[mode, DECODE], medians[mode, ENCODE])
+        factor, ratio = duration_s / whole, whole / slower
+        print(f"{mode}: real-time factor {factor:.1f} (target: at least {MIN_REAL_TIME_FACTOR})")
+        print(f"{mode}: whole / slower stage = {ratio:.2f} (target: at most {MAX_RATIO})")
 
 
 if __name__ == "__main__":
