@@ -44,11 +44,11 @@ def parse_options() -> argparse.Namespace:
 
 def forward_variants(towers: Towers, pixels: torch.Tensor) -> Variants:
     def encode(chunk_size: int) -> None:
-        efficientnet.FEW = chunk_size
+        efficientnet.CPU_CHUNK = chunk_size
         with torch.inference_mode():
             towers.encode_image(pixels)
 
-    default = efficientnet.FEW
+    default = efficientnet.CPU_CHUNK
     return {"all at once": lambda: encode(len(pixels)), "in chunks": lambda: encode(default)}
 
 

@@ -109,11 +109,11 @@ def _timeline_fields(plan: VideoPlan, frames: Sequence[TimedBoxes]) -> dict[str,
         }
         for slot in plan.slots
     ]
-    shown = [
+    visible = [
         {
             "time": round(time, 3),
             "boxes": {ids[index]: list(box) for index, box in frame_boxes.items()},
         }
         for time, frame_boxes in frames
     ]
-    return {"timeline": timeline, "shown": shown}
+    return {"timeline": timeline, "shown": visible}

@@ -157,9 +157,11 @@ class WorldSettings:
         With fewer shops than splits, the splits with the largest ratios get one each.
         """
         ratios = {name: getattr(self, f"{name}_ratio") for name in ("train", "val", "test")}
-        used = sorted((name for name in ratios if ratios[name] > 0), key=lambda name: -ratios[name])
-        splits: list[str] = used[: self.shops]
+        nonempty = sorted(
+            (name for name in ratios if ratios[name] > 0), key=lambda name: -ratios[name]
+        )
+        splits: list[str] = nonempty[: self.shops]
         while len(splits) < self.shops:
-            deficit = {name: ratios[name] * self.shops - splits.count(name) for name in used}
-            splits.append(max(used, key=lambda name: deficit[name]))
+            deficit = {name: ratios[name] * self.shops - splits.count(name) for name in nonempty}
+            splits.append(max(nonempty, key=lambda name: deficit[name]))
         return tuple(splits)
