@@ -130,7 +130,7 @@ def test_a_false_duration_in_the_header_is_ignored(
     found = recognizer.watch(path)
     assert found.duration_s == pytest.approx(40, abs=1) and len(found.times_s) == 20
     (line,) = found.damage
-    assert "its pictures end at 40.0 s of 10000000.0 s" in line
+    assert "its video ends at 40.0 s of 10000000.0 s" in line
 
 
 def test_audio_much_longer_than_the_video_is_reported(

@@ -1,12 +1,12 @@
-"""Times and shares as people read them."""
+"""Times and shares in readable form."""
 
 from __future__ import annotations
 
 
-def clock(seconds: float) -> str:
-    """Minutes and seconds, or hours too.
+def format_time(seconds: float) -> str:
+    """Return minutes and seconds, with hours if there are any.
 
-    >>> clock(75.4), clock(3675)
+    >>> format_time(75.4), format_time(3675)
     ('1:15', '1:01:15')
     """
     minutes, rest = divmod(int(seconds), 60)
@@ -14,10 +14,10 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def percent(share: float) -> str:
-    """A share in whole percent; what is more than nothing does not read as nothing.
+def format_percent(share: float) -> str:
+    """Return a share 0..1 in whole percent; only exact 0 and 1 appear as 0% and 100%.
 
-    >>> percent(0.987), percent(0.001), percent(0.999)
+    >>> format_percent(0.987), format_percent(0.001), format_percent(0.999)
     ('99%', '<1%', '>99%')
     """
     if 0 < share < 0.01:

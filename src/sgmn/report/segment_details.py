@@ -1,7 +1,7 @@
-"""What a page shows of a recognition: for each segment a frame, its rivals and its words.
+"""Details of the segments of a recording: a key frame, alternatives and the transcript.
 
-Frames are read again, a few around one moment a segment, so that a long stream needs no more
-memory than a short one.
+The frames are read again, a few around one moment of each segment, so that a long stream needs no
+more memory than a short one.
 """
 
 from __future__ import annotations
@@ -17,129 +17,148 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sgmn.errors import MediaError
-from sgmn.live.decoder import LogProbs, rivals, smoothed
-from sgmn.live.evidence import TimelineSettings, evidence
-from sgmn.live.recognizer import RATE_HZ, Recognition
+from sgmn.live.decoder import LogProbs, Probabilities, rank_alternatives, smooth
+from sgmn.live.evidence import TimelineSettings, compute_evidence
+from sgmn.live.recognizer import FRAME_RATE_HZ, RecognitionResult
 from sgmn.media import video
-from sgmn.media.transcript import between
-from sgmn.records import Picture, Segment, Utterance
-from sgmn.report.html import Finding, KeyFrame
-
-Heat = NDArray[np.floating]
-
-
-class Look(Protocol):
-    """Where a model looks at a picture while something is said; None if everywhere alike."""
-
-    def __call__(self, picture: Picture, /, said: str) -> Heat | None:
-        """The heat-map (h, w)."""
-
+from sgmn.media.transcript import select_text
+from sgmn.model.heatmap import Heatmap
+from sgmn.records import ImageArray, Segment, Utterance
+from sgmn.report.html import KeyFrame, SegmentDetails
 
 FRAME_SIDE = 480  # pixels, the longer side of a key frame
-RIVALS = 3  # next best states of a segment
+MAX_ALTERNATIVES = 3
 
 
-def findings(
-    found: Recognition,
+class HeatmapFunction(Protocol):
+    """Computes where a model looks in an image while a text is spoken."""
+
+    def __call__(self, image: ImageArray, /, text: str) -> Heatmap | None:
+        """Return the heatmap (h, w); None if the model has no guidance."""
+
+
+def build_segment_details(
+    result: RecognitionResult,
     source: Path | str,
-    said: Sequence[Utterance] = (),
+    utterances: Sequence[Utterance] = (),
     settings: TimelineSettings | None = None,
-    look: Look | None = None,
-) -> tuple[Finding, ...]:
-    """The segments of a recognition of `source`, each with frame, rivals and words.
+    compute_heatmap: HeatmapFunction | None = None,
+) -> tuple[SegmentDetails, ...]:
+    """Return the details of each segment of a recognized recording.
 
-    `settings` are those of the recognizer, and `look` tells where its model looks. A segment
-    whose frame cannot be read has none.
+    Args:
+        result: The result of watching `source`.
+        source: The video file or folder of frames.
+        utterances: What is said.
+        settings: The timeline settings of the recognizer.
+        compute_heatmap: Computes the heatmaps of the key frames; without it there are none.
     """
-    chosen = settings or TimelineSettings()
-    logs = evidence(found.scores, chosen)
-    chances = np.exp(smoothed(logs, chosen.switch_cost))
-    reach_s = chosen.window_s / 2
+    settings = settings or TimelineSettings()
+    log_probs = compute_evidence(result.scores, settings)
+    probabilities = np.exp(smooth(log_probs, settings.switch_cost))
+    reach_s = settings.window_s / 2
 
-    def frame(segment: Segment) -> KeyFrame | None:
-        time_s = _surest_s(found, logs, segment)
-        heard = between(said, time_s - reach_s, time_s + reach_s)
-        return key_frame(source, time_s, reach_s, partial(look, said=heard) if look else None)
+    def read_frame(segment: Segment) -> KeyFrame | None:
+        time_s = _most_confident_s(result, log_probs, segment)
+        text = select_text(utterances, time_s - reach_s, time_s + reach_s)
+        heatmap = partial(compute_heatmap, text=text) if compute_heatmap else None
+        return read_key_frame(source, time_s, reach_s, heatmap)
 
     return tuple(
-        Finding(
+        SegmentDetails(
             segment,
-            frame(segment),
-            _rivals(found, logs, chances, segment),
-            between(said, segment.start, segment.end),
+            read_frame(segment),
+            _alternatives_of(segment, result, log_probs, probabilities),
+            select_text(utterances, segment.start, segment.end),
         )
-        for segment in found.segments
+        for segment in result.segments
     )
 
 
-def confidence(found: Recognition, settings: TimelineSettings | None = None) -> NDArray[np.float64]:
-    """(W,) the probability that each window, by itself, gives to what was found at its time."""
-    chosen = settings or TimelineSettings()
-    alone = evidence(found.scores, chosen) * (chosen.window_s / chosen.hop_s)
-    chances = np.zeros(len(found.times))
-    for segment in found.segments:
-        rows = _rows(found, segment)
-        chances[rows] = np.exp(alone[rows, _state(found, segment.product_id)])
-    return chances
+def window_confidence(
+    result: RecognitionResult, settings: TimelineSettings | None = None
+) -> NDArray[np.float64]:
+    """Return (W,) how probable each window alone makes the recognized state of its moment."""
+    settings = settings or TimelineSettings()
+    log_probs = compute_evidence(result.scores, settings) * (settings.window_s / settings.hop_s)
+    confidence = np.zeros(len(result.times_s))
+    for segment in result.segments:
+        windows = _windows_of(segment, result)
+        confidence[windows] = np.exp(log_probs[windows, _column_of(segment.product_id, result)])
+    return confidence
 
 
-def key_frame(
+def read_key_frame(
     source: Path | str,
     time_s: float,
     reach_s: float,
-    look: Callable[[Picture], Heat | None] | None = None,
+    compute_heatmap: Callable[[ImageArray], Heatmap | None] | None = None,
 ) -> KeyFrame | None:
-    """The frame at `time_s` or soon after, else the last one before; None beyond `reach_s`."""
-    shown = None
-    around = video.frames(
+    """Return the first frame from `time_s` on, else the last one before it.
+
+    Returns None if there is no frame within `reach_s`, or the video cannot be read.
+    """
+    frame = None
+    frames = video.read_frames(
         source,
-        rate_hz=RATE_HZ,
+        rate_hz=FRAME_RATE_HZ,
         start_s=max(0.0, time_s - reach_s),
         end_s=time_s + reach_s,
         max_side=FRAME_SIDE,
         damage=[],
     )
     try:
-        for shown in around:
-            if shown.time_s >= time_s:
+        for frame in frames:
+            if frame.time_s >= time_s:
                 break
-    except MediaError:  # whatever is wrong with the video was told while it was watched
+    except MediaError:  # the fault was reported while the video was watched
         return None
-    if shown is None:
+    if frame is None:
         return None
-    return KeyFrame(shown.time_s, _jpeg(shown), look(shown.rgb) if look else None)
+    heatmap = compute_heatmap(frame.rgb) if compute_heatmap else None
+    return KeyFrame(frame.time_s, _encode_jpeg(frame.rgb), heatmap)
 
 
-def _jpeg(frame: video.Frame) -> bytes:
+def _encode_jpeg(image: ImageArray) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(frame.rgb).save(file, "JPEG", quality=82)
+    Image.fromarray(image).save(file, "JPEG", quality=82)
     return file.getvalue()
 
 
-def _surest_s(found: Recognition, logs: LogProbs, segment: Segment) -> float:
-    rows = _rows(found, segment)
-    best = logs[rows, _state(found, segment.product_id)].argmax()
-    return float(found.times[rows][best])
+def _most_confident_s(result: RecognitionResult, log_probs: LogProbs, segment: Segment) -> float:
+    """Return the moment of the window with the most evidence for the segment."""
+    windows = _windows_of(segment, result)
+    best = log_probs[windows, _column_of(segment.product_id, result)].argmax()
+    return float(result.times_s[windows][best])
 
 
-def _rivals(
-    found: Recognition, logs: LogProbs, chances: NDArray[np.float64], segment: Segment
+def _alternatives_of(
+    segment: Segment,
+    result: RecognitionResult,
+    log_probs: LogProbs,
+    probabilities: Probabilities,
 ) -> tuple[tuple[str | None, float], ...]:
-    """The states of the next best evidence, as `rivals` has them, with their chances."""
-    rows, own = _rows(found, segment), _state(found, segment.product_id)
-    best = rivals(logs[rows].sum(axis=0), chances[rows].mean(axis=0), own, RIVALS)
-    names = (*found.product_ids, None)
-    return tuple((names[state], chance) for state, chance in best)
+    """Return the other states with the most evidence, with their mean probabilities."""
+    windows = _windows_of(segment, result)
+    alternatives = rank_alternatives(
+        log_probs[windows].sum(axis=0),
+        probabilities[windows].mean(axis=0),
+        _column_of(segment.product_id, result),
+        MAX_ALTERNATIVES,
+    )
+    states = (*result.product_ids, None)
+    return tuple((states[column], probability) for column, probability in alternatives)
 
 
-def _rows(found: Recognition, segment: Segment) -> NDArray[np.bool_]:
-    """(W,) which windows speak for a segment; the last one may speak for its very end."""
-    last = segment.end == found.duration_s
-    after = found.times <= segment.end if last else found.times < segment.end
-    return (found.times >= segment.start) & after
+def _windows_of(segment: Segment, result: RecognitionResult) -> NDArray[np.bool_]:
+    """Return (W,) which windows belong to a segment."""
+    # The last window may represent the very end of the stream.
+    is_last = segment.end == result.duration_s
+    before_end = result.times_s <= segment.end if is_last else result.times_s < segment.end
+    return (result.times_s >= segment.start) & before_end
 
 
-def _state(found: Recognition, product_id: str | None) -> int:
-    """The column of a product in the evidence; that of nothing is the last."""
-    ids = found.product_ids
-    return len(ids) if product_id is None else ids.index(product_id)
+def _column_of(product_id: str | None, result: RecognitionResult) -> int:
+    """Return the column of a product in the evidence; the last one is nothing on sale."""
+    product_ids = result.product_ids
+    return len(product_ids) if product_id is None else product_ids.index(product_id)

@@ -1,4 +1,4 @@
-"""Words on paper: the fonts, how wide a text is, and how words break into lines."""
+"""Fonts, the width of text, and line breaking."""
 
 from __future__ import annotations
 
@@ -8,85 +8,90 @@ from math import log2
 
 from PIL import ImageFont
 
-Written = list[tuple[str, float]]  # words, and how strongly each is written, 0..1
-# Pillow's own font knows little beyond English; others are taken where a system has them.
-FACES = ("", "DejaVuSans.ttf", "NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "PingFang.ttc",
-         "msyh.ttc")  # fmt: skip
+EmphasizedWords = list[tuple[str, float]]  # words, each with its emphasis level 0..1
+Line = list[tuple[int, str, float]]  # x in pixels, word and emphasis level
+# Pillow's own font ("") covers little beyond English. The others are used where they exist.
+FONT_FILES = ("", "DejaVuSans.ttf", "NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "PingFang.ttc",
+              "msyh.ttc")  # fmt: skip
 
 
-def font_of(size: int, text: str = "") -> ImageFont.FreeTypeFont:
-    """Pillow's own font, or the first that has every letter of a text."""
-    names = (name for name in FACES if all(_has(name, letter) for letter in set(text)))
-    found = _face(next(names, FACES[0]), size)
-    assert found is not None
-    return found
+def load_font(size: int, text: str = "") -> ImageFont.FreeTypeFont:
+    """Return the first font that contains every character of a text, else Pillow's own font."""
+    names = (name for name in FONT_FILES if all(_has_glyph(name, char) for char in set(text)))
+    font = _load_font_file(next(names, FONT_FILES[0]), size)
+    assert font is not None
+    return font
 
 
 @cache
-def _face(name: str, size: int) -> ImageFont.FreeTypeFont | None:
+def _load_font_file(name: str, size: int) -> ImageFont.FreeTypeFont | None:
     try:
-        found = ImageFont.truetype(name, size) if name else ImageFont.load_default(size)
+        font = ImageFont.truetype(name, size) if name else ImageFont.load_default(size)
     except OSError:  # this system does not have it
         return None
-    return found if isinstance(found, ImageFont.FreeTypeFont) else None
+    return font if isinstance(font, ImageFont.FreeTypeFont) else None
 
 
 @cache
-def _has(name: str, letter: str) -> bool:
-    """Whether a font draws a letter, not the box that stands for those it lacks."""
-    font = _face(name, 20)
-    lacking = "\ufffe"
+def _has_glyph(name: str, char: str) -> bool:
+    """Whether a font draws a character itself, not the box for missing ones."""
+    font = _load_font_file(name, 20)
+    missing_char = "\ufffe"
     return font is not None and (
-        letter.isspace() or bytes(font.getmask(letter)) != bytes(font.getmask(lacking))
+        char.isspace() or bytes(font.getmask(char)) != bytes(font.getmask(missing_char))
     )
 
 
-def width_of(text: str, size: int) -> int:
-    """How many pixels a line of text takes."""
-    return round(font_of(size, text).getlength(text))
+def text_width(text: str, size: int) -> int:
+    """Return the width of one line of text, in pixels."""
+    return round(load_font(size, text).getlength(text))
 
 
-def shortened(text: str, size: int, room: int) -> str:
-    """A text that fits into so many pixels, with an ellipsis where it was cut."""
-    if width_of(text, size) <= room:
+def truncate_text(text: str, size: int, width: int) -> str:
+    """Return the text, cut to so many pixels with an ellipsis if it is longer."""
+    if text_width(text, size) <= width:
         return text
-    fits = bisect_right(range(len(text)), room, key=lambda n: width_of(f"{text[:n]}…", size))
+    fits = bisect_right(range(len(text)), width, key=lambda n: text_width(f"{text[:n]}…", size))
     return text[: max(0, fits - 1)].rstrip() + "…"
 
 
-def fitting(written: Written, wide: int, size: float, rows: int) -> Written:
-    """As many of the strongest words as fit, in their order, with an ellipsis after them."""
-    order = sorted(range(len(written)), key=lambda place: -written[place][1])
+def select_fitting_words(
+    words: EmphasizedWords, width: int, size: float, max_lines: int
+) -> EmphasizedWords:
+    """Return as many of the most emphasized words as fit, in their order, and an ellipsis."""
+    by_level = sorted(range(len(words)), key=lambda index: -words[index][1])
 
-    def best(count: int) -> Written:
-        return [*(written[place] for place in sorted(order[:count])), ("…", 0.0)]
+    def most_emphasized(count: int) -> EmphasizedWords:
+        return [*(words[index] for index in sorted(by_level[:count])), ("…", 0.0)]
 
     count = bisect_right(
-        range(len(written)), rows, key=lambda count: len(broken(best(count), wide, size))
+        range(len(words)),
+        max_lines,
+        key=lambda count: len(wrap_words(most_emphasized(count), width, size)),
     )
-    return best(max(0, count - 1))
+    return most_emphasized(max(0, count - 1))
 
 
-def broken(written: Written, wide: int, size: float) -> list[list[tuple[int, str, float]]]:
-    """Words broken into lines: each with its x, and how strongly it is written, 0..1."""
-    lines: list[list[tuple[int, str, float]]] = [[]]
+def wrap_words(words: EmphasizedWords, width: int, size: float) -> list[Line]:
+    """Return the words in lines of at most `width` pixels."""
+    lines: list[Line] = [[]]
     x = 0.0
-    for whole, level in written:
-        text = shortened(whole, size_of(size, level), wide)
-        length = width_of(text, size_of(size, level))
-        if x and x + length > wide:
+    for word, level in words:
+        text = truncate_text(word, emphasized_size(size, level), width)
+        word_width = text_width(text, emphasized_size(size, level))
+        if x and x + word_width > width:
             lines.append([])
             x = 0.0
         lines[-1].append((round(x), text, level))
-        x += length + 0.3 * size
+        x += word_width + 0.3 * size
     return lines
 
 
-def level_of(times_even: float) -> float:
-    """0..1 from how many times its even share a word has: 0.5 for once, 1 for eight times."""
-    return min(1.0, max(0.0, 0.5 + log2(max(times_even, 1e-9)) / 6))
+def emphasis_level(times_average: float) -> float:
+    """Return 0..1 for a weight in multiples of the average: 0.5 for once, 1 for eight times."""
+    return min(1.0, max(0.0, 0.5 + log2(max(times_average, 1e-9)) / 6))
 
 
-def size_of(size: float, level: float) -> int:
-    """The size of a word in pixels: the larger, the more strongly it is written."""
+def emphasized_size(size: float, level: float) -> int:
+    """Return the font size of a word in pixels: 70% to 100% of `size`."""
     return round(size * (0.7 + 0.3 * level))

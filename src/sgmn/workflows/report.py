@@ -1,4 +1,4 @@
-"""Build the HTML report of a watched recording."""
+"""Builds the HTML report of a watched recording."""
 
 from __future__ import annotations
 
@@ -6,47 +6,60 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sgmn.catalogue.index import Index
-from sgmn.evaluation.streams import time_weighted_accuracy
-from sgmn.live.recognizer import Recognition, Recognizer
-from sgmn.model.explanation import heat
-from sgmn.records import Picture, Segment, Utterance
-from sgmn.report.html import Page
-from sgmn.report.segment_details import Heat, confidence, findings
+from sgmn.evaluation.timeline_metrics import time_weighted_accuracy
+from sgmn.live.recognizer import RecognitionResult, StreamRecognizer
+from sgmn.model.explanation import compute_heatmap
+from sgmn.model.heatmap import Heatmap
+from sgmn.records import ImageArray, Segment, Utterance
+from sgmn.report.html import WatchReport
+from sgmn.report.segment_details import build_segment_details, window_confidence
 
 
-def page(
+def build_watch_report(
     source: Path,
-    found: Recognition,
-    recognizer: Recognizer,
+    result: RecognitionResult,
+    recognizer: StreamRecognizer,
     index: Index,
-    said: Sequence[Utterance] = (),
+    utterances: Sequence[Utterance] = (),
     truth: Sequence[Segment] = (),
     *,
-    seconds: float,
-) -> Page:
-    """The page of a stream that was watched in `seconds`; its key frames are read here."""
+    elapsed_s: float,
+) -> WatchReport:
+    """Return the report of a recording; its key frames are read here.
+
+    Args:
+        source: The recording.
+        result: The result of watching it.
+        recognizer: The recognizer that watched it.
+        index: The index with the shelf of the recognizer.
+        utterances: What is said.
+        truth: The ground truth, if there is one.
+        elapsed_s: How long watching took, in seconds.
+    """
     shelf = recognizer.shelf
     shop_id = shelf.products[0].shop_id
 
-    def look(picture: Picture, /, said: str) -> Heat | None:
-        return heat(recognizer.embedder, picture, said if "words" in recognizer.use else "")
+    def heatmap_of(image: ImageArray, /, text: str) -> Heatmap | None:
+        uses_text = "text" in recognizer.modalities
+        return compute_heatmap(recognizer.embedder, image, text if uses_text else "")
 
-    return Page(
+    speed = result.duration_s / elapsed_s
+    return WatchReport(
         name=source.name,
-        duration_s=found.duration_s,
+        duration_s=result.duration_s,
         facts={
-            "Shop": f"{shop_id or 'without a name'}, {len(shelf)} products",
+            "Shop": f"{shop_id or '(unnamed)'}, {len(shelf)} products",
             "Model": recognizer.embedder.model.name,
-            "Weighed": " and ".join(recognizer.use),
-            "Watched in": f"{seconds:.1f} s ({found.duration_s / seconds:.0f}x)",
+            "Modalities": " and ".join(recognizer.modalities),
+            "Processing time": f"{elapsed_s:.1f} s ({speed:.0f}x real time)",
             "Index": str(index.path),
         },
-        findings=findings(found, source, said, recognizer.settings, look),
+        details=build_segment_details(result, source, utterances, recognizer.settings, heatmap_of),
         titles={product.product_id: product.title for product in shelf.products},
-        pictures=index.thumbnails(shop_id),
-        times=found.times,
-        confidence=confidence(found, recognizer.settings),
+        product_images=index.thumbnails(shop_id),
+        times_s=result.times_s,
+        confidence=window_confidence(result, recognizer.settings),
         truth=tuple(truth),
-        right=time_weighted_accuracy(truth, found.segments) if truth else None,
-        damage=found.damage,
+        accuracy=time_weighted_accuracy(truth, result.segments) if truth else None,
+        damage=result.damage,
     )
