@@ -1,10 +1,11 @@
-"""Damaged JSON lines: read whole, or refused by file and line; nothing else may happen."""
+"""Damaged JSON lines are read, or rejected with file and line; nothing else may happen."""
 
 from __future__ import annotations
 
 import json
 import random
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,50 +32,64 @@ CLIPS = [
     }
     for n in range(4)
 ]
-WRONG = [None, True, -1, 1e308, "", "\u0000", "two", [], [[]], {}, {"a": None}, [1, "x"], 10**40]
-PLACE = re.compile(r"/(products|clips)\.jsonl:\d+: ")
+INVALID_VALUES: list[object] = [
+    None,
+    True,
+    -1,
+    1e308,
+    "",
+    "\u0000",
+    "two",
+    [],
+    [[]],
+    {},
+    {"a": None},
+    [1, "x"],
+    10**40,
+]
+LOCATION = re.compile(r"/(products|clips)\.jsonl:\d+: ")
 
 
-def cut(raw: bytes, chance: random.Random) -> bytes:
-    """The file as a broken download leaves it."""
-    return raw[: chance.randrange(len(raw))]
+def truncate(raw: bytes, rng: random.Random) -> bytes:
+    """The file after an interrupted download."""
+    return raw[: rng.randrange(len(raw))]
 
 
-def flip(raw: bytes, chance: random.Random) -> bytes:
-    """One to eight bits turned round."""
+def flip(raw: bytes, rng: random.Random) -> bytes:
+    """Between one and eight bits flipped."""
     damaged = bytearray(raw)
-    for _ in range(chance.randint(1, 8)):
-        damaged[chance.randrange(len(raw))] ^= 1 << chance.randrange(8)
+    for _ in range(rng.randint(1, 8)):
+        damaged[rng.randrange(len(raw))] ^= 1 << rng.randrange(8)
     return bytes(damaged)
 
 
-def mistype(raw: bytes, chance: random.Random) -> bytes:
-    """One field of one row with a value of another kind, or one field less."""
+def mistype(raw: bytes, rng: random.Random) -> bytes:
+    """One field of one row with a value of another type, or without the field."""
     rows = [json.loads(line) for line in raw.splitlines()]
-    row = chance.choice(rows)
-    key = chance.choice(sorted(row))
-    row[key] = chance.choice(WRONG)
-    if chance.random() < 0.2:
+    row = rng.choice(rows)
+    key = rng.choice(sorted(row))
+    row[key] = rng.choice(INVALID_VALUES)
+    if rng.random() < 0.2:
         del row[key]
-    return encoded(rows)
+    return to_jsonl(rows)
 
 
-def splice(raw: bytes, chance: random.Random) -> bytes:
-    """A piece of the file copied to another place."""
-    start, to = sorted((chance.randrange(len(raw)), chance.randrange(len(raw))))
-    return raw[:to] + raw[start : start + chance.randrange(1, 60)] + raw[to:]
+def splice(raw: bytes, rng: random.Random) -> bytes:
+    """A part of the file copied to another position."""
+    start, to = sorted((rng.randrange(len(raw)), rng.randrange(len(raw))))
+    return raw[:to] + raw[start : start + rng.randrange(1, 60)] + raw[to:]
 
 
-def encoded(rows: list[dict]) -> bytes:
+def to_jsonl(rows: Sequence[Mapping[str, object]]) -> bytes:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 
 
-def mutated(folder: Path, seed: int) -> tuple[int, int]:
-    """A dataset with one damaged file in `folder`; the numbers of its lines."""
-    chance = random.Random(seed)
-    files = {"products.jsonl": encoded(PRODUCTS), "clips.jsonl": encoded(CLIPS)}
+def write_damaged_dataset(folder: Path, seed: int) -> tuple[int, int]:
+    """Write a dataset with one damaged file; return its numbers of product and clip lines."""
+    rng = random.Random(seed)
+    files = {"products.jsonl": to_jsonl(PRODUCTS), "clips.jsonl": to_jsonl(CLIPS)}
     name = ("products.jsonl", "clips.jsonl")[seed % 2]
-    files[name] = (cut, flip, mistype, splice)[seed // 2 % 4](files[name], chance)
+    files[name] = (truncate, flip, mistype, splice)[seed // 2 % 4](files[name], rng)
     for path, raw in files.items():
         (folder / path).write_bytes(raw)
     products, clips = (
@@ -84,26 +99,28 @@ def mutated(folder: Path, seed: int) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("seed", range(80))
-def test_a_damaged_dataset_is_read_or_refused_by_file_and_line(tmp_path: Path, seed: int):
-    products, clips = mutated(tmp_path, seed)
-    kept = dataset.read(tmp_path, skip_bad=True)
-    assert len(kept.products) + len(kept.clips) + len(kept.refused) == products + clips
-    assert all(PLACE.search(str(refused)) for refused in kept.refused)
-    assert all("\n" not in str(refused) for refused in kept.refused)
+def test_damaged_lines_are_read_or_rejected_with_file_and_line(tmp_path: Path, seed: int):
+    products, clips = write_damaged_dataset(tmp_path, seed)
+    partial = dataset.read_dataset(tmp_path, skip_invalid=True)
+    assert (
+        len(partial.products) + len(partial.clips) + len(partial.rejected_rows) == products + clips
+    )
+    assert all(LOCATION.search(str(issue)) for issue in partial.rejected_rows)
+    assert all("\n" not in str(issue) for issue in partial.rejected_rows)
     try:
-        whole = dataset.read(tmp_path)
+        complete = dataset.read_dataset(tmp_path)
     except RecordError as error:
-        assert kept.refused and PLACE.search(str(error))
+        assert partial.rejected_rows and LOCATION.search(str(error))
     else:
-        assert not kept.refused and whole == kept
-    shop = feed.read(tmp_path)
-    assert len(shop.products) + len(shop.refused) == products
-    assert all(PLACE.search(str(refused)) for refused in shop.refused)
+        assert not partial.rejected_rows and complete == partial
+    shop = feed.read_feed(tmp_path)
+    assert len(shop.products) + len(shop.rejected_rows) == products
+    assert all(LOCATION.search(str(issue)) for issue in shop.rejected_rows)
 
 
-def test_most_mutations_do_damage(tmp_path: Path):
-    refused = 0
+def test_most_mutations_damage_a_row(tmp_path: Path):
+    rejected = 0
     for seed in range(80):
-        mutated(tmp_path, seed)
-        refused += bool(dataset.read(tmp_path, skip_bad=True).refused)
-    assert 30 <= refused <= 79
+        write_damaged_dataset(tmp_path, seed)
+        rejected += bool(dataset.read_dataset(tmp_path, skip_invalid=True).rejected_rows)
+    assert 30 <= rejected <= 79

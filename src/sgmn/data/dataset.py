@@ -1,11 +1,11 @@
-"""The project's own dataset layout: a folder with products, clips, photos and streams.
+"""Reads and writes datasets: a folder with products, clips, photos and streams.
 
-    products.jsonl   one product a line: product_id, title, image, ...
-    clips.jsonl      one clip a line: clip_id, video or frames, transcript, product_ids, ...
-    photos.jsonl     one labelled photograph a line: path, product_id
-    streams/*.json   one livestream a file: video, transcript, timeline
+    products.jsonl   one product per line: product_id, title, image, ...
+    clips.jsonl      one clip per line: clip_id, video or frames, transcript, product_ids, ...
+    photos.jsonl     one labeled photo per line: path, product_id
+    streams/*.json   one livestream per file: video, transcript, timeline
 
-Each part is optional; paths are relative to the folder (of a stream, to its file).
+Each part is optional. Paths are relative to the folder, or, in a stream, to its file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,19 +21,19 @@ from typing import Any, TypeVar
 
 from sgmn import jsonl
 from sgmn.data import rows
-from sgmn.data.rows import Photo, Stream, clip_line, product_line
+from sgmn.data.rows import Photo, Stream, clip_to_row, product_to_row
 from sgmn.errors import RecordError
 from sgmn.jsonl import Fields
 from sgmn.records import Clip, Product
+from sgmn.row_issues import RowIssue, UniqueKeys
 
 __all__ = [
     "Dataset",
     "Photo",
-    "Refusal",
     "Stream",
-    "clip_line",
-    "product_line",
-    "read",
+    "clip_to_row",
+    "product_to_row",
+    "read_dataset",
     "read_stream",
     "write_jsonl",
 ]
@@ -43,157 +43,143 @@ _Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """A line that was skipped: its place `file:line`, and what is wrong with it."""
-
-    where: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what}"
-
-
-@dataclass(frozen=True, slots=True)
 class Dataset:
-    """What a folder holds, in the order of its files; `refused` are the skipped lines."""
+    """The contents of a dataset folder, in the order of its files."""
 
     root: Path
     products: tuple[Product, ...] = ()
     clips: tuple[Clip, ...] = ()
     streams: tuple[Stream, ...] = ()
     photos: tuple[Photo, ...] = ()
-    refused: tuple[Refusal, ...] = ()
+    rejected_rows: tuple[RowIssue, ...] = ()
 
 
-def read(folder: Path, *, skip_bad: bool = False) -> Dataset:
-    """Read a dataset folder; media files are named, not opened.
+def read_dataset(folder: Path, *, skip_invalid: bool = False) -> Dataset:
+    """Read a dataset folder. Media files are not opened.
 
-    A malformed or repeated line raises RecordError, or is listed in `refused` with `skip_bad`.
+    Args:
+        folder: A folder with at least one part of a dataset.
+        skip_invalid: List invalid or repeated rows in `rejected_rows` instead of raising.
+
+    Raises:
+        RecordError: `folder` is not a dataset, or a row is invalid or repeated.
     """
     folder = Path(folder)
     _require_parts(folder)
-    door = _Door(skip_bad)
+    reader = _RowReader(skip_invalid)
     return Dataset(
         root=folder,
-        products=door.lines(folder / "products.jsonl", jsonl.product, lambda p: p.key),
-        clips=door.lines(folder / "clips.jsonl", rows.clip, lambda c: c.clip_id),
-        photos=door.lines(folder / "photos.jsonl", rows.photo, None),
-        streams=door.files(folder / "streams"),
-        refused=tuple(door.refused),
+        products=reader.read_jsonl(folder / "products.jsonl", jsonl.parse_product, lambda p: p.key),
+        clips=reader.read_jsonl(folder / "clips.jsonl", rows.parse_clip, lambda c: c.clip_id),
+        photos=reader.read_jsonl(folder / "photos.jsonl", rows.parse_photo, None),
+        streams=reader.read_streams(folder / "streams"),
+        rejected_rows=tuple(reader.rejected_rows),
     )
 
 
 def _require_parts(folder: Path) -> None:
-    if not jsonl.exists(folder) or not folder.is_dir():
-        raise RecordError("is no folder", where=folder, remedy="give the folder of a dataset")
-    if not any(jsonl.exists(folder / part) for part in _PARTS):
+    if not jsonl.path_exists(folder) or not folder.is_dir():
+        raise RecordError("is not a folder", where=folder, remedy="pass a dataset folder")
+    if not any(jsonl.path_exists(folder / part) for part in _PARTS):
         raise RecordError(
-            "is no dataset",
+            "is not a dataset",
             where=folder,
-            remedy="put at least one of products.jsonl, clips.jsonl, photos.jsonl, streams/ there",
+            remedy="add at least one of products.jsonl, clips.jsonl, photos.jsonl, streams/",
         )
 
 
-class _Door:
-    """Lets good rows in; a bad one is raised, or kept in `refused` when it may be skipped."""
+class _RowReader:
+    """Reads rows; an invalid one is raised, or collected with `skip_invalid`."""
 
-    def __init__(self, skip_bad: bool) -> None:
-        self.skip_bad = skip_bad
-        self.refused: list[Refusal] = []
+    def __init__(self, skip_invalid: bool) -> None:
+        self.skip_invalid = skip_invalid
+        self.rejected_rows: list[RowIssue] = []
 
-    def lines(
+    def read_jsonl(
         self,
         path: Path,
-        record: Callable[[Fields, Path], _Row],
-        key: Callable[[_Row], object] | None,
+        parse: Callable[[Fields, Path], _Row],
+        key_of: Callable[[_Row], Hashable] | None,
     ) -> tuple[_Row, ...]:
-        """The records of a JSONL file, unique by `key`; none when the file is absent."""
+        """The records of a JSONL file, unique by key; none if the file does not exist."""
         if not path.exists():
             return ()
-        places = self._safe(jsonl.numbered(path))
-        made = ((w, partial(_line, record, text, w, path.parent)) for w, text in places)
-        return tuple(self._let_in(made, key))
+        lines = self._read_lines(path)
+        parsers = ((w, partial(_parse_line, parse, text, w, path.parent)) for w, text in lines)
+        return tuple(self._parse_all(parsers, key_of))
 
-    def files(self, folder: Path) -> tuple[Stream, ...]:
+    def read_streams(self, folder: Path) -> tuple[Stream, ...]:
         """The streams of a folder of JSON files, in the order of their names."""
         paths = sorted(folder.glob("*.json"))
-        made = ((str(path), partial(read_stream, path)) for path in paths)
-        return tuple(self._let_in(made, lambda stream: stream.stream_id))
+        parsers = ((str(path), partial(read_stream, path)) for path in paths)
+        return tuple(self._parse_all(parsers, lambda stream: stream.stream_id))
 
-    def _safe(self, places: Iterator[_Row]) -> Iterator[_Row]:
+    def _read_lines(self, path: Path) -> Iterator[tuple[str, bytes]]:
         try:
-            yield from places
-        except RecordError as error:  # the file broke off or cannot be opened
-            self._refuse(error)
+            yield from jsonl.read_lines(path)
+        except RecordError as error:  # the file cannot be opened, or not be read to its end
+            self._reject(error)
 
-    def _let_in(
+    def _parse_all(
         self,
-        made: Iterable[tuple[str, Callable[[], _Row]]],
-        key: Callable[[_Row], object] | None,
+        parsers: Iterable[tuple[str, Callable[[], _Row]]],
+        key_of: Callable[[_Row], Hashable] | None,
     ) -> Iterator[_Row]:
-        first: dict[object, str] = {}
-        for where, make in made:
+        keys = UniqueKeys()
+        for where, parse in parsers:
             try:
-                row = make()
-                if key is not None:
-                    _require_new(key(row), where, first)
+                row = parse()
+                if key_of is not None:
+                    keys.add(key_of(row), where, repr(key_of(row)))
             except RecordError as error:
-                self._refuse(error)
+                self._reject(error)
             else:
                 yield row
 
-    def _refuse(self, error: RecordError) -> None:
-        if not self.skip_bad:
+    def _reject(self, error: RecordError) -> None:
+        if not self.skip_invalid:
             raise error
-        where, what = str(error.where), error.what
-        self.refused.append(Refusal(where, f"{what}; {error.remedy}" if error.remedy else what))
+        self.rejected_rows.append(RowIssue.from_error(error))
 
 
-def _require_new(key: object, where: str, first: dict[object, str]) -> None:
-    if key in first:
-        raise RecordError(
-            f"{key!r} was given before, at {first[key]}",
-            where=where,
-            remedy="give each an id of its own",
-        )
-    first[key] = where
-
-
-def _line(record: Callable[[Fields, Path], _Row], text: bytes, where: str, root: Path) -> _Row:
-    return record(jsonl.parse(text, where), root)
+def _parse_line(parse: Callable[[Fields, Path], _Row], text: bytes, where: str, root: Path) -> _Row:
+    return parse(jsonl.parse_object(text, where), root)
 
 
 def read_stream(path: Path) -> Stream:
-    """Read one stream's JSON file. Raises RecordError naming file and field."""
+    """Read the JSON file of one stream.
+
+    Raises RecordError with the file and the field.
+    """
     try:
         text = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     except OSError as error:
         raise RecordError(f"cannot be read ({error.strerror})", where=path) from error
-    return rows.stream(jsonl.parse(text, str(path)), path)
+    return rows.parse_stream(jsonl.parse_object(text, str(path)), path)
 
 
 def write_jsonl(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Write one JSON object a line; the file appears whole or not at all.
+    """Write one JSON object per line, and replace the file only when all are written.
 
-    Raises RecordError for what JSON cannot hold, such as NaN.
+    Raises RecordError for values that JSON cannot represent, such as NaN.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             for number, record in enumerate(records, start=1):
-                file.write(_encoded(record, f"{path}:{number}") + b"\n")
+                file.write(_to_json(record, f"{path}:{number}") + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        Path(draft).chmod(0o644)
-        Path(draft).replace(path)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
     except BaseException:
-        Path(draft).unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise
 
 
-def _encoded(record: Mapping[str, Any], where: str) -> bytes:
+def _to_json(record: Mapping[str, Any], where: str) -> bytes:
     try:
         return json.dumps(dict(record), ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, TypeError) as error:
-        raise RecordError(f"is no JSON line ({error})", where=where) from error
+        raise RecordError(f"is not valid JSON ({error})", where=where) from error

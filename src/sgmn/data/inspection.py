@@ -1,6 +1,6 @@
-"""What is wrong with a dataset: everything at once, not the first fault only.
+"""Checks a dataset, and reports all problems at once.
 
-An error spoils training or evaluation; a warning is odd, and may be meant.
+An error spoils training or evaluation. A warning is unusual, but may be intended.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ from sgmn.media import container, image
 from sgmn.records import Clip, Utterance
 
 Severity = Literal["error", "warning"]
-LEEWAY_S = 0.5  # a container's length and the last cue seldom agree to the frame
-_LISTED = 5  # names in a summary
+TOLERANCE_S = 0.5  # a container's duration and the last cue rarely agree to the frame
+_MAX_LISTED = 5  # product ids in a summary
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: where, what, and how bad."""
+    """One problem: where it is, what it is, and how severe."""
 
     where: str
-    what: str
+    message: str
     severity: Severity = "error"
 
     def __str__(self) -> str:
-        return f"{self.severity}: {self.where}: {self.what}"
+        return f"{self.severity}: {self.where}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """How much there is. `shops` counts those of products, clips, photos and streams."""
+class DatasetCounts:
+    """Numbers of records. `shops` counts the shops of products, clips, photos and streams."""
 
     products: int = 0
     shops: int = 0
     clips: int = 0
-    clips_with_words: int = 0
+    clips_with_text: int = 0
     photos: int = 0
     streams: int = 0
     stream_hours: float = 0.0
@@ -52,83 +52,87 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """The findings of a folder, in the order of the checks, and its counts."""
+    """The findings about a dataset, in the order of the checks, and its counts."""
 
     dataset: Dataset
     findings: tuple[Finding, ...]
-    counts: Counts
+    counts: DatasetCounts
 
     @property
     def errors(self) -> tuple[Finding, ...]:
-        """The findings that are not mere warnings."""
+        """The findings that are errors."""
         return tuple(finding for finding in self.findings if finding.severity == "error")
 
 
-def inspect(folder: Path, *, deep: bool = False) -> Inspection:
-    """Read a dataset and check it; `deep` opens every picture and video as well.
+def inspect_dataset(folder: Path, *, deep: bool = False) -> Inspection:
+    """Read a dataset and check it; with `deep`, open every image and video as well.
 
-    Raises RecordError only for a folder that is no dataset.
+    Raises RecordError only if the folder is not a dataset.
     """
-    data = datasets.read(folder, skip_bad=True)
-    found = chain(
-        (Finding(refusal.where, refusal.what) for refusal in data.refused),
-        _missing(data),
-        _unknown_products(data),
-        _clips(data.clips),
-        _unused_products(data),
-        chain.from_iterable(map(_timeline, data.streams)),
-        _unreadable(data) if deep else (),
+    data = datasets.read_dataset(folder, skip_invalid=True)
+    findings = chain(
+        (Finding(issue.where, issue.message) for issue in data.rejected_rows),
+        _find_missing_files(data),
+        _find_unknown_products(data),
+        _check_clips(data.clips),
+        _find_unused_products(data),
+        chain.from_iterable(map(_check_timeline, data.streams)),
+        _find_unreadable_files(data) if deep else (),
     )
-    return Inspection(data, tuple(found), _counts(data))
+    return Inspection(data, tuple(findings), _count_records(data))
 
 
-def _counts(data: Dataset) -> Counts:
+def _count_records(data: Dataset) -> DatasetCounts:
     rows = (data.products, data.clips, data.photos, data.streams)
-    return Counts(
+    return DatasetCounts(
         products=len(data.products),
         shops=len({row.shop_id for part in rows for row in part}),
         clips=len(data.clips),
-        clips_with_words=sum(bool(clip.words) for clip in data.clips),
+        clips_with_text=sum(bool(clip.text) for clip in data.clips),
         photos=len(data.photos),
         streams=len(data.streams),
-        stream_hours=sum(map(_length_s, data.streams)) / 3600,
+        stream_hours=sum(map(_duration_s, data.streams)) / 3600,
     )
 
 
-def _length_s(stream: Stream) -> float:
+def _duration_s(stream: Stream) -> float:
     ends = [span.end for span in stream.timeline] + [cue.end for cue in stream.transcript]
     return max(ends, default=0.0)
 
 
-def _pictures(data: Dataset) -> Iterator[tuple[str, Path]]:
-    """Every picture, with the record that names it."""
-    yield from ((f"product {p.product_id!r}", path) for p in data.products for path in p.pictures)
+def _image_files(data: Dataset) -> Iterator[tuple[str, Path]]:
+    """Every image file, with the record that names it."""
+    yield from (
+        (f"product {p.product_id!r}", path) for p in data.products for path in p.image_paths
+    )
     yield from ((f"clip {clip.clip_id!r}", path) for clip in data.clips for path in clip.frames)
     yield from ((f"photo of {photo.product_id!r}", photo.path) for photo in data.photos)
 
 
-def _videos(data: Dataset) -> Iterator[tuple[str, Path]]:
-    """Every video, with the record that names it."""
+def _video_files(data: Dataset) -> Iterator[tuple[str, Path]]:
+    """Every video file, with the record that names it."""
     yield from ((f"clip {c.clip_id!r}", c.video) for c in data.clips if c.video is not None)
     yield from ((f"stream {stream.stream_id!r}", stream.video) for stream in data.streams)
 
 
-def _missing(data: Dataset) -> Iterator[Finding]:
-    for where, path in chain(_pictures(data), _videos(data)):
+def _find_missing_files(data: Dataset) -> Iterator[Finding]:
+    for where, path in chain(_image_files(data), _video_files(data)):
         try:
-            if not jsonl.exists(path):
+            if not jsonl.path_exists(path):
                 yield Finding(where, f"{path} does not exist")
         except RecordError as error:
-            yield Finding(where, f"{error.where} {error.what}")
+            yield Finding(where, f"{error.where} {error.message}")
 
 
-def _unknown_products(data: Dataset) -> Iterator[Finding]:
-    if not data.products:  # a shop elsewhere; the clips alone cannot tell
+def _find_unknown_products(data: Dataset) -> Iterator[Finding]:
+    if not data.products:  # the catalogue is elsewhere, so nothing can be compared
         return
     known = {product.key for product in data.products}
     for where, shop_id, product_ids in _references(data):
         for product_id in sorted({p for p in product_ids if (shop_id, p) not in known}):
-            yield Finding(where, f"product {product_id!r} is not in products.jsonl{_of(shop_id)}")
+            yield Finding(
+                where, f"product {product_id!r} is not in products.jsonl{_shop_suffix(shop_id)}"
+            )
 
 
 def _references(data: Dataset) -> Iterator[tuple[str, str, Iterable[str]]]:
@@ -141,98 +145,103 @@ def _references(data: Dataset) -> Iterator[tuple[str, str, Iterable[str]]]:
         yield f"stream {stream.stream_id!r}", stream.shop_id, sold
 
 
-def _of(shop_id: str) -> str:
+def _shop_suffix(shop_id: str) -> str:
     return f" (shop {shop_id!r})" if shop_id else ""
 
 
-def _clips(clips: Iterable[Clip]) -> Iterator[Finding]:
+def _check_clips(clips: Iterable[Clip]) -> Iterator[Finding]:
     for clip in clips:
         where = f"clip {clip.clip_id!r}"
         if clip.end is not None and clip.end <= clip.start:
-            yield Finding(where, f"lasts no time ({clip.start} to {clip.end} s)")
+            yield Finding(where, f"has no duration ({clip.start} to {clip.end} s)")
         if not clip.product_ids:
-            yield Finding(where, "names no product: no evaluation counts it", "warning")
+            yield Finding(where, "names no product: it is not evaluated", "warning")
         outside = sum(_is_outside(cue, clip) for cue in clip.transcript)
         if outside:
             span = f"{clip.start} to {'its end' if clip.end is None else f'{clip.end} s'}"
-            what = f"{outside} of {len(clip.transcript)} utterances lie outside {span}"
-            yield Finding(where, what, "warning")
+            message = f"{outside} of {len(clip.transcript)} utterances lie outside {span}"
+            yield Finding(where, message, "warning")
 
 
 def _is_outside(cue: Utterance, clip: Clip) -> bool:
-    if cue.end < clip.start - LEEWAY_S:
+    if cue.end < clip.start - TOLERANCE_S:
         return True
-    return clip.end is not None and cue.start > clip.end + LEEWAY_S
+    return clip.end is not None and cue.start > clip.end + TOLERANCE_S
 
 
-def _unused_products(data: Dataset) -> Iterator[Finding]:
+def _find_unused_products(data: Dataset) -> Iterator[Finding]:
     if not data.clips:
         return
     sold = {(clip.shop_id, product_id) for clip in data.clips for product_id in clip.product_ids}
     unused = [product.product_id for product in data.products if product.key not in sold]
     if unused:
-        listed = ", ".join(unused[:_LISTED]) + (", …" if len(unused) > _LISTED else "")
-        what = f"{len(unused)} of {len(data.products)} products are in no clip: {listed}"
-        yield Finding("products.jsonl", what, "warning")
+        listed = ", ".join(unused[:_MAX_LISTED]) + (", …" if len(unused) > _MAX_LISTED else "")
+        message = f"{len(unused)} of {len(data.products)} products are in no clip: {listed}"
+        yield Finding("products.jsonl", message, "warning")
 
 
-def _timeline(stream: Stream) -> Iterator[Finding]:
+def _check_timeline(stream: Stream) -> Iterator[Finding]:
     where = f"stream {stream.stream_id!r}"
     if not stream.timeline:
-        yield Finding(where, "has no timeline: nothing can be measured on it", "warning")
+        yield Finding(where, "has no timeline: it is not evaluated", "warning")
     ordered = sorted(stream.timeline, key=lambda span: (span.start, span.end))
     for before, after in pairwise(ordered):
         if after.start < before.end:
-            what = f"{before.product_id!r} until {before.end} s overlaps {after.product_id!r}"
-            yield Finding(where, f"{what} from {after.start} s")
+            message = f"{before.product_id!r} until {before.end} s overlaps {after.product_id!r}"
+            yield Finding(where, f"{message} from {after.start} s")
 
 
-def _unreadable(data: Dataset) -> Iterator[Finding]:
-    """Opens each file once, however many records name it."""
-    lengths: dict[Path, float] = {}
-    for where, path in _first_uses(_pictures(data)):
-        yield from _opened(where, partial(image.read, path))
-    for where, path in _first_uses(_videos(data)):
-        if not path.is_dir():  # which is a folder of frames
-            yield from _opened(where, partial(_measure, path, lengths))
-    yield from _beyond(data, lengths)
+def _find_unreadable_files(data: Dataset) -> Iterator[Finding]:
+    """Open each file once, however many records name it."""
+    durations_s: dict[Path, float] = {}
+    for where, path in _existing_files(_image_files(data)):
+        yield from _try_opening(where, partial(image.read_image, path))
+    for where, path in _existing_files(_video_files(data)):
+        if not path.is_dir():  # a folder is a video as single frames
+            yield from _try_opening(where, partial(_open_video, path, durations_s))
+    yield from _check_clip_ends(data, durations_s)
 
 
-def _first_uses(files: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, Path]]:
+def _existing_files(files: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, Path]]:
     seen = Counter[Path]()
     for where, path in files:
         seen[path] += 1
-        if seen[path] == 1 and _is_there(path):
+        if seen[path] == 1 and _file_exists(path):
             yield where, path
 
 
-def _is_there(path: Path) -> bool:
+def _file_exists(path: Path) -> bool:
     try:
-        return jsonl.exists(path)
-    except RecordError:  # which `_missing` has listed
+        return jsonl.path_exists(path)
+    except RecordError:  # reported by `_find_missing_files`
         return False
 
 
-def _opened(where: str, open_it: Callable[[], object]) -> Iterator[Finding]:
+def _try_opening(where: str, open_file: Callable[[], object]) -> Iterator[Finding]:
     try:
-        open_it()
+        open_file()
     except MediaError as error:
         yield Finding(where, str(error))
 
 
-def _measure(path: Path, lengths: dict[Path, float]) -> None:
-    """Note a video's length in seconds, 0.0 where it states none; MediaError for no video."""
-    with container.opened(path) as opened:
-        container.video_stream(opened, path)
-    lengths[path] = container.duration(path)
+def _open_video(path: Path, durations_s: dict[Path, float]) -> None:
+    """Store the duration of a video in seconds, 0.0 if it states none.
+
+    Raises MediaError if the file is not a video.
+    """
+    with container.open_container(path) as video:
+        container.find_video_stream(video, path)
+    durations_s[path] = container.read_duration(path)
 
 
-def _beyond(data: Dataset, lengths: dict[Path, float]) -> Iterator[Finding]:
+def _check_clip_ends(data: Dataset, durations_s: dict[Path, float]) -> Iterator[Finding]:
     for clip in data.clips:
-        length = lengths.get(clip.video, 0.0) if clip.video else 0.0
+        duration_s = durations_s.get(clip.video, 0.0) if clip.video else 0.0
         where = f"clip {clip.clip_id!r}"
-        if length and clip.start >= length:
-            yield Finding(where, f"starts at {clip.start} s, and its video ends at {length:.2f} s")
-        elif length and clip.end is not None and clip.end > length + LEEWAY_S:
-            what = f"ends at {clip.end} s, and its video at {length:.2f} s"
-            yield Finding(where, what, "warning")
+        if duration_s and clip.start >= duration_s:
+            yield Finding(
+                where, f"starts at {clip.start} s, but its video ends at {duration_s:.2f} s"
+            )
+        elif duration_s and clip.end is not None and clip.end > duration_s + TOLERANCE_S:
+            message = f"ends at {clip.end} s, but its video at {duration_s:.2f} s"
+            yield Finding(where, message, "warning")
