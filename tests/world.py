@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -19,49 +20,50 @@ COLORS = {
 }
 
 
-def noisy_image(color: tuple[int, int, int], seed: int, side: int = 32) -> Image.Image:
+def make_image(color: tuple[int, int, int], seed: int, side: int = 32) -> Image.Image:
+    """An image of one color with noise."""
     noise = np.random.default_rng(seed).normal(0, 25, (side, side, 3))
     return Image.fromarray((np.array(color) + noise).clip(0, 255).astype(np.uint8))
 
 
 def make_world(root: Path) -> Path:
-    """Write a dataset of six products, four photos each, and four clips of frames on disk.
+    """A dataset of six products, four photos of each, and four clips of frames on disk.
 
-    The product of the last clip is not in the dataset.
+    The product of the last clip is not in the catalogue.
     """
-    products, photos, clips = [], [], []
-    for index, (title, color) in enumerate(COLORS.items()):
-        name = f"p{index}"
-        noisy_image(color, index).save(root / f"{name}.png")
-        products.append(
-            {
-                "product_id": name,
-                "title": title,
-                "category": title.split()[1],
-                "image": f"{name}.png",
-            }
-        )
-        for number in range(4):
-            path = f"{name}-{number}.png"
-            noisy_image(color, 100 * index + number).save(root / path)
-            photos.append({"path": path, "product_id": name})
-    for index in range(3):
-        clips.append(
-            {
-                "clip_id": f"c{index}",
-                "frames": [f"p{index}-{number}.png" for number in range(4)],
-                "transcript": [{"start": 0, "end": 2, "text": "this is the milk today"}],
-                "product_ids": [f"p{index}"],
-            }
-        )
+    products, photos = [], []
+    for number, (title, color) in enumerate(COLORS.items()):
+        product_id, category = f"p{number}", title.split()[1]
+        make_image(color, number).save(root / f"{product_id}.png")
+        product = {"product_id": product_id, "title": title, "category": category}
+        products.append(product | {"image": f"{product_id}.png"})
+        for view in range(4):
+            path = f"{product_id}-{view}.png"
+            make_image(color, 100 * number + view).save(root / path)
+            photos.append({"path": path, "product_id": product_id})
+    clips = [_clip_row(number) for number in range(3)]
     clips.append({**clips[0], "clip_id": "c9", "product_ids": ["gone"]})
-    for name, rows in {"products": products, "photos": photos, "clips": clips}.items():
-        (root / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _write_rows(root / "products.jsonl", products)
+    _write_rows(root / "photos.jsonl", photos)
+    _write_rows(root / "clips.jsonl", clips)
     return root
 
 
+def _clip_row(number: int) -> dict[str, Any]:
+    return {
+        "clip_id": f"c{number}",
+        "frames": [f"p{number}-{view}.png" for view in range(4)],
+        "transcript": [{"start": 0, "end": 2, "text": "this is the milk today"}],
+        "product_ids": [f"p{number}"],
+    }
+
+
+def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
 def make_stream(root: Path) -> Path:
-    """Write forty seconds of video at 2 frames per second: product 0, then product 3 from 20 s."""
+    """Forty seconds of video at 2 frames per second: product 0, then product 3 from 20 s on."""
     folder = root / "streams"
     folder.mkdir()
     with av.open(folder / "s.mp4", "w") as video:
@@ -69,10 +71,10 @@ def make_stream(root: Path) -> Path:
         track.width, track.height, track.pix_fmt = 48, 64, "yuv420p"
         for number in range(80):
             color = COLORS["red milk" if number < 40 else "red apple"]
-            image = noisy_image(color, number).resize((48, 64))
+            image = make_image(color, number).resize((48, 64))
             video.mux(track.encode(av.VideoFrame.from_image(image)))
         video.mux(track.encode())
-    utterances = [
+    transcript = [
         {"start": 1, "end": 5, "text": "hello this is the red milk"},
         {"start": 21, "end": 25, "text": "today we have apple"},
     ]
@@ -80,7 +82,7 @@ def make_stream(root: Path) -> Path:
         {"start": 0, "end": 20, "product_id": "p0"},
         {"start": 20, "end": 40, "product_id": "p3"},
     ]
-    truth = {"video": "s.mp4", "transcript": utterances, "timeline": timeline}
-    (folder / "s.json").write_text(json.dumps(truth))
-    (root / "transcript.json").write_text(json.dumps(utterances))
+    row = {"video": "s.mp4", "transcript": transcript, "timeline": timeline}
+    (folder / "s.json").write_text(json.dumps(row))
+    (root / "transcript.json").write_text(json.dumps(transcript))
     return root

@@ -12,7 +12,7 @@ RANKS = [1, 3, None, 12, 2]
 ranks = st.lists(st.none() | st.integers(1, 50), min_size=1, max_size=30)
 
 
-def test_by_hand():
+def test_metrics_of_a_small_example():
     assert metrics.recall_at(RANKS, 1) == 1 / 5
     assert metrics.recall_at(RANKS, 3) == 3 / 5
     assert metrics.recall_at(RANKS, 12) == 4 / 5
@@ -24,19 +24,19 @@ def test_by_hand():
 
 @given(ranks, st.integers(1, 60))
 @settings(max_examples=60, deadline=None)
-def test_every_query_counts(found, k):
-    right = sum(1 for r in found if r is not None and r <= k)
-    assert metrics.recall_at(found, k) == pytest.approx(right / len(found))
-    assert metrics.mrr(found) == pytest.approx(sum(1 / r for r in found if r) / len(found))
+def test_every_query_counts(values, k):
+    hits = sum(1 for r in values if r is not None and r <= k)
+    assert metrics.recall_at(values, k) == pytest.approx(hits / len(values))
+    assert metrics.mrr(values) == pytest.approx(sum(1 / r for r in values if r) / len(values))
 
 
 @given(ranks)
 @settings(max_examples=40, deadline=None)
-def test_a_further_miss_never_helps(found):
-    more = [*found, None]
-    assert metrics.recall_at(more, 10) <= metrics.recall_at(found, 10)
-    assert metrics.mrr(more) <= metrics.mrr(found)
-    assert metrics.median_rank(more) >= metrics.median_rank(found)
+def test_another_miss_never_helps(values):
+    more = [*values, None]
+    assert metrics.recall_at(more, 10) <= metrics.recall_at(values, 10)
+    assert metrics.mrr(more) <= metrics.mrr(values)
+    assert metrics.median_rank(more) >= metrics.median_rank(values)
 
 
 @given(
@@ -45,10 +45,10 @@ def test_a_further_miss_never_helps(found):
     st.integers(1, 12),
 )
 @settings(max_examples=60, deadline=None)
-def test_ndcg_as_its_formula_in_loops(found, truths, k):
-    gained = sum(1 / log2(place + 1) for place, p in enumerate(found[:k], 1) if p in truths)
-    ideal = sum(1 / log2(place + 1) for place in range(1, min(k, len(truths)) + 1))
-    assert metrics.ndcg_at([found], [truths], k) == pytest.approx(gained / ideal)
+def test_ndcg_follows_its_formula(ranking, truths, k):
+    gain = sum(1 / log2(rank + 1) for rank, p in enumerate(ranking[:k], 1) if p in truths)
+    ideal = sum(1 / log2(rank + 1) for rank in range(1, min(k, len(truths)) + 1))
+    assert metrics.ndcg_at([ranking], [truths], k) == pytest.approx(gain / ideal)
 
 
 def test_ndcg_does_not_reward_a_repeated_answer():
@@ -57,7 +57,7 @@ def test_ndcg_does_not_reward_a_repeated_answer():
     )
 
 
-def test_ndcg_of_nothing_found_is_zero_and_counts():
+def test_ndcg_of_an_empty_ranking_is_zero_and_counts():
     assert metrics.ndcg_at([[], ["a"]], [{"a"}, {"a"}], 10) == 0.5
 
 
@@ -74,11 +74,11 @@ def test_ndcg_of_nothing_found_is_zero_and_counts():
         lambda: metrics.ndcg_at([["a"]], [set()], 10),
     ],
 )
-def test_what_has_no_answer_is_an_error(call):
+def test_invalid_input_is_an_error(call):
     with pytest.raises(SgmnError):
         call()
 
 
-def test_values_are_one_a_query_in_order():
+def test_there_is_one_value_per_query_in_order():
     np.testing.assert_array_equal(metrics.hits_at(RANKS, 2), [1, 0, 0, 0, 1])
-    np.testing.assert_array_equal(metrics.rank_numbers(RANKS), [1, 3, inf, 12, 2])
+    np.testing.assert_array_equal(metrics.ranks_to_array(RANKS), [1, 3, inf, 12, 2])

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from sgmn.errors import SgmnError
 from sgmn.evaluation import metrics
-from sgmn.evaluation.ranking import Ranked
+from sgmn.evaluation.ranking import RankedClip
 from sgmn.evaluation.report import Report
 from sgmn.evaluation.significance import bootstrap_ci
 from sgmn.evaluation.tables import terminal_table
@@ -18,12 +18,12 @@ RANKS = [1, 1, 2, 7, None, 30]
 SCALES = ["small", "large", "small", "large", "small", "small"]
 
 
-def query(name, place, shelf_size=40, **attributes):
-    best = tuple("truth" if i + 1 == place else f"p{i}" for i in range(10))
-    return Ranked(name, "s", place, best, (0.5,) * 10, ("truth",), shelf_size, attributes)
+def query(name, rank, shelf_size=40, **attributes):
+    best = tuple("truth" if i + 1 == rank else f"p{i}" for i in range(10))
+    return RankedClip(name, "s", rank, best, (0.5,) * 10, ("truth",), shelf_size, attributes)
 
 
-def report(ranks=RANKS, **options):
+def make_report(ranks=RANKS, **options):
     queries = (
         query(f"c{i}", r, scale=s) for i, (r, s) in enumerate(zip(ranks, SCALES, strict=True))
     )
@@ -31,7 +31,7 @@ def report(ranks=RANKS, **options):
 
 
 def test_overall_counts_every_query():
-    row = report().overall
+    row = make_report().overall
     assert (row.count, row.misses, row.shelf_size) == (6, 1, 40)
     assert {k: r.value for k, r in row.recall.items()} == {1: 2 / 6, 3: 3 / 6, 5: 3 / 6, 10: 4 / 6}
     assert row.mrr.value == pytest.approx(metrics.mrr(RANKS))
@@ -39,30 +39,30 @@ def test_overall_counts_every_query():
     assert row.ndcg.value == pytest.approx((1 + 1 + 1 / np.log2(3) + 1 / 3 + 0 + 0) / 6)
 
 
-def test_intervals_are_the_bootstrap_of_the_seed():
+def test_intervals_are_bootstrapped_with_the_seed():
     hits = metrics.hits_at(RANKS, 1)
     for seed in (0, 7):
-        found = report(seed=seed).overall.recall[1]
-        assert (found.low, found.high) == bootstrap_ci(hits, np.mean, seed)
-    assert report().overall.median_rank.high == inf
+        recall = make_report(seed=seed).overall.recall[1]
+        assert (recall.low, recall.high) == bootstrap_ci(hits, np.mean, seed)
+    assert make_report().overall.median_rank.high == inf
 
 
 def test_groups_add_up_to_the_whole():
-    made = report()
-    assert [(r.attribute, r.value, r.count) for r in made.breakdown] == [
+    report = make_report()
+    assert [(r.attribute, r.value, r.count) for r in report.breakdown] == [
         ("scale", "large", 2),
         ("scale", "small", 4),
     ]
-    weighted = sum(r.count * r.recall[1].value for r in made.breakdown) / 6
-    assert weighted == pytest.approx(made.overall.recall[1].value)
-    assert [r.misses for r in made.breakdown] == [0, 1]
+    weighted = sum(r.count * r.recall[1].value for r in report.breakdown) / 6
+    assert weighted == pytest.approx(report.overall.recall[1].value)
+    assert [r.misses for r in report.breakdown] == [0, 1]
 
 
-def test_json_and_back():
-    made = report(seed=3, meta={"dataset": "val", "gallery": "main"}, ks=(1, 20))
-    text = made.to_json()
+def test_json_is_read_back_unchanged():
+    report = make_report(seed=3, meta={"dataset": "val", "gallery": "main"}, ks=(1, 20))
+    text = report.to_json()
     again = Report.from_json(text)
-    assert again == made
+    assert again == report
     assert again.to_json() == text
     content = json.loads(text)
     assert content["overall"]["median_rank"]["high"] is None
@@ -80,66 +80,66 @@ def with_rank(content, rank):
 
 
 @pytest.mark.parametrize(
-    "change, fault",
+    "change, message",
     [
-        (lambda c: without(c, "queries"), "no report.*queries"),
+        (lambda c: without(c, "queries"), "not a report.*queries"),
         (lambda c: c | {"version": 99}, "version 99"),
-        (lambda c: c | {"queries": c["queries"][:-1]}, "says 6 queries.*holds 5"),
-        (lambda c: with_rank(c, 2), "the file was changed"),
+        (lambda c: c | {"queries": c["queries"][:-1]}, "states 6 queries.*has 5"),
+        (lambda c: with_rank(c, 2), "the file was edited"),
         (lambda c: with_rank(c, 41), "not in 1..40"),
-        (lambda c: c | {"queries": [{"clip_id": "c0"}]}, "no report"),
+        (lambda c: c | {"queries": [{"clip_id": "c0"}]}, "not a report"),
         (lambda c: c | {"queries": []}, "no queries"),
-        (lambda c: [c], "no report"),
+        (lambda c: [c], "not a report"),
     ],
 )
-def test_a_changed_file_is_refused(change, fault):
-    content = change(json.loads(report().to_json()))
-    with pytest.raises(SgmnError, match=fault):
+def test_an_edited_file_is_rejected(change, message):
+    content = change(json.loads(make_report().to_json()))
+    with pytest.raises(SgmnError, match=message):
         Report.from_json(json.dumps(content), "run.json")
 
 
-def test_what_is_not_json_is_refused_by_name():
-    with pytest.raises(SgmnError, match=r"run\.json: is no report"):
+def test_an_error_for_invalid_json_names_the_file():
+    with pytest.raises(SgmnError, match=r"run\.json: is not a report"):
         Report.from_json("{", "run.json")
 
 
-def test_one_clip_twice_is_refused():
+def test_a_repeated_clip_is_rejected():
     with pytest.raises(SgmnError, match="'c0' 2 times"):
         Report((query("c0", 1), query("c0", 2)))
 
 
 @pytest.mark.parametrize("meta", [{"loss": float("nan")}, {"model": object()}])
-def test_meta_that_is_no_json_is_refused(meta):
-    with pytest.raises(SgmnError, match="keep meta and attributes plain"):
-        report(meta=meta).to_json()
+def test_meta_that_json_cannot_represent_is_rejected(meta):
+    with pytest.raises(SgmnError, match="use only JSON types in meta and attributes"):
+        make_report(meta=meta).to_json()
 
 
-def shown(table, width=200):
+def render(table, width=200):
     screen = StringIO()
     Console(file=screen, width=width).print(table)
     return screen.getvalue()
 
 
-def test_cells_that_look_like_markup_are_shown_as_they_stand():
-    screen = shown(terminal_table("t", ["a", "b"], [["[new] x [/b]", ":lime: [red]1[/red]"]]))
+def test_cells_that_look_like_markup_are_printed_literally():
+    screen = render(terminal_table("t", ["a", "b"], [["[new] x [/b]", ":lime: [red]1[/red]"]]))
     assert "[new] x [/b]" in screen and ":lime: [red]1[/red]" in screen
 
 
-def test_tables_show_what_was_measured():
-    made = report()
-    document = made.markdown().splitlines()
+def test_tables_contain_the_figures():
+    report = make_report()
+    document = report.markdown().splitlines()
     assert document[2].startswith("| all | 6 | 33.3 (0.0–66.7) | 50.0 ")
     assert "| 4.5 (1–∞) | 1 | 40 |" in document[2]
     assert document[3].startswith("| scale: large | 2 |")
     assert {len(line.split(" | ")) for line in document[2:5]} == {11}
-    screen = shown(made.table())
+    screen = render(report.table())
     assert "33.3" in screen and "scale: small" in screen and "R@10" in screen
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_a_narrow_terminal_loses_no_figure(width):
-    made = report()
-    screen = shown(made.table(), width)
+def test_a_narrow_terminal_loses_no_digit(width):
+    report = make_report()
+    screen = render(report.table(), width)
     assert "…" not in screen
-    digits = Counter(c for c in shown(made.table(), 300) if c.isdigit())
+    digits = Counter(c for c in render(report.table(), 300) if c.isdigit())
     assert Counter(c for c in screen if c.isdigit()) == digits

@@ -9,12 +9,12 @@ from sgmn.records import Segment
 LONG = StreamResult(
     "long",
     truth=(Segment(0, 60, "a"), Segment(60, 90, "b")),
-    found=(Segment(0, 66, "a"), Segment(66, 90, "b")),
+    prediction=(Segment(0, 66, "a"), Segment(66, 90, "b")),
 )
-SHORT = StreamResult("short", truth=(Segment(0, 10, "a"),), found=(), duration_s=20.0)
+SHORT = StreamResult("short", truth=(Segment(0, 10, "a"),), prediction=(), duration_s=20.0)
 
 
-def test_pooled_figures_weigh_seconds_and_segments():
+def test_overall_figures_weight_seconds_and_segments():
     overall = StreamReport((LONG, SHORT)).overall
     assert overall.time.accuracy == pytest.approx((84 + 10) / (90 + 20))
     assert overall.segments.recall == 2 / 3
@@ -29,7 +29,7 @@ def test_each_stream_has_a_row():
     assert (short.segments.f1, short.delay.mean_s, short.delay.missed) == (0, None, 1)
 
 
-def test_the_overlap_asked_for_is_used():
+def test_the_required_overlap_can_be_set():
     report = StreamReport((LONG,), iou=0.85)
     assert report.overall.segments.matched == 1
     assert "IoU 0.85" in report.markdown()
@@ -44,9 +44,9 @@ def test_tables_and_json():
     content = json.loads(report.to_json())
     assert content["meta"] == {"model": "x"}
     assert content["streams"][1]["mean_delay_s"] is None
-    assert content["results"][0]["found"][1]["product_id"] == "b"
+    assert content["results"][0]["prediction"][1]["product_id"] == "b"
 
 
-def test_no_streams_no_report():
+def test_a_report_needs_streams():
     with pytest.raises(SgmnError, match="no streams"):
         StreamReport(())

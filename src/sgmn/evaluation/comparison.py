@@ -1,4 +1,4 @@
-"""Two runs on the same queries: is the second really better, and where?"""
+"""Compares two runs on the same queries, overall and per attribute."""
 
 from __future__ import annotations
 
@@ -10,48 +10,48 @@ from rich.table import Table
 
 from sgmn.errors import SgmnError
 from sgmn.evaluation import metrics
-from sgmn.evaluation.breakdown import groups
-from sgmn.evaluation.ranking import Ranked
+from sgmn.evaluation.breakdown import group_by_attributes
+from sgmn.evaluation.ranking import RankedClip
 from sgmn.evaluation.report import OVERALL, Report
-from sgmn.evaluation.significance import Paired, paired_test
+from sgmn.evaluation.significance import PairedTestResult, paired_test
 from sgmn.evaluation.tables import markdown_table, terminal_table
 
-Pair = tuple[Ranked, Ranked]
+Pair = tuple[RankedClip, RankedClip]
 HEADER = ["queries", "n", "R@1 a", "R@1 b", "b - a", "p", "MRR a", "MRR b", "b - a", "p"]
 CAPTION = (
     "R@1 in %. Differences with 95 % paired bootstrap intervals; p two-sided (R@1: exact "
-    "McNemar, MRR: sign flips), each row for itself, not corrected for the number of rows."
+    "McNemar, MRR: sign flips), for each row alone, not corrected for the number of rows."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class ComparedRow:
-    """Run b against run a in one group: R@1 and mean reciprocal rank, both 0..1."""
+class ComparisonRow:
+    """Run b against run a in one group of queries: R@1 and mean reciprocal rank, both 0..1."""
 
     attribute: str
     value: str
     count: int
-    recall_1: Paired
-    mrr: Paired
+    recall_1: PairedTestResult
+    mrr: PairedTestResult
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Run b against run a: overall, then for each value of each attribute."""
 
-    overall: ComparedRow
-    breakdown: tuple[ComparedRow, ...]
+    overall: ComparisonRow
+    breakdown: tuple[ComparisonRow, ...]
 
     def table(self) -> Table:
-        """For the terminal."""
+        """The comparison as a table for the terminal."""
         return terminal_table("b against a", HEADER, self._rows("{}\n{} {}"), CAPTION)
 
     def markdown(self) -> str:
-        """The same for a document."""
+        """The comparison as a Markdown table."""
         return markdown_table(HEADER, self._rows("{} ({} to {})"), CAPTION)
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as plain JSON types."""
+        """The comparison as plain JSON types."""
         return {
             "overall": asdict(self.overall),
             "breakdown": [asdict(row) for row in self.breakdown],
@@ -61,48 +61,48 @@ class Comparison:
         return [_cells(row, layout) for row in (self.overall, *self.breakdown)]
 
 
-def compare(a: Report, b: Report, seed: int = 0) -> Comparison:
-    """Test run `b` against run `a`, overall and for each attribute of a's clips.
+def compare_reports(a: Report, b: Report, seed: int = 0) -> Comparison:
+    """Test run `b` against run `a`, overall and for each attribute of the clips in `a`.
 
-    Raises SgmnError, saying for how many clips, unless both hold the same clips with the
-    same ground truths on shelves of the same size: ranks on other shelves are other numbers.
+    Raises SgmnError unless both have the same clips, with the same true products and shelves of
+    the same size: ranks on other shelves cannot be compared.
     """
-    pairs = _paired(a, b)
+    pairs = _pair_clips(a, b)
     rows = tuple(
-        _row([pairs[i] for i in g.members], g.attribute, g.value, seed)
-        for g in groups([q.attributes for q in a.queries])
+        _compare_pairs([pairs[i] for i in g.members], g.attribute, g.value, seed)
+        for g in group_by_attributes([q.attributes for q in a.queries])
     )
-    return Comparison(_row(pairs, OVERALL, "", seed), rows)
+    return Comparison(_compare_pairs(pairs, OVERALL, "", seed), rows)
 
 
-def _paired(a: Report, b: Report) -> list[Pair]:
-    others = {q.clip_id: q for q in b.queries}
-    only_a = sum(q.clip_id not in others for q in a.queries)
-    only_b = len(others) - (len(a.queries) - only_a)
+def _pair_clips(a: Report, b: Report) -> list[Pair]:
+    by_id = {q.clip_id: q for q in b.queries}
+    only_a = sum(q.clip_id not in by_id for q in a.queries)
+    only_b = len(by_id) - (len(a.queries) - only_a)
     if only_a or only_b:
         raise SgmnError(
             f"{only_a} clips are only in the first report and {only_b} only in the second",
             where="comparison",
             remedy="evaluate both runs on the same clips",
         )
-    pairs = [(q, others[q.clip_id]) for q in a.queries]
-    unlike = sum(_task(p) != _task(q) for p, q in pairs)
-    if unlike:
+    pairs = [(q, by_id[q.clip_id]) for q in a.queries]
+    different = sum(_task(p) != _task(q) for p, q in pairs)
+    if different:
         raise SgmnError(
-            f"{unlike} of {len(pairs)} clips have other ground truths or another shelf size",
+            f"{different} of {len(pairs)} clips have other true products or another shelf size",
             where="comparison",
-            remedy="evaluate both runs on the same dataset and gallery",
+            remedy="evaluate both runs on the same dataset and products",
         )
     return pairs
 
 
-def _task(query: Ranked) -> tuple[str, int, frozenset[str]]:
+def _task(query: RankedClip) -> tuple[str, int, frozenset[str]]:
     return query.shop_id, query.shelf_size, frozenset(query.truths)
 
 
-def _row(pairs: Sequence[Pair], attribute: str, value: str, seed: int) -> ComparedRow:
+def _compare_pairs(pairs: Sequence[Pair], attribute: str, value: str, seed: int) -> ComparisonRow:
     first, second = ([pair[side].rank for pair in pairs] for side in (0, 1))
-    return ComparedRow(
+    return ComparisonRow(
         attribute=attribute,
         value=value,
         count=len(pairs),
@@ -111,15 +111,20 @@ def _row(pairs: Sequence[Pair], attribute: str, value: str, seed: int) -> Compar
     )
 
 
-def _cells(row: ComparedRow, layout: str) -> list[str]:
+def _cells(row: ComparisonRow, layout: str) -> list[str]:
     name = f"{row.attribute}: {row.value}" if row.value else row.attribute
-    recall, mrr = _shown(row.recall_1, layout, 100, 1), _shown(row.mrr, layout, 1, 3)
+    recall, mrr = _format_test(row.recall_1, layout, 100, 1), _format_test(row.mrr, layout, 1, 3)
     return [name, str(row.count), *recall, *mrr]
 
 
-def _shown(test: Paired, layout: str, scale: float, digits: int) -> list[str]:
+def _format_test(test: PairedTestResult, layout: str, scale: float, digits: int) -> list[str]:
     a, b = (f"{mean * scale:.{digits}f}" for mean in (test.a, test.b))
-    moved, low, high = (
+    difference, low, high = (
         f"{part * scale:+z.{digits}f}" for part in (test.difference, test.low, test.high)
     )
-    return [a, b, layout.format(moved, low, high), "<0.001" if test.p < 1e-3 else f"{test.p:.3f}"]
+    return [
+        a,
+        b,
+        layout.format(difference, low, high),
+        "<0.001" if test.p < 1e-3 else f"{test.p:.3f}",
+    ]

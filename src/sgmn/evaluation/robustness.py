@@ -1,6 +1,6 @@
-"""How an answer holds up: clips made worse in one respect, shelves made smaller.
+"""Degrades clips in one respect, and computes ranks on smaller shelves.
 
-What draws takes a generator and nothing else by chance: the same seed gives the same clips.
+Functions that use chance take a random generator: the same seed gives the same clips.
 """
 
 from __future__ import annotations
@@ -15,90 +15,93 @@ from PIL import Image
 from scipy.optimize import linear_sum_assignment
 
 from sgmn.errors import SgmnError
-from sgmn.records import Clip, Picture
+from sgmn.records import Clip, ImageArray
 
-LIGHT, NOISE = 0.35, 4.0  # what is left of the light; sigma of the sensor's noise, of 255
-SMALL_SIDE = 64  # pixels
-QUALITY = 15  # of JPEG
-FORBIDDEN = 1e9  # above the cost of any exchange without a forbidden pair
+BRIGHTNESS_FACTOR = 0.35
+NOISE_SIGMA = 4.0  # of the sensor noise, in values of 0..255
+LOW_RESOLUTION_SIDE_PX = 64
+JPEG_QUALITY = 15
+FORBIDDEN_COST = 1e9  # more than any exchange without a forbidden pair costs
 
 
-def swapped_words(clips: Sequence[Clip], rng: np.random.Generator) -> list[str]:
-    """For each clip the words of another one that sells nothing of what it sells.
+def swap_transcripts(clips: Sequence[Clip], rng: np.random.Generator) -> list[str]:
+    """For each clip the transcript of another clip that sells none of its products.
 
-    Each clip's words go to one other clip, of the same shop as far as that can be done. A
-    clip that says nothing stays silent. Raises SgmnError where there is no such exchange,
-    as when one product has more than half of the clips.
+    Each transcript goes to one other clip, in the same shop if possible. A clip without a
+    transcript keeps none. Raises SgmnError if there is no such exchange, for example if one
+    product has more than half of the clips.
     """
-    words = [clip.words for clip in clips]
-    talking = [place for place, said in enumerate(words) if said]
-    costs = _costs([clips[place] for place in talking], rng)
-    givers = linear_sum_assignment(costs)[1]
-    if talking and costs[np.arange(len(talking)), givers].max() >= FORBIDDEN:
+    texts = [clip.text for clip in clips]
+    with_text = [index for index, text in enumerate(texts) if text]
+    costs = _exchange_costs([clips[index] for index in with_text], rng)
+    donors = linear_sum_assignment(costs)[1]
+    if with_text and costs[np.arange(len(with_text)), donors].max() >= FORBIDDEN_COST:
         raise SgmnError(
-            "one product has too many clips for each to get the words of another product",
-            where="swapped words",
-            remedy="give clips of more products",
+            "one product has too many clips for each to get the transcript of another product",
+            where="swapped transcripts",
+            remedy="pass clips of more products",
         )
-    given = {taker: words[talking[giver]] for taker, giver in zip(talking, givers, strict=True)}
-    return [given.get(place, "") for place in range(len(clips))]
+    swapped = {
+        index: texts[with_text[donor]] for index, donor in zip(with_text, donors, strict=True)
+    }
+    return [swapped.get(index, "") for index in range(len(clips))]
 
 
-def _costs(clips: Sequence[Clip], rng: np.random.Generator) -> NDArray[np.float64]:
-    """(n, n) of what it costs that clip i takes the words of clip j; chance decides the rest."""
+def _exchange_costs(clips: Sequence[Clip], rng: np.random.Generator) -> NDArray[np.float64]:
+    """(n, n) of the cost that clip i gets the transcript of clip j; chance breaks ties."""
     costs = rng.random((len(clips), len(clips)))
-    for i, taker in enumerate(clips):
-        for j, giver in enumerate(clips):
-            if taker.shop_id != giver.shop_id:
-                costs[i, j] += 2 * len(clips)  # more than all that chance can add up to
-            elif i == j or set(taker.product_ids) & set(giver.product_ids):
-                costs[i, j] = FORBIDDEN
+    for i, receiver in enumerate(clips):
+        for j, donor in enumerate(clips):
+            if receiver.shop_id != donor.shop_id:
+                costs[i, j] += 2 * len(clips)  # more than the sum of all random costs
+            elif i == j or set(receiver.product_ids) & set(donor.product_ids):
+                costs[i, j] = FORBIDDEN_COST
     return costs
 
 
-def half(count: int, rng: np.random.Generator) -> list[int]:
-    """Which of `count` frames are kept when half of them are lost: in order, rounded up."""
+def choose_half(count: int, rng: np.random.Generator) -> list[int]:
+    """The indices of a random half of `count` frames, in order; the half is rounded up."""
     return sorted(rng.choice(count, ceil(count / 2), replace=False).tolist()) if count else []
 
 
-def darkened(picture: Picture, rng: np.random.Generator) -> Picture:
-    """A picture in low light: LIGHT of every value, and noise of sigma NOISE."""
-    dark = LIGHT * picture.astype(np.float64) + rng.normal(0, NOISE, picture.shape)
+def darken(image: ImageArray, rng: np.random.Generator) -> ImageArray:
+    """An image (H, W, 3) in low light: BRIGHTNESS_FACTOR of each value, plus sensor noise."""
+    dark = BRIGHTNESS_FACTOR * image.astype(np.float64) + rng.normal(0, NOISE_SIGMA, image.shape)
     return dark.round().clip(0, 255).astype(np.uint8)
 
 
-def coarsened(picture: Picture) -> Picture:
-    """A picture that was once SMALL_SIDE pixels on its longer side; its size stays."""
-    image = Image.fromarray(picture)
-    small = image.copy()
-    small.thumbnail((SMALL_SIDE, SMALL_SIDE), Image.Resampling.BICUBIC)
-    return np.array(small.resize(image.size, Image.Resampling.BICUBIC))
+def reduce_resolution(image: ImageArray) -> ImageArray:
+    """An image (H, W, 3) scaled down to LOW_RESOLUTION_SIDE_PX, and back to its size."""
+    full = Image.fromarray(image)
+    small = full.copy()
+    small.thumbnail((LOW_RESOLUTION_SIDE_PX, LOW_RESOLUTION_SIDE_PX), Image.Resampling.BICUBIC)
+    return np.array(small.resize(full.size, Image.Resampling.BICUBIC))
 
 
-def compressed(picture: Picture) -> Picture:
-    """A picture after JPEG of QUALITY."""
+def compress_jpeg(image: ImageArray) -> ImageArray:
+    """An image (H, W, 3) after JPEG compression with JPEG_QUALITY."""
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=QUALITY)
+    Image.fromarray(image).save(file, "JPEG", quality=JPEG_QUALITY)
     return np.array(Image.open(file))
 
 
-def first_on_smaller(rank: int | None, shelf_size: int, smaller: int) -> float:
-    """The chance, 0..1, that a truth at `rank` is first among `smaller` products of its shelf.
+def top1_probability(rank: int | None, shelf_size: int, smaller_size: int) -> float:
+    """The probability, 0..1, that a product at `rank` is first on a smaller shelf.
 
-    The truth stays and the others are drawn without replacement from the rest of the shelf:
-    none of the rank - 1 better ones may be drawn, so the chance is hypergeometric,
-    C(S - rank, n - 1) / C(S - 1, n - 1). A miss (None) has 0. It is exact where a score
-    does not depend on what else is on the shelf; a re-ranker would score the best anew.
+    The product stays, and the other `smaller_size` - 1 are drawn without replacement from the
+    rest of the shelf. None of the rank - 1 better products may be drawn, so the probability is
+    hypergeometric: C(S - rank, n - 1) / C(S - 1, n - 1). A miss (None) has 0. This is exact if
+    scores do not depend on the other products; a re-ranker would score the best ones again.
 
     >>> first_on_smaller(2, 3, 2)
     0.5
     """
-    if not 1 <= smaller <= shelf_size or not (rank is None or 1 <= rank <= shelf_size):
+    if not 1 <= smaller_size <= shelf_size or not (rank is None or 1 <= rank <= shelf_size):
         raise SgmnError(
-            f"{smaller} products, and a truth at {rank}, of a shelf of {shelf_size}",
+            f"{smaller_size} products and rank {rank} do not fit a shelf of {shelf_size}",
             where="smaller shelf",
-            remedy="give 1 product or more, and no more than the shelf has",
+            remedy="pass 1 product or more, and at most as many as the shelf has",
         )
     if rank is None:
         return 0.0
-    return comb(shelf_size - rank, smaller - 1) / comb(shelf_size - 1, smaller - 1)
+    return comb(shelf_size - rank, smaller_size - 1) / comb(shelf_size - 1, smaller_size - 1)

@@ -1,4 +1,4 @@
-"""The report of recognised streams: their timelines against the true ones."""
+"""The report of recognized streams: their timelines against the true ones."""
 
 from __future__ import annotations
 
@@ -12,39 +12,42 @@ from rich.table import Table
 
 from sgmn.errors import SgmnError
 from sgmn.evaluation.report import OVERALL
-from sgmn.evaluation.streams import (
-    Agreement,
-    Delay,
+from sgmn.evaluation.tables import markdown_table, terminal_table
+from sgmn.evaluation.timeline_metrics import (
+    DetectionDelay,
     SegmentScore,
-    agreement,
-    mean_delay,
+    TimelineAgreement,
+    compute_agreement,
+    compute_delay,
     segment_f1,
 )
-from sgmn.evaluation.tables import markdown_table, terminal_table
 from sgmn.records import Segment
 
 VERSION = 1
-HEADER = ["stream", "minutes", "time right", "precision", "recall", "F1", "delay s", "missed"]
+HEADER = ["stream", "minutes", "time correct", "precision", "recall", "F1", "delay s", "missed"]
 
 
 @dataclass(frozen=True, slots=True)
 class StreamResult:
-    """One stream: its true and found timelines; `duration_s` None judges the true one's time."""
+    """A stream with its true and its predicted timeline.
+
+    With `duration_s` None, only the time that the true timeline covers is evaluated.
+    """
 
     stream_id: str
     truth: tuple[Segment, ...]
-    found: tuple[Segment, ...]
+    prediction: tuple[Segment, ...]
     duration_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StreamRow:
-    """What one stream, or all together, scored."""
+    """The figures of one stream, or of all streams together."""
 
     stream_id: str
-    time: Agreement
+    time: TimelineAgreement
     segments: SegmentScore
-    delay: Delay
+    delay: DetectionDelay
 
     def as_dict(self) -> dict[str, Any]:
         """The figures as plain JSON types; shares are 0..1."""
@@ -62,7 +65,7 @@ class StreamRow:
 
 @dataclass(frozen=True)
 class StreamReport:
-    """Streams of a run. Pooled figures weigh seconds, segments and delays, not streams."""
+    """The streams of a run. Overall figures weight seconds, segments and delays, not streams."""
 
     results: tuple[StreamResult, ...]
     iou: float = 0.5
@@ -70,28 +73,28 @@ class StreamReport:
 
     def __post_init__(self) -> None:
         if not self.results:
-            raise SgmnError("has no streams", "stream report", "give at least one")
+            raise SgmnError("has no streams", "stream report", "pass at least one")
 
     @cached_property
     def rows(self) -> tuple[StreamRow, ...]:
-        """One row a stream, in the order given."""
-        return tuple(_row(result, self.iou) for result in self.results)
+        """One row per stream, in order."""
+        return tuple(_build_row(result, self.iou) for result in self.results)
 
     @cached_property
     def overall(self) -> StreamRow:
-        """All streams in one row: seconds, segments and delays summed before dividing."""
-        return _pooled(self.rows)
+        """All streams in one row: seconds, segments and delays are summed before dividing."""
+        return _sum_rows(self.rows)
 
     def table(self) -> Table:
-        """For the terminal."""
+        """The report as a table for the terminal."""
         return terminal_table("Streams", HEADER, self._cells(), self._caption())
 
     def markdown(self) -> str:
-        """The same for a document."""
+        """The report as a Markdown table."""
         return markdown_table(HEADER, self._cells(), self._caption())
 
     def to_json(self) -> str:
-        """Figures and timelines as JSON."""
+        """The figures and timelines as JSON."""
         content = {
             "version": VERSION,
             "iou": self.iou,
@@ -112,25 +115,27 @@ class StreamReport:
         )
 
 
-def _row(result: StreamResult, iou: float) -> StreamRow:
+def _build_row(result: StreamResult, iou: float) -> StreamRow:
     return StreamRow(
         stream_id=result.stream_id,
-        time=agreement(result.truth, result.found, result.duration_s),
-        segments=segment_f1(result.truth, result.found, iou),
-        delay=mean_delay(result.truth, result.found),
+        time=compute_agreement(result.truth, result.prediction, result.duration_s),
+        segments=segment_f1(result.truth, result.prediction, iou),
+        delay=compute_delay(result.truth, result.prediction),
     )
 
 
-def _pooled(rows: Sequence[StreamRow]) -> StreamRow:
+def _sum_rows(rows: Sequence[StreamRow]) -> StreamRow:
     return StreamRow(
         stream_id=OVERALL,
-        time=Agreement(sum(r.time.agreed_s for r in rows), sum(r.time.total_s for r in rows)),
+        time=TimelineAgreement(
+            sum(r.time.agreed_s for r in rows), sum(r.time.total_s for r in rows)
+        ),
         segments=SegmentScore(
             matched=sum(r.segments.matched for r in rows),
-            truths=sum(r.segments.truths for r in rows),
-            found=sum(r.segments.found for r in rows),
+            true_count=sum(r.segments.true_count for r in rows),
+            predicted_count=sum(r.segments.predicted_count for r in rows),
         ),
-        delay=Delay(
+        delay=DetectionDelay(
             delays_s=tuple(d for r in rows for d in r.delay.delays_s),
             missed=sum(r.delay.missed for r in rows),
         ),

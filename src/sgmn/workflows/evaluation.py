@@ -1,4 +1,4 @@
-"""Evaluate a dataset through an index: rank its clips, watch its streams."""
+"""Evaluates a dataset with an index: ranks its clips and watches its streams."""
 
 from __future__ import annotations
 
@@ -11,103 +11,125 @@ from sgmn.batching import batched
 from sgmn.catalogue.index import Index
 from sgmn.data.dataset import Dataset, Stream, read_stream
 from sgmn.errors import MediaError, SgmnError
-from sgmn.evaluation.ranking import Ranked, rank
+from sgmn.evaluation.ranking import RankedClip, rank_clip
 from sgmn.evaluation.report import Report
 from sgmn.evaluation.stream_report import StreamResult
-from sgmn.evaluation.streams import time_weighted_accuracy
-from sgmn.live.recognizer import Recognizer
-from sgmn.media.record_content import clip_content
+from sgmn.evaluation.timeline_metrics import time_weighted_accuracy
+from sgmn.live.recognizer import StreamRecognizer
+from sgmn.media.content_loader import load_clip_content
 from sgmn.model.embedder import Embedder
 from sgmn.model.scoring import MODALITIES, Modality
 from sgmn.records import Clip, ClipContent, Segment
-from sgmn.workflows.opening import Shelves
+from sgmn.workflows.loading import ShelfCache
 
-TOGETHER = 8  # clips that are encoded at once
-FRAMES = 10  # a clip, as LPR4M's protocol has it
+BATCH_SIZE = 8  # clips that are encoded at once
+MAX_FRAMES = 10  # frames of a clip, as in the protocol of LPR4M
 
 
-def ranked(
+def rank_clips(
     clips: Iterable[Clip],
     index: Index,
-    used: Embedder,
-    use: Sequence[Modality] = MODALITIES,
+    embedder: Embedder,
+    modalities: Sequence[Modality] = MODALITIES,
     damage: list[str] | None = None,
-) -> Iterator[Ranked]:
-    """Rank each clip's shop for it, in order. `use` names the modalities that count.
+) -> Iterator[RankedClip]:
+    """Rank the products of each clip's shop for it.
 
-    A clip that cannot be read has no prediction: a miss, named in `damage`.
+    Args:
+        clips: Labeled clips, in any order.
+        index: The index with the shops of the clips.
+        embedder: Encodes the clips; of the model that built the index.
+        modalities: Which modalities of clips and products to use.
+        damage: Receives a line for each clip or frame that cannot be read.
+
+    Yields:
+        One result per clip, in order. A clip that cannot be read is a miss.
     """
-    shelves = Shelves(index, use)
-    lines: list[str] = [] if damage is None else damage
-    for some in batched(clips, TOGETHER):
-        contents = [_content(clip, used.max_side, lines) for clip in some]
-        kept = [(content or ClipContent(())).only(use) for content in contents]
-        vectors = used.clips(kept)
-        for row, clip in enumerate(some):
+    shelves = ShelfCache(index, modalities)
+    messages: list[str] = [] if damage is None else damage
+    for batch in batched(clips, BATCH_SIZE):
+        contents = [_load_content(clip, embedder.max_side, messages) for clip in batch]
+        selected = [(c or ClipContent(())).select_modalities(modalities) for c in contents]
+        vectors = embedder.encode_clips(selected)
+        for row, clip in enumerate(batch):
             shelf = shelves[clip.shop_id]
-            scores = shelf.scores(vectors[row : row + 1], used.ranker)[0].numpy()
-            returned = scores if contents[row] else np.full_like(scores, -np.inf)
-            yield rank(clip, shelf.product_ids, returned)
+            scores = shelf.scores(vectors[row : row + 1], embedder.ranker)[0].numpy()
+            if contents[row] is None:
+                scores = np.full_like(scores, -np.inf)
+            yield rank_clip(clip, shelf.product_ids, scores)
 
 
-def _content(clip: Clip, max_side: int, damage: list[str]) -> ClipContent | None:
+def _load_content(clip: Clip, max_side: int, damage: list[str]) -> ClipContent | None:
     try:
-        return clip_content(clip, wanted=FRAMES, max_side=max_side, damage=damage)
+        return load_clip_content(clip, max_frames=MAX_FRAMES, max_side=max_side, damage=damage)
     except MediaError as error:
         damage.append(str(error))
         return None
 
 
-def watched(
+def recognize_streams(
     streams: Iterable[Stream],
-    recognizer: Callable[[str], Recognizer],
+    recognizer_of: Callable[[str], StreamRecognizer],
     damage: list[str],
 ) -> Iterator[StreamResult]:
-    """Watch each stream with the recognizer of its shop, for comparison with its truth.
+    """Watch each stream with the recognizer of its shop.
 
-    A stream that cannot be read is one in which nothing was found, named in `damage`.
+    Args:
+        streams: Streams with a true timeline.
+        recognizer_of: Returns the recognizer of a shop by its shop_id.
+        damage: Receives a line for everything that cannot be read.
+
+    Yields:
+        One result per stream, in order. A stream that cannot be read has an empty prediction.
     """
     for stream in streams:
         try:
-            found = recognizer(stream.shop_id).watch(stream.video, stream.transcript)
+            report = recognizer_of(stream.shop_id).watch(stream.video, stream.transcript)
         except MediaError as error:
             damage.append(str(error))
             yield StreamResult(stream.stream_id, stream.timeline, ())
         else:
-            damage.extend(found.damage)
-            yield StreamResult(stream.stream_id, stream.timeline, found.segments)
+            damage.extend(report.damage)
+            yield StreamResult(stream.stream_id, stream.timeline, report.segments)
 
 
-def labelled(data: Dataset, split: str) -> tuple[list[Clip], list[Stream], int]:
-    """The clips of a split ("" for all) and the streams that have a truth; how many have none."""
-    wanted = [clip for clip in data.clips if not split or clip.split == split]
-    clips = [clip for clip in wanted if clip.product_ids]
+def select_labeled(data: Dataset, split: str) -> tuple[list[Clip], list[Stream], int]:
+    """The labeled clips of a split ("" for all), the labeled streams, and how many are unlabeled.
+
+    Raises SgmnError if nothing is labeled.
+    """
+    in_split = [clip for clip in data.clips if not split or clip.split == split]
+    clips = [clip for clip in in_split if clip.product_ids]
     streams = [stream for stream in data.streams if stream.timeline]
     if not clips and not streams:
         raise SgmnError(
-            "has nothing to evaluate", data.root, "give clips with product_ids, or streams"
+            "has nothing to evaluate",
+            data.root,
+            "add clips with product_ids, or streams with a timeline",
         )
-    return clips, streams, len(wanted) + len(data.streams) - len(clips) - len(streams)
+    unlabeled_count = len(in_split) + len(data.streams) - len(clips) - len(streams)
+    return clips, streams, unlabeled_count
 
 
-def read_truth(path: Path) -> tuple[Segment, ...]:
-    """The true timeline of a stream's JSON file."""
+def read_true_timeline(path: Path) -> tuple[Segment, ...]:
+    """Read the true timeline from the JSON file of a stream."""
     return read_stream(path).timeline
 
 
-def agreement_line(truth: Sequence[Segment], found: Sequence[Segment]) -> str:
-    """How much of the time the found timeline is right, in a line."""
-    return f"right for {time_weighted_accuracy(truth, found):.1%} of the time"
+def format_agreement(truth: Sequence[Segment], prediction: Sequence[Segment]) -> str:
+    """One line with the share of the time in which the prediction is correct."""
+    return f"correct for {time_weighted_accuracy(truth, prediction):.1%} of the time"
 
 
-def streams_beside(path: Path | None, data: Dataset) -> Path | None:
-    """Where the streams' report goes: beside that of the clips, where there are both."""
+def stream_report_path(path: Path | None, data: Dataset) -> Path | None:
+    """Where to write the report of the streams: beside that of the clips, if there are clips."""
     return path.with_stem(f"{path.stem}-streams") if path and data.clips else path
 
 
 def read_report(path: Path) -> Report:
-    """The report of a JSON file."""
+    """Read a report that `sgmn evaluate --json` wrote."""
     try:
         return Report.from_json(path.read_text(encoding="utf-8"), path)
     except (OSError, UnicodeDecodeError) as error:
-        raise SgmnError(f"cannot be read ({error})", path, "give a file of --json") from error
+        remedy = "pass a file of `sgmn evaluate --json`"
+        raise SgmnError(f"cannot be read ({error})", path, remedy) from error
