@@ -1,34 +1,38 @@
-"""Fixtures of this folder; the fakes themselves stand in fakes.py."""
+"""Fixtures of this folder; the fakes are in fakes.py."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from sgmn.catalogue.index import Index
+from sgmn.catalogue.table import ProductTable
 from sgmn.records import Product
-from tests.catalogue.fakes import STAMP, FakeEmbed
+from tests.catalogue.fakes import STAMP, FakeEncoder
+
+MakeProduct = Callable[..., Product]
 
 
 @pytest.fixture
-def embed() -> FakeEmbed:
-    return FakeEmbed()
+def encoder() -> FakeEncoder:
+    return FakeEncoder()
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> Index:
-    return Index.create_or_open(tmp_path / "index", STAMP)
+def table(tmp_path: Path) -> ProductTable:
+    return ProductTable.create_or_open(tmp_path / "index", STAMP)
 
 
 @pytest.fixture
-def pictured(tmp_path: Path):
-    """A maker of products with a picture of one colour on disk."""
+def product_with_image(tmp_path: Path) -> MakeProduct:
+    """Makes a product with an image of one color on disk."""
 
-    def make(product_id: str, colour: tuple[int, int, int] = (9, 99, 199), **fields) -> Product:
+    def make(product_id: str, color: tuple[int, int, int] = (9, 99, 199), **fields: Any) -> Product:
         path = tmp_path / f"{product_id}.png"
-        Image.new("RGB", (20, 10), colour).save(path)
+        Image.new("RGB", (20, 10), color).save(path)
         return Product(product_id, title=fields.pop("title", product_id), image=path, **fields)
 
     return make

@@ -1,4 +1,4 @@
-"""A model that needs no weights: vectors drawn from a hash of what is shown and said."""
+"""A stand-in for a model: vectors drawn from a hash of the images and texts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from sgmn.catalogue.index import ModelStamp
+from sgmn.catalogue.stamp import ModelStamp
 from sgmn.model.scoring import ProductVectors
 from sgmn.records import Product, ProductContent
 
@@ -16,33 +16,43 @@ DIM = 16
 STAMP = ModelStamp(fingerprint="f" * 64, dim=DIM, name="fake")
 
 
-def vector(seed: bytes) -> torch.Tensor:
-    """The unit vector (DIM,) of some bytes."""
+def random_vector(seed: bytes) -> torch.Tensor:
+    """The unit vector (DIM,) that belongs to some bytes."""
     number = int.from_bytes(hashlib.sha256(seed).digest()[:8], "big")
-    drawn = np.random.default_rng(number).normal(size=DIM).astype("float32")
-    return torch.from_numpy(drawn / np.linalg.norm(drawn))
+    values = np.random.default_rng(number).normal(size=DIM).astype("float32")
+    return torch.from_numpy(values / np.linalg.norm(values))
 
 
-class FakeEmbed:
-    """Counts what it encodes."""
+def text_vector(text: bytes) -> torch.Tensor:
+    """The vector (DIM,) of a title; zeros for an empty one."""
+    return random_vector(b"text" + text) if text else torch.zeros(DIM)
+
+
+def image_vector(pixels: bytes) -> torch.Tensor:
+    """The vector (DIM,) of images; zeros without any."""
+    return random_vector(b"image" + pixels) if pixels else torch.zeros(DIM)
+
+
+class FakeEncoder:
+    """Encodes products without a model, and records the titles that it encodes."""
 
     def __init__(self) -> None:
         self.titles: list[str] = []
 
     def __call__(self, contents: Sequence[ProductContent]) -> ProductVectors:
         self.titles += [content.title for content in contents]
-        shown = [b"".join(p.tobytes() for p in content.pictures) for content in contents]
-        said = [content.title.encode() for content in contents]
+        pixels = [b"".join(image.tobytes() for image in content.images) for content in contents]
+        titles = [content.title.encode() for content in contents]
         return ProductVectors(
-            picture=torch.stack([vector(b"picture" + s) if s else torch.zeros(DIM) for s in shown]),
-            has_picture=torch.tensor([bool(s) for s in shown]),
-            words=torch.stack([vector(b"words" + s) if s else torch.zeros(DIM) for s in said]),
-            has_words=torch.tensor([bool(s) for s in said]),
+            torch.stack([image_vector(part) for part in pixels]),
+            torch.tensor([bool(part) for part in pixels]),
+            torch.stack([text_vector(title) for title in titles]),
+            torch.tensor([bool(title) for title in titles]),
         )
 
 
-def titled(count: int, shop_id: str = "", start: int = 0) -> list[Product]:
-    """Products without pictures."""
+def products_with_title(count: int, shop_id: str = "", start: int = 0) -> list[Product]:
+    """Products without images."""
     return [
         Product(f"p{number}", title=f"title {number}", shop_id=shop_id)
         for number in range(start, start + count)

@@ -1,4 +1,4 @@
-"""Killed, raced and read while writing: nothing acknowledged is lost, nothing comes twice."""
+"""Kills, races and concurrent reads: no reported row is lost, and no row appears twice."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ import sys
 import time
 from pathlib import Path
 
-from sgmn.catalogue.index import Index
-from tests.catalogue.fakes import STAMP, FakeEmbed, titled, vector
+import pytest
+
+from sgmn.catalogue.table import ProductTable
+from sgmn.catalogue.update import UpdateOptions
+from tests.catalogue.fakes import STAMP, FakeEncoder, products_with_title, random_vector
 
 ROOT = Path(__file__).parents[2]
-# Seconds from "started" to the kill: the first strikes while the table is being created, some
-# between or inside the writing of batches.
-KILLS_S = (0.0, 0.02, 0.3, 0.7, 1.1)
+# Seconds from "started" to the kill: the first hits the creation of the table, the others hit
+# between or during the writes of batches.
+KILL_DELAYS_S = (0.0, 0.02, 0.3, 0.7, 1.1)
 
 
-def writer(folder: Path, count: int, batch: int) -> subprocess.Popen[str]:
-    """A writer that has imported everything and waits for its line."""
+def start_process(folder: Path, count: int, batch_size: int) -> subprocess.Popen[str]:
+    """A writer that has imported everything and waits for a line on its input."""
+    arguments = [str(folder), str(count), str(batch_size)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.catalogue.writer", str(folder), str(count), str(batch)],
+        [sys.executable, "-m", "tests.catalogue.writer", *arguments],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -33,66 +37,69 @@ def writer(folder: Path, count: int, batch: int) -> subprocess.Popen[str]:
     return process
 
 
-def start(process: subprocess.Popen[str]) -> None:
+def start_writing(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None and process.stdout is not None
     process.stdin.write("go\n")
     process.stdin.flush()
     assert process.stdout.readline() == "started\n"
 
 
-def acknowledged(process: subprocess.Popen[str]) -> set[str]:
+def read_reported_ids(process: subprocess.Popen[str]) -> set[str]:
     """Every id that the writer reported before it ended."""
     assert process.stdout is not None
     lines = process.stdout.read().splitlines()
-    assert "done" not in lines, "killed too late to tell anything"
+    assert "done" not in lines, "the writer was killed too late for this test"
     return {product_id for line in lines if line.endswith("]") for product_id in json.loads(line)}
 
 
-def read_for(folder: Path, seconds: float) -> None:
-    """A reader beside the writer: never an error, never fewer rows than before."""
-    end, before = time.monotonic() + seconds, 0
+def read_repeatedly(folder: Path, seconds: float) -> None:
+    """Read while the writer writes: never an error, never fewer rows than before."""
+    end, previous_count = time.monotonic() + seconds, 0
     while time.monotonic() < end:
         if not (folder / "products.lance" / "_versions").exists():
             continue
-        index = Index.open(folder, STAMP)
-        now = len(index.product_keys())
-        hits = index.search(vector(b"q").numpy(), k=3, shop_id="s", column="words")
-        assert now >= before and len(hits) >= min(now, 3)
-        before = now
+        table = ProductTable.open(folder, STAMP)
+        count = len(table.product_keys())
+        hits = table.search(random_vector(b"q").numpy(), k=3, shop_id="s", modality="text")
+        assert count >= previous_count and len(hits) >= min(count, 3)
+        previous_count = count
 
 
-def test_sigkill_loses_nothing_that_was_reported(tmp_path: Path):
-    folder, told = tmp_path / "index", set[str]()
+@pytest.mark.slow
+def test_a_killed_writer_loses_no_reported_row(tmp_path: Path):
+    folder, reported_ids = tmp_path / "index", set[str]()
     jitter = random.Random(7)
-    for pause in KILLS_S:
-        with writer(folder, 4000, 4) as process:
-            start(process)
-            read_for(folder, pause + jitter.uniform(0, 0.05))
+    for delay_s in KILL_DELAYS_S:
+        with start_process(folder, 4000, 4) as process:
+            start_writing(process)
+            read_repeatedly(folder, delay_s + jitter.uniform(0, 0.05))
             process.kill()
-            told |= acknowledged(process)
-        index = Index.create_or_open(folder, STAMP)
-        held = [product_id for _, product_id in index.product_keys()]
-        assert told <= set(held)
-        assert len(held) == len(set(held))
-    assert len(told) > 20
-    rerun(index, 400)
+            reported_ids |= read_reported_ids(process)
+        table = ProductTable.create_or_open(folder, STAMP)
+        stored_ids = [product_id for _, product_id in table.product_keys()]
+        assert reported_ids <= set(stored_ids)
+        assert len(stored_ids) == len(set(stored_ids))
+    assert len(reported_ids) > 20
+    assert_update_completes(table, 400)
 
 
-def rerun(index: Index, count: int) -> None:
-    """An update after the kills: completes, then finds nothing left to do."""
-    index.update(titled(count, "s"), FakeEmbed(), batch=100, replace_missing=True)
-    again = FakeEmbed()
-    report = index.update(titled(count, "s"), again)
-    assert again.titles == [] and report.unchanged == index.count() == count
+def assert_update_completes(table: ProductTable, count: int) -> None:
+    """An update after the kills completes, and another one finds nothing to do."""
+    products = products_with_title(count, "s")
+    table.update(products, FakeEncoder(), UpdateOptions(batch_size=100, remove_missing=True))
+    encoder = FakeEncoder()
+    report = table.update(products, encoder)
+    assert encoder.titles == [] and report.unchanged == table.count() == count
 
 
+@pytest.mark.slow
 def test_two_processes_that_add_the_same_products_leave_one_row_each(tmp_path: Path):
     folder = tmp_path / "index"
-    first, second = (writer(folder, 120, 10) for _ in range(2))
+    first, second = (start_process(folder, 120, 10) for _ in range(2))
     with first, second:
-        start(first)
-        start(second)
+        start_writing(first)
+        start_writing(second)
         outputs = [process.communicate(timeout=60)[0] for process in (first, second)]
     assert all(output.endswith("done\n") for output in outputs)
-    held = [product_id for _, product_id in Index.open(folder, STAMP).product_keys()]
-    assert sorted(held) == sorted(p.product_id for p in titled(120))
+    stored_ids = [product_id for _, product_id in ProductTable.open(folder, STAMP).product_keys()]
+    assert sorted(stored_ids) == sorted(p.product_id for p in products_with_title(120))

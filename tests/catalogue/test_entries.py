@@ -2,102 +2,88 @@ from __future__ import annotations
 
 import io
 import threading
-import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from sgmn.background import ahead, behind
-from sgmn.catalogue import entries
-from sgmn.catalogue.entries import content_hash, thumbnail
-from sgmn.catalogue.index import Index
-from sgmn.errors import MediaError, RecordError
-from sgmn.records import Product
-from tests.catalogue.fakes import FakeEmbed, titled
+from sgmn.catalogue.entries import THUMBNAIL_SIDE_PX, compute_content_hash, encode_thumbnail
+from sgmn.catalogue.table import ProductTable
+from sgmn.catalogue.update import UpdateOptions
+from sgmn.errors import RecordError
+from sgmn.model.scoring import ProductVectors
+from sgmn.records import Product, ProductContent
+from tests.catalogue.conftest import MakeProduct
+from tests.catalogue.fakes import FakeEncoder, products_with_title
 
 
-def test_the_next_batch_is_read_while_one_is_encoded_and_never_more(index: Index, embed: FakeEmbed):
-    taken, most = [], []
+def test_one_batch_is_read_ahead_while_another_is_encoded(
+    table: ProductTable, encoder: FakeEncoder
+):
+    read_count, ahead_counts = 0, []
+    changed = threading.Condition()
 
-    def products():
-        for product in titled(20):
-            taken.append(product)
+    def products() -> Iterator[Product]:
+        nonlocal read_count
+        for product in products_with_title(20):
+            with changed:
+                read_count += 1
+                changed.notify()
             yield product
 
-    def slow(batch):
-        wanted = min(len(embed.titles) + 2 * 4, 20)
-        until = time.monotonic() + 5
-        while len(taken) < wanted and time.monotonic() < until:
-            time.sleep(0.001)
-        time.sleep(0.02)  # for an eager reader to run on
-        most.append(len(taken) - len(embed.titles))
-        return embed(batch)
+    def encode(batch: Sequence[ProductContent]) -> ProductVectors:
+        expected = min(len(encoder.titles) + 2 * 4, 20)
+        with changed:
+            assert changed.wait_for(lambda: read_count >= expected, timeout=5)
+            # A reader that does not stop at one batch would go on within this time.
+            changed.wait_for(lambda: read_count > expected, timeout=0.02)
+            ahead_counts.append(read_count - len(encoder.titles))
+        return encoder(batch)
 
-    index.update(products(), slow, batch=4)
-    assert most == [8, 8, 8, 8, 4]
-
-
-def test_ahead_keeps_order_and_errors():
-    assert list(ahead(iter(range(5)))) == list(range(5))
-    assert list(ahead(iter(()))) == []
-
-    def breaks():
-        yield 1
-        raise ZeroDivisionError
-
-    items = ahead(breaks())
-    assert next(items) == 1
-    with pytest.raises(ZeroDivisionError):
-        next(items)
+    table.update(products(), encode, UpdateOptions(batch_size=4))
+    assert ahead_counts == [8, 8, 8, 8, 4]
 
 
-def test_behind_runs_one_action_at_a_time_on_one_other_thread():
-    threads = set()
-
-    def action(item: int) -> int:
-        threads.add(threading.current_thread().name)
-        if item == 3:
-            raise ZeroDivisionError
-        return item * 2
-
-    assert list(behind(action, iter(range(3)))) == [0, 2, 4]
-    assert len(threads) == 1 and threading.current_thread().name not in threads
-    with pytest.raises(ZeroDivisionError):
-        list(behind(action, iter(range(5))))
-
-
-def test_the_hash_sees_every_field_and_every_pixel(pictured):
-    base = pictured("a", category="c", attributes={"x": 1, "y": 2})
-    assert base.image is not None
-    first = content_hash(base)
-    assert content_hash(replace(base, attributes={"y": 2, "x": 1})) == first
-    changes = [
+def test_the_hash_covers_every_field_and_every_pixel(product_with_image: MakeProduct):
+    product = product_with_image("a", category="c", attributes={"x": 1, "y": 2})
+    assert product.image is not None
+    first = compute_content_hash(product)
+    assert compute_content_hash(replace(product, attributes={"y": 2, "x": 1})) == first
+    changes: list[dict[str, Any]] = [
         {"title": "b"},
         {"category": "d"},
         {"shop_id": "s"},
         {"product_id": "b"},
         {"attributes": {}},
         {"extra": {"k": 1}},
-        {"images": (base.image,)},
+        {"images": (product.image,)},
         {"image": None},
     ]
-    hashes = {content_hash(replace(base, **change)) for change in changes}
+    hashes = {compute_content_hash(replace(product, **change)) for change in changes}
     assert len(hashes | {first}) == len(changes) + 1
-    pictured("a", (0, 0, 1))
-    assert content_hash(base) != first
+    product_with_image("a", (0, 0, 1))
+    assert compute_content_hash(product) != first
 
 
-def test_what_cannot_be_hashed_says_why(tmp_path):
-    with pytest.raises(MediaError, match=r"gone.png: cannot be read"):
-        content_hash(Product("a", image=tmp_path / "gone.png"))
+def test_the_hash_changes_when_a_missing_image_appears(tmp_path: Path):
+    product = Product("a", image=tmp_path / "late.png")
+    first = compute_content_hash(product)
+    Image.new("RGB", (2, 2)).save(tmp_path / "late.png")
+    assert compute_content_hash(product) != first
+
+
+def test_a_record_that_cannot_be_stored_is_named():
     with pytest.raises(RecordError, match="product 'a' of shop 's': cannot be stored"):
-        content_hash(Product("a", "t", shop_id="s", attributes={"x": float("inf")}))
+        compute_content_hash(Product("a", "t", shop_id="s", attributes={"x": float("inf")}))
 
 
 def test_a_thumbnail_is_a_small_jpeg_of_the_same_shape():
-    image = Image.open(io.BytesIO(thumbnail(np.full((300, 600, 3), 80, np.uint8))))
-    assert image.format == "JPEG" and image.size == (entries.THUMBNAIL_SIDE, 80)
-    tiny = Image.open(io.BytesIO(thumbnail(np.zeros((5, 9, 3), np.uint8))))
+    thumbnail = encode_thumbnail(np.full((300, 600, 3), 80, np.uint8))
+    image = Image.open(io.BytesIO(thumbnail))
+    assert image.format == "JPEG" and image.size == (THUMBNAIL_SIDE_PX, 80)
+    tiny = Image.open(io.BytesIO(encode_thumbnail(np.zeros((5, 9, 3), np.uint8))))
     assert tiny.size == (9, 5)

@@ -1,7 +1,7 @@
-"""A process that indexes: `python -m tests.catalogue.writer FOLDER COUNT BATCH`.
+"""A process that indexes: `python -m tests.catalogue.writer FOLDER COUNT BATCH_SIZE`.
 
-It begins at a line on its input, prints "started", then the ids of every batch as a JSON list
-once they are on disk.
+It starts when it reads a line, prints "started", and then prints the ids of every batch as a JSON
+list once they are on disk.
 """
 
 from __future__ import annotations
@@ -10,22 +10,25 @@ import json
 import sys
 from pathlib import Path
 
-from sgmn.catalogue.index import Index
-from tests.catalogue.fakes import STAMP, FakeEmbed, titled
+from sgmn.catalogue.table import ProductTable
+from sgmn.catalogue.update import UpdateOptions, UpdateProgress
+from tests.catalogue.fakes import STAMP, FakeEncoder, products_with_title
 
 
 def main() -> None:
-    folder, count, batch = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    folder, count, batch_size = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     print("ready", flush=True)
     sys.stdin.readline()
     print("started", flush=True)
-    index = Index.create_or_open(folder, STAMP)
-    index.update(titled(count, "s"), FakeEmbed(), batch=batch, progress=say)
+    table = ProductTable.create_or_open(folder, STAMP)
+    options = UpdateOptions(batch_size=batch_size)
+    table.update(products_with_title(count, "s"), FakeEncoder(), options, print_written)
     print("done", flush=True)
 
 
-def say(keys) -> None:
-    print(json.dumps([product_id for _, product_id in keys]), flush=True)
+def print_written(progress: UpdateProgress) -> None:
+    if progress.written:
+        print(json.dumps([product_id for _, product_id in progress.written]), flush=True)
 
 
 if __name__ == "__main__":

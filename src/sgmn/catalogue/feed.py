@@ -1,8 +1,8 @@
-"""A shop's catalogue, in the form in which shops keep one, to Products.
+"""Reads a shop's catalogue from the files in which shops keep one.
 
-A folder with products.jsonl, a .jsonl file, a table (.csv or .tsv with a header line), or a
-folder of pictures named after their products. A bad row is refused with its reason and the
-rest goes on; a source that is no catalogue at all raises RecordError.
+A catalogue is a folder with products.jsonl, a .jsonl file, a table (.csv or .tsv with a header
+line), or a folder of images named after their products. Invalid rows are collected with the
+reason, and the other rows are read.
 """
 
 from __future__ import annotations
@@ -13,137 +13,122 @@ from functools import partial
 from pathlib import Path
 
 from sgmn import jsonl
-from sgmn.catalogue.spreadsheet import Row
-from sgmn.catalogue.spreadsheet import rows as spreadsheet_rows
+from sgmn.catalogue import spreadsheet
+from sgmn.catalogue.spreadsheet import TableRow
 from sgmn.errors import RecordError
 from sgmn.jsonl import Fields
 from sgmn.media import image
 from sgmn.records import Product
+from sgmn.row_issues import RowIssue, UniqueKeys
 
-_TABLES = frozenset({".csv", ".tsv"})
+_TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
 
-_Made = Iterator[tuple[str, Callable[[], Product]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A row that is no product: its place, and what is wrong with it."""
-
-    where: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what}"
+# The location of each row, and a function that parses it.
+_Rows = Iterator[tuple[str, Callable[[], Product]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """The products of a source, in its order, and the rows that were refused."""
+    """The products of a catalogue in its order, and the rows that were rejected."""
 
     products: tuple[Product, ...]
-    refused: tuple[Refused, ...]
+    rejected_rows: tuple[RowIssue, ...]
 
 
-def read(source: Path, shop_id: str = "") -> Feed:
-    """Read a catalogue; `shop_id` serves rows that name no shop.
+def read_feed(source: Path, shop_id: str = "") -> Feed:
+    """Read a catalogue. Image files are not opened.
 
-    Pictures are named, not opened. Raises RecordError when `source` is no catalogue.
+    Args:
+        source: A .jsonl, .csv or .tsv file, or a folder.
+        shop_id: The shop of rows that name none.
+
+    Raises:
+        RecordError: `source` is not a catalogue.
     """
-    made = _source(Path(source), shop_id)
-    products, refused, first = [], [], dict[tuple[str, str], str]()
-    for where, make in made:
+    products: list[Product] = []
+    rejected_rows: list[RowIssue] = []
+    keys = UniqueKeys()
+    for where, parse in _find_rows(Path(source), shop_id):
         try:
-            product = make()
-            _require_new(product, where, first)
+            product = parse()
+            keys.add(product.key, where, f"product {product.product_id!r}")
         except RecordError as error:
-            refused.append(_refused(error))
+            rejected_rows.append(RowIssue.from_error(error))
         else:
             products.append(product)
-    return Feed(tuple(products), tuple(refused))
+    return Feed(tuple(products), tuple(rejected_rows))
 
 
-def _source(source: Path, shop_id: str) -> _Made:
-    if not jsonl.exists(source):
-        raise RecordError("does not exist", where=source, remedy="give a file or a folder")
+def _find_rows(source: Path, shop_id: str) -> _Rows:
+    if not jsonl.path_exists(source):
+        raise RecordError("does not exist", where=source, remedy="pass a file or a folder")
     if source.is_dir():
-        listed = source / "products.jsonl"
-        return _lines(listed, shop_id) if jsonl.exists(listed) else _pictures(source, shop_id)
+        products_file = source / "products.jsonl"
+        if jsonl.path_exists(products_file):
+            return _jsonl_rows(products_file, shop_id)
+        return _image_rows(source, shop_id)
     if source.suffix.lower() == ".jsonl":
-        return _lines(source, shop_id)
-    if source.suffix.lower() in _TABLES:
-        return _table(source, shop_id)
+        return _jsonl_rows(source, shop_id)
+    if source.suffix.lower() in _TABLE_SUFFIXES:
+        return _table_rows(source, shop_id)
     raise RecordError(
-        "is no catalogue that we know",
+        "is not a supported catalogue format",
         where=source,
-        remedy="give a .jsonl, .csv or .tsv file, a folder with products.jsonl, or one of pictures",
+        remedy="pass a .jsonl, .csv or .tsv file, or a folder with products.jsonl or images",
     )
 
 
-def _refused(error: RecordError) -> Refused:
-    what = f"{error.what}; {error.remedy}" if error.remedy else error.what
-    return Refused(str(error.where), what)
+def _jsonl_rows(path: Path, shop_id: str) -> _Rows:
+    for where, text in jsonl.read_lines(path):
+        yield where, partial(_parse_json, text, where, path.parent, shop_id)
 
 
-def _require_new(product: Product, where: str, first: dict[tuple[str, str], str]) -> None:
-    if product.key in first:
-        raise RecordError(
-            f"product {product.product_id!r} was given before, at {first[product.key]}",
-            where=where,
-            remedy="give each product of a shop an id of its own",
-        )
-    first[product.key] = where
+def _parse_json(text: bytes, where: str, root: Path, shop_id: str) -> Product:
+    fields = jsonl.parse_object(text, where)
+    _require_local([fields.values.get("image"), *fields.get_list("images")], fields.where)
+    return jsonl.parse_product(fields, root, shop_id)
 
 
-def _lines(path: Path, shop_id: str) -> _Made:
-    for where, text in jsonl.numbered(path):
-        yield where, partial(_line, text, where, path.parent, shop_id)
+def _table_rows(path: Path, shop_id: str) -> _Rows:
+    for row in spreadsheet.read_rows(path):
+        yield row.where, partial(_parse_table_row, row, path.parent, shop_id)
 
 
-def _line(text: bytes, where: str, root: Path, shop_id: str) -> Product:
-    fields = jsonl.parse(text, where)
-    _require_local([fields.values.get("image"), *fields.list("images")], fields.where)
-    return jsonl.product(fields, root, shop_id)
-
-
-def _table(path: Path, shop_id: str) -> _Made:
-    for row in spreadsheet_rows(path):
-        yield row.where, partial(_row, row, path.parent, shop_id)
-
-
-def _row(row: Row, root: Path, shop_id: str) -> Product:
-    if row.fault is not None:
-        raise row.fault
-    views = [view.strip() for view in row.values.pop("images", "").split(",") if view.strip()]
-    _require_local([row.values.get("image"), *views], row.where)
-    known = {name: text for name, text in row.values.items() if text}
-    given = known | {"images": views, "attributes": dict(row.attributes)}
-    return jsonl.product(Fields(given, row.where), root, shop_id)
+def _parse_table_row(row: TableRow, root: Path, shop_id: str) -> Product:
+    if row.error is not None:
+        raise row.error
+    values = {name: text for name, text in row.values.items() if text}
+    images = [path.strip() for path in values.pop("images", "").split(",") if path.strip()]
+    _require_local([values.get("image"), *images], row.where)
+    fields = Fields(values | {"images": images, "attributes": dict(row.attributes)}, row.where)
+    return jsonl.parse_product(fields, root, shop_id)
 
 
 def _require_local(images: Iterable[object], where: str) -> None:
     for location in images:
         if isinstance(location, str) and "://" in location:
             raise RecordError(
-                f"image {location!r} is an address, and only local files are read",
+                f"image {location!r} is a URL, but only local files are supported",
                 where=where,
-                remedy="download it and give its path relative to the catalogue",
+                remedy="download it and set its path relative to the catalogue",
             )
 
 
-def _pictures(folder: Path, shop_id: str) -> _Made:
-    files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    if not any(path.suffix.lower() in image.SUFFIXES for path in files):
+def _image_rows(folder: Path, shop_id: str) -> _Rows:
+    paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    if not any(path.suffix.lower() in image.SUFFIXES for path in paths):
         raise RecordError(
-            "holds neither products.jsonl nor pictures",
+            "contains neither products.jsonl nor images",
             where=folder,
-            remedy=f"put there products.jsonl, or pictures ({' '.join(image.SUFFIXES)})",
+            remedy=f"add products.jsonl, or images ({' '.join(image.SUFFIXES)})",
         )
-    for path in files:
-        yield str(path), partial(_pictured, path, shop_id)
+    for path in paths:
+        yield str(path), partial(_parse_image_name, path, shop_id)
 
 
-def _pictured(path: Path, shop_id: str) -> Product:
+def _parse_image_name(path: Path, shop_id: str) -> Product:
     if path.suffix.lower() not in image.SUFFIXES or not path.is_file():
-        raise RecordError("is no picture", where=path, remedy=f"give {' '.join(image.SUFFIXES)}")
+        formats = " ".join(image.SUFFIXES)
+        raise RecordError("is not an image file", where=path, remedy=f"supported are {formats}")
     title = " ".join(path.stem.replace("_", " ").replace("-", " ").split())
     return Product(product_id=path.stem, title=title, image=path, shop_id=shop_id)

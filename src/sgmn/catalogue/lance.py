@@ -1,4 +1,4 @@
-"""LanceDB's ways: how to connect, what its errors say, and commits beside other writers."""
+"""LanceDB access: connections, error messages, and retries after commit conflicts."""
 
 from __future__ import annotations
 
@@ -12,37 +12,44 @@ import lancedb
 
 from sgmn.errors import IndexingError
 
-PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-ERRORS = (RuntimeError, ValueError, OSError)  # what LanceDB raises; it has no errors of its own
+RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+LANCE_ERRORS = (RuntimeError, ValueError, OSError)  # LanceDB defines no error classes of its own
 _Result = TypeVar("_Result")
 
 
 def connect(path: Path) -> Any:
-    """The database in a folder; every read sees what other processes have committed by then."""
+    """Connect to the database in a folder; every read sees all commits of other processes."""
     return lancedb.connect(path, read_consistency_interval=timedelta(0))
 
 
-def said(error: BaseException) -> str:
-    """An error's own words, without the place in LanceDB's source that follows them."""
+def error_message(error: BaseException) -> str:
+    """The message of a LanceDB error, without the position in LanceDB's source code."""
     return str(error).split(", /")[0]
 
 
-def retried(action: Callable[[], _Result], path: Path, fault: str) -> _Result:
-    """The action's result; tried again when another writer's commit came between.
+def retry_on_conflict(action: Callable[[], _Result], path: Path, failure: str) -> _Result:
+    """Run `action` and return its result; retry if another writer committed in between.
 
-    LanceDB then raises "Retryable commit conflict" and has changed nothing. Raises
-    IndexingError when every try met a conflict, and, saying `fault` of the index at `path`
-    ("cannot be written"), for what else goes wrong: a full disk, rights, a damaged table.
+    LanceDB raises "Retryable commit conflict" in that case and changes nothing.
+
+    Args:
+        action: The write to run.
+        path: The index, for error messages.
+        failure: What to report if the action fails, such as "cannot be written".
+
+    Raises:
+        IndexingError: Every attempt met a conflict, or the write failed for another reason
+            such as a full disk, missing permissions or a damaged table.
     """
-    for pause in PAUSES_S:
+    for delay_s in RETRY_DELAYS_S:
         try:
             return action()
         except (RuntimeError, OSError) as error:
             if "conflict" not in str(error).lower():
-                remedy = "check its rights and the room on its disk, and run it again"
-                raise IndexingError(f"{fault} ({said(error)})", path, remedy) from error
+                remedy = "check its permissions and the free disk space, then run the command again"
+                raise IndexingError(f"{failure} ({error_message(error)})", path, remedy) from error
             conflict = error
-        time.sleep(pause)
+        time.sleep(delay_s)
     raise IndexingError(
-        "is being written by others all the time", path, "run it again later"
+        "is constantly being written by other processes", path, "run the command again later"
     ) from conflict

@@ -1,7 +1,7 @@
-"""Tables that shops export, .csv or .tsv with a header, to rows with our names of columns.
+"""Reads .csv and .tsv tables with a header line, as shops export them.
 
-Google-Merchant-like headers are accepted (`id`, `image_link`, `product_type`, `g:` before
-them); a column that is none of ours becomes an attribute.
+Google Merchant Center headers are accepted (`id`, `image_link`, `product_type`, with or without
+the prefix `g:`). A column with an unknown name becomes an attribute.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 
 from sgmn.errors import RecordError
 
-# Our name of a column, and what shops call it; of several the first wins, the others become
-# attributes.
-_NAMES: Mapping[str, tuple[str, ...]] = {
+# The names that shops use for each column of ours. Of several in one table the first counts, and
+# the others become attributes.
+_COLUMN_ALIASES: Mapping[str, tuple[str, ...]] = {
     "product_id": ("product_id", "id", "sku", "item_id", "offer_id"),
     "title": ("title", "name", "product_title", "product_name"),
     "image": ("image", "image_link", "image_url", "image_path", "picture", "photo"),
@@ -25,126 +25,133 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "shop_id": ("shop_id", "shop", "store_id", "store"),
 }
 _DELIMITERS = ",;\t|"
-_LONGEST = 1000  # lines of one row; what goes on for longer is a quote left open
+_MAX_ROW_LINES = 1000  # a row with more lines has a quote that was never closed
+_MAX_LISTED_CHARACTERS = 200  # of the columns that an error lists
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One row: our columns in `values`, the others in `attributes`; or its `fault`."""
+class TableRow:
+    """One row: known columns in `values`, the others in `attributes`; or its `error`."""
 
     where: str
     values: dict[str, str] = field(default_factory=dict)
     attributes: dict[str, str] = field(default_factory=dict)
-    fault: RecordError | None = None
+    error: RecordError | None = None
 
 
-def rows(path: Path) -> Iterator[Row]:
-    """The rows of a table; blank ones are ignored, broken ones carry their fault.
+def read_rows(path: Path) -> Iterator[TableRow]:
+    """The rows of a table. Blank rows are skipped, invalid ones carry their error.
 
-    Raises RecordError for a file that is no text or whose header names no product.
+    Raises RecordError for a file that is not text, or whose header has no product column.
     """
-    lines = list(io.StringIO(_text(path), newline=""))
+    lines = list(io.StringIO(_read_text(path), newline=""))
     header_line = next((line for line in lines if line.strip()), "")
     header: list[str] | None = None
-    for number, record in _records(lines, _delimiter(path, header_line)):
+    for number, record in _parse_records(lines, _detect_delimiter(path, header_line)):
         where = f"{path}:{number}"
         if isinstance(record, RecordError):
-            yield Row(where, fault=RecordError(record.what, where=where, remedy=record.remedy))
+            error = RecordError(record.message, where=where, remedy=record.remedy)
+            yield TableRow(where, error=error)
         elif header is None:
-            header = _header(record, path)
+            header = _parse_header(record, path)
         else:
-            yield _row(record, header, where)
+            yield _parse_row(record, header, where)
     if header is None:
         raise RecordError("has no header line", where=path, remedy=_header_remedy())
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise RecordError(f"cannot be read ({error.strerror})", where=path) from error
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in raw[:4096]:
-        raise RecordError("is no UTF-8 text", where=f"{path}:1", remedy="save the table as UTF-8")
-    # Bytes that are no UTF-8 stay visible as lone surrogates: only their own row is refused.
+        raise RecordError("is not UTF-8 text", where=f"{path}:1", remedy="save the table as UTF-8")
+    # Bytes that are not UTF-8 become lone surrogates, so that only their own row is rejected.
     return raw.decode("utf-8-sig", errors="surrogateescape")
 
 
-def _delimiter(path: Path, header: str) -> str:
+def _detect_delimiter(path: Path, header: str) -> str:
     if path.suffix.lower() == ".tsv":
         return "\t"
     return max(_DELIMITERS, key=header.count)
 
 
-def _records(lines: Sequence[str], delimiter: str) -> Iterator[tuple[int, list[str] | RecordError]]:
-    """Each record with the number of its first line; what csv refuses comes as an error.
+def _parse_records(
+    lines: Sequence[str], delimiter: str
+) -> Iterator[tuple[int, list[str] | RecordError]]:
+    """Each record with the number of its first line; a record that csv rejects as an error.
 
-    Of a refused record only its first line is lost: an open quote takes in what follows it.
+    Only the first line of a rejected record is skipped: an unclosed quote swallows valid rows.
     """
-    place = 0
-    while place < len(lines):
-        ahead = range(place, min(place + _LONGEST, len(lines)))
-        cells = csv.reader((lines[i] for i in ahead), delimiter=delimiter, strict=True)
+    start = 0
+    while start < len(lines):
+        row_lines = range(start, min(start + _MAX_ROW_LINES, len(lines)))
+        reader = csv.reader((lines[i] for i in row_lines), delimiter=delimiter, strict=True)
         try:
-            record = next(cells)
+            record = next(reader)
         except csv.Error as error:
-            yield place + 1, _no_row(error, cells.line_num)
-            place += 1
+            yield start + 1, _record_error(error, reader.line_num)
+            start += 1
         else:
             if any(cell.strip() for cell in record):
-                yield place + 1, record
-            place += cells.line_num
+                yield start + 1, record
+            start += reader.line_num
 
 
-def _no_row(error: csv.Error, line_count: int) -> RecordError:
+def _record_error(error: csv.Error, line_count: int) -> RecordError:
     if "field limit" not in str(error):
-        return RecordError(f"is no table row ({error})", remedy="check its quotes")
-    what = f"has a cell of more than {csv.field_size_limit()} characters"
+        return RecordError(f"is not a valid table row ({error})", remedy="check its quotes")
+    message = f"has a cell of more than {csv.field_size_limit()} characters"
     if line_count > 1:
-        return RecordError(f"{what}, over several lines", remedy="close its quote, or shorten it")
-    return RecordError(what, remedy="shorten it")
+        return RecordError(f"{message}, over several lines", remedy="close its quote or shorten it")
+    return RecordError(message, remedy="shorten it")
 
 
-def _header(cells: list[str], path: Path) -> list[str]:
-    """The columns by our names where they are ours, by their own otherwise."""
-    given = [_plain(cell) for cell in cells]
-    repeated = sorted({name for name in given if given.count(name) > 1})
+def _parse_header(cells: list[str], path: Path) -> list[str]:
+    """The columns, by our names if they are known, otherwise by their own."""
+    names = [_normalize_name(cell) for cell in cells]
+    repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise RecordError(
             f"has the column {repeated[0]!r} twice", where=f"{path}:1", remedy="rename one"
         )
-    ours = {
-        chosen: name
-        for name, aliases in _NAMES.items()
-        if (chosen := next((alias for alias in aliases if alias in given), None))
+    known_names = {
+        chosen: column
+        for column, aliases in _COLUMN_ALIASES.items()
+        if (chosen := next((alias for alias in aliases if alias in names), None))
     }
-    columns = [ours.get(name, name) for name in given]
+    columns = [known_names.get(name, name) for name in names]
     if "product_id" not in columns or not {"title", "image"} & set(columns):
-        shown = ", ".join(given)[:200]
-        raise RecordError(f"has the columns {shown}", where=f"{path}:1", remedy=_header_remedy())
+        listed = ", ".join(names)[:_MAX_LISTED_CHARACTERS]
+        raise RecordError(f"has the columns {listed}", where=f"{path}:1", remedy=_header_remedy())
     return columns
 
 
-def _plain(cell: str) -> str:
+def _normalize_name(cell: str) -> str:
     name = cell.strip().lower().replace(" ", "_").replace("-", "_")
     return name.removeprefix("g:")
 
 
 def _header_remedy() -> str:
-    return "begin with a header that names product_id, and title or image"
+    return "start with a header that names product_id, and title or image"
 
 
-def _row(cells: list[str], header: list[str], where: str) -> Row:
+def _parse_row(cells: list[str], header: list[str], where: str) -> TableRow:
     if len(cells) != len(header):
-        counts = f"has {len(cells)} cells where the header has {len(header)}"
-        return Row(where, fault=RecordError(counts, where=where, remedy="check its delimiters"))
+        message = f"has {len(cells)} cells, but the header has {len(header)}"
+        error = RecordError(message, where=where, remedy="check its delimiters")
+        return TableRow(where, error=error)
     try:
         "".join(cells).encode()
     except UnicodeEncodeError:
-        no_text = RecordError("is no UTF-8 text", where=where, remedy="save the table as UTF-8")
-        return Row(where, fault=no_text)
+        error = RecordError("is not UTF-8 text", where=where, remedy="save the table as UTF-8")
+        return TableRow(where, error=error)
     named = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-    return Row(
+    return TableRow(
         where,
-        values={name: cell for name, cell in named.items() if name in _NAMES},
-        attributes={name: cell for name, cell in named.items() if name not in _NAMES and cell},
+        values={name: cell for name, cell in named.items() if name in _COLUMN_ALIASES},
+        attributes={
+            name: cell for name, cell in named.items() if name not in _COLUMN_ALIASES and cell
+        },
     )

@@ -1,4 +1,4 @@
-"""A feed into the index: only what changed is encoded, and what is written stays written."""
+"""Updates of the index: encodes and writes only products that changed, batch by batch."""
 
 from __future__ import annotations
 
@@ -8,116 +8,171 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from sgmn.background import ahead, behind
+from sgmn.background import map_in_background, prefetch
 from sgmn.catalogue import entries, rows
-from sgmn.catalogue.feed import Refused
-from sgmn.catalogue.rows import Entry
+from sgmn.catalogue.entries import IndexEntry
+from sgmn.catalogue.rows import ProductKey
 from sgmn.errors import MediaError, RecordError
-from sgmn.model.scoring import ProductVectors
 from sgmn.records import Product, ProductContent
+from sgmn.row_issues import RowIssue
 
 if TYPE_CHECKING:
-    from sgmn.catalogue.index import Index
+    from sgmn.catalogue.table import ProductTable
+    from sgmn.model.scoring import ProductVectors
 
-Key = tuple[str, str]  # (shop_id, product_id)
-Embed = Callable[[Sequence[ProductContent]], ProductVectors]
-Progress = Callable[[Sequence[Key]], None]
-OPTIMIZE_EVERY = 64  # batches; each leaves a small file, and many small files slow every reader
+EncodeProducts = Callable[[Sequence[ProductContent]], "ProductVectors"]
+OPTIMIZE_EVERY = 64  # batches; each adds a small file, and many small files slow down every reader
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What an update did: numbers of products, and those refused with their reasons."""
+class UpdateProgress:
+    """How many products of an update are done, of `total` if that is known.
+
+    `written` holds the keys of the batch that was just written to disk.
+    """
+
+    done: int
+    total: int | None
+    written: tuple[ProductKey, ...] = ()
+
+
+ProgressCallback = Callable[[UpdateProgress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateReport:
+    """The result of an update: numbers of products, rejected rows and warnings.
+
+    A row with a warning is indexed, but lacks an image that its listing names.
+    """
 
     added: int = 0
     replaced: int = 0
     unchanged: int = 0
     removed: int = 0
-    refused: tuple[Refused, ...] = ()
+    rejected_rows: tuple[RowIssue, ...] = ()
+    warnings: tuple[RowIssue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateOptions:
+    """Options of an update; see `ProductTable.update`."""
+
+    batch_size: int = 32
+    max_side: int | None = 512
+    remove_missing: bool = False
+    strict: bool = False
 
 
 @dataclass
-class Update:
-    """One run: compares products with what the index holds, encodes and writes the rest."""
+class TableUpdate:
+    """One run: compares products with the table, then encodes and writes those that changed."""
 
-    index: Index
-    embed: Embed
-    batch: int
-    max_side: int | None
-    known: dict[str, str] = field(init=False)  # row id -> content hash, before this run
-    seen: set[Key] = field(default_factory=set)
-    refused: list[Refused] = field(default_factory=list)
+    table: ProductTable
+    encode: EncodeProducts
+    options: UpdateOptions
+    progress: ProgressCallback | None = None
+    total: int | None = None
+    stored_hashes: dict[str, str] = field(init=False)  # row id -> content hash, before this run
+    seen_keys: set[ProductKey] = field(default_factory=set)
+    written_keys: list[ProductKey] = field(default_factory=list)
+    rejected_rows: list[RowIssue] = field(default_factory=list)
+    warnings: list[RowIssue] = field(default_factory=list)
     unchanged: int = 0
 
     def __post_init__(self) -> None:
-        self.known = self.index.hashes()
+        self.stored_hashes = self.table.content_hashes()
 
-    def run(
-        self, products: Iterable[Product], progress: Progress | None, replace_missing: bool
-    ) -> Report:
-        """Encode and write batch by batch; `progress` hears the keys of each committed batch."""
-        written: list[Key] = []
-        encoded = map(self._encoded, ahead(self._batches(products)))
-        for number, keys in enumerate(behind(self._write, encoded), start=1):
-            written.extend(keys)
-            if progress is not None:
-                progress(keys)
+    def run(self, products: Iterable[Product]) -> UpdateReport:
+        """Encode and write batch by batch; report progress after each batch is on disk."""
+        tables = map(self._encode, prefetch(self._batches(products)))
+        for number, keys in enumerate(map_in_background(self._write, tables), start=1):
+            self.written_keys.extend(keys)
+            self._report_progress(keys)
             if number % OPTIMIZE_EVERY == 0:
-                self.index.optimize()
-        removed = self._remove_missing() if replace_missing else 0
-        if written or removed:
-            self.index.optimize()
-        return self._report(written, removed)
+                self.table.optimize()
+        removed = self._remove_missing() if self.options.remove_missing else 0
+        if self.written_keys or removed:
+            self.table.optimize()
+        self._report_progress(())
+        return self._build_report(removed)
 
-    def _batches(self, products: Iterable[Product]) -> Iterator[list[Entry]]:
-        """Changed products, decoded, at most `batch` together; runs on the decoding thread."""
-        waiting: list[Entry] = []
+    def _batches(self, products: Iterable[Product]) -> Iterator[list[IndexEntry]]:
+        """Batches of changed products with decoded images; runs on the decoding thread."""
+        batch: list[IndexEntry] = []
         for product in products:
-            waiting.extend(self._changed(product))
-            if len(waiting) == self.batch:
-                yield waiting
-                waiting = []
-        if waiting:
-            yield waiting
+            entry = self._load_if_changed(product)
+            if entry is None:
+                continue
+            batch.append(entry)
+            if len(batch) == self.options.batch_size:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
 
-    def _changed(self, product: Product) -> list[Entry]:
-        if product.key in self.seen:
-            self._refuse(product, "was given before in this run; give each an id of its own")
-            return []
-        self.seen.add(product.key)
+    def _load_if_changed(self, product: Product) -> IndexEntry | None:
+        if product.key in self.seen_keys:
+            self._reject(product, "is listed twice in this run; give each product a unique id")
+            return None
+        self.seen_keys.add(product.key)
         try:
-            digest = entries.content_hash(product)
-            if self.known.get(rows.row_id(product.key)) == digest:
+            missing = entries.find_missing_images(product)
+            if self.options.strict:
+                entries.require_all_images(missing)
+            content_hash = entries.compute_content_hash(product)
+            if self.stored_hashes.get(rows.row_id(product.key)) == content_hash:
+                self._warn(product, entries.missing_image_warnings(product, missing))
                 self.unchanged += 1
-                return []
-            return [entries.entry(product, digest, self.max_side)]
+                return None
+            entry = entries.load_entry(
+                product, content_hash, self.options.max_side, strict=self.options.strict
+            )
         except (MediaError, RecordError) as error:
-            self._refuse(product, str(error))
-            return []
+            self._reject(product, str(error))
+            return None
+        self._warn(product, entry.warnings)
+        return entry
 
-    def _refuse(self, product: Product, what: str) -> None:
-        self.refused.append(Refused(f"product {product.product_id!r}", what))
+    def _reject(self, product: Product, message: str) -> None:
+        self.rejected_rows.append(RowIssue(f"product {product.product_id!r}", message))
 
-    def _encoded(self, entries: Sequence[Entry]) -> tuple[list[Key], pa.Table]:
-        vectors = self.embed([entry.content for entry in entries])
-        keys = [entry.product.key for entry in entries]
-        return keys, rows.table(entries, vectors, self.index.model)
+    def _warn(self, product: Product, messages: Iterable[str]) -> None:
+        where = f"product {product.product_id!r}"
+        self.warnings.extend(RowIssue(where, message) for message in messages)
 
-    def _write(self, batch: tuple[list[Key], pa.Table]) -> list[Key]:
-        """Runs on the writing thread, while the next batch is encoded on this one."""
+    def _encode(self, batch: Sequence[IndexEntry]) -> tuple[list[ProductKey], pa.Table]:
+        from sgmn.catalogue.vectors import build_table  # needs PyTorch
+
+        vectors = self.encode([entry.content for entry in batch])
+        keys = [entry.product.key for entry in batch]
+        return keys, build_table(batch, vectors, self.table.stamp)
+
+    def _write(self, batch: tuple[list[ProductKey], pa.Table]) -> list[ProductKey]:
+        """Write a batch; runs on the writing thread while the next batch is encoded."""
         keys, table = batch
-        self.index.write(table)
+        self.table.write_rows(table)
         return keys
 
-    def _remove_missing(self) -> int:
-        """Remove what the shops of this run no longer list; a refused product keeps its row."""
-        shops = {shop for shop, _ in self.seen}
-        kept = {rows.row_id(key) for key in self.seen}
-        held = [key for shop in sorted(shops) for key in self.index.product_keys(shop)]
-        gone = [rows.row_id(key) for key in held if rows.row_id(key) not in kept]
-        return self.index.delete_rows("id", gone)
+    def _report_progress(self, written: Sequence[ProductKey]) -> None:
+        if self.progress is not None:
+            done = len(self.written_keys) + self.unchanged + len(self.rejected_rows)
+            self.progress(UpdateProgress(done, self.total, tuple(written)))
 
-    def _report(self, written: Sequence[Key], removed: int) -> Report:
-        replaced = sum(rows.row_id(key) in self.known for key in written)
-        added = len(written) - replaced
-        return Report(added, replaced, self.unchanged, removed, tuple(self.refused))
+    def _remove_missing(self) -> int:
+        """Remove products that the shops of this run no longer list; rejected ones stay."""
+        listed_ids = {rows.row_id(key) for key in self.seen_keys}
+        shops = sorted({shop for shop, _ in self.seen_keys})
+        stored_ids = [rows.row_id(key) for shop in shops for key in self.table.product_keys(shop)]
+        return self.table.delete_rows("id", [row for row in stored_ids if row not in listed_ids])
+
+    def _build_report(self, removed: int) -> UpdateReport:
+        replaced = sum(rows.row_id(key) in self.stored_hashes for key in self.written_keys)
+        return UpdateReport(
+            added=len(self.written_keys) - replaced,
+            replaced=replaced,
+            unchanged=self.unchanged,
+            removed=removed,
+            rejected_rows=tuple(self.rejected_rows),
+            warnings=tuple(self.warnings),
+        )

@@ -1,0 +1,302 @@
+"""The table of an index on disk: products with their vectors, in LanceDB.
+
+Several processes may read and write a table at once. Rows that `update` has reported are on disk,
+and an update that was killed can simply be run again. A table must not be used across a fork.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from lancedb.index import Bitmap, IvfRq
+from numpy.typing import NDArray
+
+from sgmn.catalogue import lance, rows
+from sgmn.catalogue import stamp as stamps
+from sgmn.catalogue.rows import VECTOR_COLUMN, ProductKey, VectorModality
+from sgmn.catalogue.stamp import ModelStamp
+from sgmn.catalogue.update import (
+    EncodeProducts,
+    ProgressCallback,
+    TableUpdate,
+    UpdateOptions,
+    UpdateReport,
+)
+from sgmn.errors import IndexingError
+from sgmn.records import Product
+
+if TYPE_CHECKING:
+    from sgmn.catalogue.shelf import Shelf
+
+MAX_READ_TIME = timedelta(hours=1)  # older versions of the table are deleted by `optimize`
+NPROBES, REFINE_FACTOR = 40, 80  # benchmarks/search.py: recall@10 of 0.99 needs 40 at 66,000 rows
+_TABLE_NAME = "products"
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A product that a search returns; a higher `score` is a better match."""
+
+    product: Product
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalReport:
+    """How many rows were removed, and the ids that no row had."""
+
+    count: int
+    unknown_ids: tuple[str, ...]
+
+
+class ProductTable:
+    """The products of any number of shops. Use `open` or `create_or_open` to get one."""
+
+    def __init__(self, path: Path, table: Any, stamp: ModelStamp) -> None:
+        self.path, self.stamp, self._table = path, stamp, table
+
+    @staticmethod
+    def exists(path: Path) -> bool:
+        """Whether the folder `path` holds an index; the index is not opened."""
+        try:
+            return (Path(path) / f"{_TABLE_NAME}.lance").is_dir()
+        except OSError:  # a name that is too long, or a folder without permission to enter
+            return False
+
+    @classmethod
+    def open(cls, path: Path, stamp: ModelStamp | None = None) -> ProductTable:
+        """Open a table; with `stamp`, only if that model built it.
+
+        Raises IndexingError if `path` is not an index, or has another format or model.
+        """
+        path = Path(path)
+        _require_no_file(path)
+        if not cls.exists(path):
+            raise IndexingError("is not an index", path, "create one with `sgmn index`")
+        try:
+            table = lance.connect(path).open_table(_TABLE_NAME)
+            index_stamp = stamps.from_metadata(table.schema.metadata, path)
+        except lance.LANCE_ERRORS as error:
+            message = f"cannot be opened ({lance.error_message(error)})"
+            raise IndexingError(message, path, "index again into a new folder") from error
+        if stamp is not None:
+            stamps.require_match(index_stamp, stamp, path)
+        return cls(path, table, index_stamp)
+
+    @classmethod
+    def create_or_open(cls, path: Path, stamp: ModelStamp) -> ProductTable:
+        """Open the table of a model at `path`, or create an empty one there."""
+        path = Path(path)
+        _require_no_file(path)
+        try:
+            table = lance.connect(path).create_table(_TABLE_NAME, schema=rows.build_schema(stamp))
+        except lance.LANCE_ERRORS as error:
+            if cls.exists(path):  # it was there before, or another process was faster
+                return cls.open(path, stamp)
+            message = f"cannot be created ({lance.error_message(error)})"
+            raise IndexingError(message, path, "choose another folder") from error
+        return cls(path, table, stamp)
+
+    def update(
+        self,
+        products: Iterable[Product],
+        encode: EncodeProducts,
+        options: UpdateOptions | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> UpdateReport:
+        """Add new products and replace changed ones; unchanged ones are not encoded again.
+
+        Args:
+            products: The products, of any shops.
+            encode: Returns the vectors of up to `batch_size` products.
+            options: Batch size, image size, and what happens to missing products and images.
+            progress: Called with an UpdateProgress after each batch is on disk.
+        """
+        total = len(products) if isinstance(products, Sequence) else None
+        run = TableUpdate(self, encode, options or UpdateOptions(), progress, total)
+        return run.run(products)
+
+    def remove(self, product_ids: Iterable[str], shop_id: str | None = None) -> RemovalReport:
+        """Remove products of one shop, or of all shops; report unknown ids."""
+        requested = list(dict.fromkeys(product_ids))
+        stored = {product_id for _, product_id in self.product_keys(shop_id)}
+        known = [product_id for product_id in requested if product_id in stored]
+        count = self.delete_rows("product_id", known, shop_id)
+        return RemovalReport(count, tuple(p for p in requested if p not in stored))
+
+    def products(self, shop_id: str | None = None) -> list[Product]:
+        """The products of one shop, or of all shops, ordered by shop and id."""
+        records = self._read_columns(rows.RECORD_COLUMNS, shop_id)
+        products = map(rows.parse_product, records.to_pylist())
+        return sorted(products, key=lambda product: product.key)
+
+    def thumbnails(self, shop_id: str = "") -> dict[str, bytes]:
+        """Small JPEGs by product_id, of the products of one shop that have an image."""
+        records = self._read_columns(["product_id", "thumbnail"], shop_id).to_pylist()
+        return {row["product_id"]: row["thumbnail"] for row in records if row["thumbnail"]}
+
+    def product_keys(self, shop_id: str | None = None) -> list[ProductKey]:
+        """(shop_id, product_id) of every row of one shop, or of all shops."""
+        keys = self._read_columns(["shop_id", "product_id"], shop_id)
+        return list(zip(keys["shop_id"].to_pylist(), keys["product_id"].to_pylist(), strict=True))
+
+    def shops(self) -> dict[str, int]:
+        """The number of products of each shop, by shop_id in alphabetical order."""
+        counts = self._read_columns(["shop_id"], None)["shop_id"].value_counts().to_pylist()
+        return dict(sorted((pair["values"], pair["counts"]) for pair in counts))
+
+    def count(self) -> int:
+        """The number of products."""
+        return int(self._table.count_rows())
+
+    def content_hashes(self) -> dict[str, str]:
+        """The content hash of every row, by row id."""
+        hashes = self._read_columns(["id", "content_hash"], None)
+        return dict(zip(hashes["id"].to_pylist(), hashes["content_hash"].to_pylist(), strict=True))
+
+    def shelf(self, shop_id: str = "") -> Shelf:
+        """One shop in memory, ordered by product_id.
+
+        Raises IndexingError for a shop without products.
+        """
+        records = self._read_columns([*rows.RECORD_COLUMNS, *rows.VECTOR_COLUMNS], shop_id)
+        if not records.num_rows:
+            shops = ", ".join(repr(shop) for shop in list(self.shops())[:20]) or "none"
+            raise IndexingError(
+                f"has no product of shop {shop_id!r}", self.path, f"its shops are: {shops}"
+            )
+        return self._to_shelf(records.sort_by("product_id"))
+
+    def shelf_of(self, product_keys: Iterable[ProductKey]) -> Shelf:
+        """The products with these keys in memory, ordered by shop and id."""
+        ids = [rows.row_id(key) for key in product_keys]
+        columns = [*rows.RECORD_COLUMNS, *rows.VECTOR_COLUMNS]
+        parts = [
+            self._read(self._select(columns).where(f"id IN ({listed})"))
+            for listed in rows.sql_lists(ids)
+        ]
+        order = [("shop_id", "ascending"), ("product_id", "ascending")]
+        return self._to_shelf(pa.concat_tables(parts).sort_by(order))
+
+    def _to_shelf(self, records: pa.Table) -> Shelf:
+        from sgmn.catalogue.shelf import Shelf  # needs PyTorch
+
+        return Shelf.from_rows(records, self.stamp.dim)
+
+    def search(
+        self,
+        vector: NDArray[np.float32],
+        *,
+        k: int = 10,
+        shop_id: str | None = None,
+        modality: VectorModality = "image",
+        exact: bool = False,
+    ) -> list[Hit]:
+        """The `k` products whose vectors are nearest to `vector` (D,), best first.
+
+        The score of a hit is the cosine, -1..1. A search in one shop is always exact; a search
+        across shops uses the vector index, if there is one, unless `exact` is set.
+        """
+        query = self._vector_query(vector, modality).limit(k)
+        if shop_id is not None:  # a vector index under a filter would lose rows
+            query = query.where(f"shop_id = {rows.sql_literal(shop_id)}")
+        if exact or shop_id is not None:
+            query = query.bypass_vector_index()
+        else:
+            query = query.nprobes(NPROBES).refine_factor(REFINE_FACTOR)
+        records = self._read(query.select([*rows.RECORD_COLUMNS, "_distance"])).to_pylist()
+        return [Hit(rows.parse_product(row), 1.0 - row["_distance"]) for row in records]
+
+    def _vector_query(self, vector: NDArray[np.float32], modality: VectorModality) -> Any:
+        has_shape = np.shape(vector) == (self.stamp.dim,)
+        if not has_shape or not np.isfinite(vector).all() or not np.any(vector):
+            raise IndexingError(
+                f"is not a vector of this index (shape {np.shape(vector)})",
+                where="the query",
+                remedy=f"pass {self.stamp.dim} finite numbers, not all of them zero",
+            )
+        column = VECTOR_COLUMN[modality]
+        query = self._table.search(np.asarray(vector, np.float32), vector_column_name=column)
+        return query.distance_type("cosine")
+
+    def build_vector_index(self, modality: VectorModality = "image") -> None:
+        """Build the approximate index for search across shops; useful from 50,000 rows on.
+
+        Rows written later are searched exactly until the next `optimize`. Raises IndexingError
+        if there is nothing to index, or if the width is not a multiple of 8.
+        """
+        if self.stamp.dim % 8:
+            message = f"has vectors of width {self.stamp.dim}, not a multiple of 8"
+            raise IndexingError(message, self.path, "search without it: exact, but slower")
+        column = VECTOR_COLUMN[modality]
+        if not self._table.count_rows(f"{column} IS NOT NULL"):
+            content = "an image" if modality == "image" else "a title"
+            raise IndexingError(f"has no product with {content}", self.path)
+        config = IvfRq(distance_type="cosine")
+        create = partial(self._table.create_index, column, config=config, replace=True)
+        self._retry(create, "cannot build a vector index")
+
+    def optimize(self) -> None:
+        """Merge small files, bring indexes up to date, delete versions nobody reads any more."""
+        failure = "cannot be optimized"
+        self._retry(self._index_shops, failure)
+        self._retry(partial(self._table.optimize, cleanup_older_than=MAX_READ_TIME), failure)
+
+    def _index_shops(self) -> None:
+        if self.count() and not any(i.columns == ["shop_id"] for i in self._table.list_indices()):
+            self._table.create_index("shop_id", config=Bitmap())
+
+    def write_rows(self, table: pa.Table) -> None:
+        """Add or replace rows of the schema `rows.build_schema`; on disk when this returns.
+
+        Ids must be unique within `table`.
+        """
+        merge = self._table.merge_insert("id")
+        merge.when_matched_update_all().when_not_matched_insert_all()
+        # "null" leaves absent vectors null; LanceDB's default takes them for invalid ones.
+        self._retry(partial(merge.execute, table, on_bad_vectors="null"), "cannot be written")
+
+    def delete_rows(self, column: str, ids: Sequence[str], shop_id: str | None = None) -> int:
+        """Delete the rows whose `column` is one of `ids`; return how many there were."""
+        shop = "" if shop_id is None else f" AND shop_id = {rows.sql_literal(shop_id)}"
+        deleted = 0
+        for listed in rows.sql_lists(ids):
+            delete = partial(self._table.delete, f"{column} IN ({listed}){shop}")
+            deleted += self._retry(delete, "cannot delete rows").num_deleted_rows
+        return deleted
+
+    def _retry(self, action: Callable[[], _Result], failure: str) -> _Result:
+        return lance.retry_on_conflict(action, self.path, failure)
+
+    def _select(self, columns: list[str]) -> Any:
+        return self._table.search().select(columns).limit(None)
+
+    def _read_columns(self, columns: list[str], shop_id: str | None) -> pa.Table:
+        query = self._select(columns)
+        if shop_id is not None:
+            query = query.where(f"shop_id = {rows.sql_literal(shop_id)}")
+        return self._read(query)
+
+    def _read(self, query: Any) -> pa.Table:
+        try:
+            return query.to_arrow()
+        except lance.LANCE_ERRORS as error:
+            message = f"cannot be read ({lance.error_message(error)})"
+            raise IndexingError(message, self.path, "index again into a new folder") from error
+
+
+def _require_no_file(path: Path) -> None:
+    try:
+        is_file = path.exists() and not path.is_dir()
+    except OSError:  # a path that cannot be looked up is reported when it is opened
+        return
+    if is_file:
+        raise IndexingError("is a file", path, "pass the folder of an index")

@@ -1,0 +1,61 @@
+"""Models and shelves for the commands: what a command line names, loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sgmn.catalogue.index import Index
+from sgmn.catalogue.shelf import Shelf
+from sgmn.errors import IndexingError, SgmnError
+from sgmn.model import checkpoint
+from sgmn.model.embedder import Embedder
+from sgmn.model.scoring import MODALITIES, Modality
+
+
+def load_embedder(model: str) -> Embedder:
+    """Load a model by folder or name, on the GPU if there is one."""
+    return Embedder(checkpoint.load(model))
+
+
+class ShelfCache:
+    """The shelf of each shop of an index, read once.
+
+    Vectors of modalities that are not in `modalities` are marked as missing.
+    """
+
+    def __init__(self, index: Index, modalities: Sequence[Modality] = MODALITIES) -> None:
+        self.index, self.modalities = index, modalities
+        self.shelves: dict[str, Shelf] = {}
+
+    def __getitem__(self, shop_id: str) -> Shelf:
+        if shop_id not in self.shelves:
+            shelf = self.index.shelf(shop_id)
+            self.shelves[shop_id] = Shelf(
+                shelf.products, shelf.vectors.select_modalities(self.modalities)
+            )
+        return self.shelves[shop_id]
+
+
+def resolve_shop(index: Index, shop_id: str | None) -> str:
+    """The given shop, or the only shop of the index.
+
+    Raises IndexingError if no shop is given and the index does not have exactly one.
+    """
+    if shop_id is not None:
+        return shop_id
+    shops = index.shops()
+    if len(shops) != 1:
+        known = ", ".join(map(repr, sorted(shops)[:10])) or "none"
+        raise IndexingError(f"has {len(shops)} shops ({known})", index.path, "name one with --shop")
+    return next(iter(shops))
+
+
+def parse_modalities(names: str) -> tuple[Modality, ...]:
+    """Modalities from a comma-separated list of their names."""
+    selected = {name.strip() for name in names.split(",")}
+    if not selected <= set(MODALITIES):
+        known = ",".join(MODALITIES)
+        raise SgmnError(
+            f"{names!r} does not name modalities", remedy=f"pass {known} or one of the two"
+        )
+    return tuple(m for m in MODALITIES if m in selected)

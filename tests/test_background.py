@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from sgmn.background import map_in_background, prefetch
+
+
+def test_prefetch_keeps_order_and_errors():
+    assert list(prefetch(iter(range(5)))) == list(range(5))
+    assert list(prefetch(iter(()))) == []
+
+    def fail_after_one() -> Iterator[int]:
+        yield 1
+        raise ZeroDivisionError
+
+    items = prefetch(fail_after_one())
+    assert next(items) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(items)
+
+
+def test_map_in_background_runs_one_action_at_a_time_on_another_thread():
+    threads = set()
+
+    def double(item: int) -> int:
+        threads.add(threading.current_thread().name)
+        if item == 3:
+            raise ZeroDivisionError
+        return item * 2
+
+    assert list(map_in_background(double, iter(range(3)))) == [0, 2, 4]
+    assert len(threads) == 1 and threading.current_thread().name not in threads
+    with pytest.raises(ZeroDivisionError):
+        list(map_in_background(double, iter(range(5))))
