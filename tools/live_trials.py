@@ -28,9 +28,9 @@ from live_watching import Run, Told, event_checks, watched
 from sgmn import outputs
 from sgmn.data.dataset import Stream, read_stream
 from sgmn.errors import SgmnError
-from sgmn.evaluation.streams import time_weighted_accuracy
 from sgmn.evaluation.tables import markdown_table
-from sgmn.live.events import Event, from_json, segments_of
+from sgmn.evaluation.timeline_metrics import time_weighted_accuracy
+from sgmn.live.events import Event, from_json, segments_from_events
 
 GRACE_S = 600.0  # to load the model and to connect in vain, on a busy machine too
 SLACK_S = 2.0
@@ -113,7 +113,7 @@ def figures(trial: Trial, run: Run, show: Show, stream: Stream, folder: Path) ->
         "events": len(events),
         "corrected": sum(event.kind == "corrected" for event in events),
         "delays_s": delays(trial, events, run.told, show),
-        "right": time_weighted_accuracy(truth, segments_of(events)) if is_judged else None,
+        "right": time_weighted_accuracy(truth, segments_from_events(events)) if is_judged else None,
         "failed": failed,
     }
 

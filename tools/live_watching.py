@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic, sleep, time
 from typing import NamedTuple
 
-from sgmn.live.events import Event, segments_of
+from sgmn.live.events import Event, segments_from_events
 from sgmn.records import Segment
 
 GLANCE_S = 0.05
@@ -94,7 +94,8 @@ def event_checks(events: Sequence[Event], folder: Path) -> dict[str, bool]:
         "the last is the end": events[-1].kind == "ended"
         and events[-1] == held[-1]
         and events[-1].time_s == events[-1].found_s,
-        "the timeline is theirs": segments_of(events) == _timeline(folder / "timeline.json"),
+        "the timeline is theirs": segments_from_events(events)
+        == _timeline(folder / "timeline.json"),
     }
 
 
@@ -109,5 +110,5 @@ def _in_force(events: Sequence[Event]) -> Iterator[Event]:
     for event in events:
         if event.kind != "corrected":
             own = [e for e in events if event.id in (e.id, e.corrects)]
-            if not own[-1].retracts:
+            if not own[-1].is_retraction:
                 yield own[-1]

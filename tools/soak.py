@@ -22,16 +22,17 @@ from pathlib import Path
 from typing import Any
 
 from sgmn import outputs
+from sgmn.catalogue.index import Index
 from sgmn.errors import SgmnError
 from sgmn.live.events import Event
-from sgmn.live.recognizer import RATE_HZ, Recognizer
-from sgmn.live.session import Moment, Outcome, Session
+from sgmn.live.recognizer import FRAME_RATE_HZ, StreamRecognizer
+from sgmn.live.session import Session, SessionResult, WindowUpdate
 from sgmn.media import transcript, video
 from sgmn.media.live_source import LiveFrame, LiveSource, SourceSettings
-from sgmn.media.live_transcript import Hearing
-from sgmn.memory import keep_large_blocks
+from sgmn.media.live_transcript import LiveTranscript
+from sgmn.memory import retain_freed_memory
 from sgmn.records import Utterance
-from sgmn.workflows import opening
+from sgmn.workflows import loading
 
 SAMPLES, FEWEST = 24, 3  # in all unless --every is given; and of those that are judged
 WARM_UP, MOST_GROWTH = 0.1, 0.05  # shares of the time and of the memory
@@ -50,9 +51,9 @@ class Looped:
 
     def __init__(self, path: Path, length_s: float, side: int, said: Sequence[Utterance]) -> None:
         self.path, self.length_s, self.side, self.said = path, length_s, side, said
-        self.heard = Hearing()
+        self.heard = LiveTranscript()
         self.damage: list[str] = []
-        self.dropped = self.reconnects = self.passes = 0
+        self.dropped_frames = self.reconnects = self.passes = 0
         self._now: LiveSource | None = None
         self._is_closed = False
 
@@ -67,14 +68,14 @@ class Looped:
             for frame in self._once(start_s):
                 yield frame
                 last_s = frame.time_s
-            start_s = last_s + 1 / RATE_HZ
+            start_s = last_s + 1 / FRAME_RATE_HZ
             self.passes += 1
 
     def _once(self, start_s: float) -> Iterator[LiveFrame]:
         """One pass, its times from `start_s` on."""
         waiting = sorted(self.said, key=lambda utterance: utterance.start, reverse=True)
         with LiveSource(
-            str(self.path), rate_hz=RATE_HZ, max_side=self.side, settings=AHEAD
+            str(self.path), rate_hz=FRAME_RATE_HZ, max_side=self.side, settings=AHEAD
         ) as self._now:
             for frame in self._now:
                 if start_s + frame.time_s > self.length_s:
@@ -117,7 +118,7 @@ class Diary:
     def hear(self, event: Event) -> None:
         self.events += 1
 
-    def look(self, moment: Moment) -> None:
+    def look(self, moment: WindowUpdate) -> None:
         now_s = moment.belief.time_s
         if now_s >= self._due_s and self.source.is_reading:
             self._due_s += self.every_s
@@ -182,31 +183,31 @@ def parsed() -> argparse.Namespace:
 
 def looped(given: argparse.Namespace, side: int) -> Looped:
     """The stream that was asked for."""
-    length_s = video.duration(given.video)
+    length_s = video.read_duration(given.video)
     if length_s < SHORTEST_S:
         what, remedy = f"is {length_s:.0f} s long", f"give {SHORTEST_S:.0f} s or more"
         raise SgmnError(what, given.video, remedy)
-    said = transcript.read(given.transcript, length_s) if given.transcript else ()
+    said = transcript.read_transcript(given.transcript, length_s) if given.transcript else ()
     return Looped(given.video, given.hours * 3600, side, said)
 
 
-def soaked(given: argparse.Namespace) -> tuple[Diary, Outcome, float]:
+def soaked(given: argparse.Namespace) -> tuple[Diary, SessionResult, float]:
     """Watch it all; what was held, what was found, and the seconds that it took."""
-    used = opening.embedder(opening.model_of(given.index, None))
-    opened = opening.opened(given.index, used)
-    shelf = opening.Shelves(opened)[opening.only_shop(opened, None)]
+    opened = Index.open(given.index, None)
+    used = opened.embedder
+    shelf = loading.ShelfCache(opened)[loading.resolve_shop(opened, None)]
     source = looped(given, used.max_side)
     every_s = 60 * given.every if given.every else source.length_s / SAMPLES
     diary = Diary(source, every_s)
     print("".join(f"{name:>12}" for name in HEADER))
     began = time.perf_counter()
-    found = Session(Recognizer(used, shelf)).run(source, source.heard, diary.hear, diary.look)
+    found = Session(StreamRecognizer(used, shelf)).run(source, source.heard, diary.hear, diary.look)
     return diary, found, time.perf_counter() - began
 
 
 def main() -> None:
     given = parsed()
-    keep_large_blocks()  # as the command line does
+    retain_freed_memory()  # as the command line does
     outputs.require_writable(given.output)
     diary, found, seconds = soaked(given)
     judged = verdict(diary.samples, diary.source.length_s)

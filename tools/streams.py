@@ -1,130 +1,165 @@
-"""What each step from windows to timelines is worth, on streams with a true timeline.
+"""Measure what each step from windows to timelines contributes, on streams with a true timeline.
 
     python tools/streams.py DATASET --index INDEX [--model MODEL] [--json OUT.json]
 
-windows alone    every window for itself
-online           what is believed at each moment, from the windows up to it
-online, lag      the same after corrections within the lag of `sgmn watch`, as its events tell it
+windows alone    each window by itself
+online           the belief at each moment, from the windows up to it
+online, lag      the same after corrections within the lag of `sgmn watch`, from its events
 offline          the exact best path through all windows
-With a model that has the part "interaction", all again with the graph of the stream: online with
-past windows, offline with those on both sides. A moment of a running stream is told half a window
-later, which the delays here do not hold.
+
+If the model has the part "interaction", all are repeated with the graph of the stream: online with
+past windows, offline with windows on both sides. A running stream is reported half a window later,
+which the delays here do not include.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
 
 from sgmn import outputs
+from sgmn.catalogue.index import Index
 from sgmn.cli import console
 from sgmn.data import dataset
 from sgmn.data.dataset import Stream
 from sgmn.evaluation.stream_report import StreamReport, StreamResult
 from sgmn.evaluation.tables import markdown_table
-from sgmn.live.events import segments_of
-from sgmn.live.recognizer import Recognition, Recognizer
-from sgmn.live.session import events_of
-from sgmn.live.timeline import OnlineDecoder, segments
+from sgmn.live.events import segments_from_events
+from sgmn.live.frame_buffer import FrameBuffer
+from sgmn.live.recognizer import Logits, RecognitionResult, StreamRecognizer
+from sgmn.live.session import events_from_result
+from sgmn.live.timeline import OnlineDecoder, decode_segments
+from sgmn.live.windows import Window
 from sgmn.records import Segment
-from sgmn.workflows import evaluation, opening
+from sgmn.workflows import evaluation, loading
 
 Timelines = dict[str, tuple[Segment, ...]]
-HEADER = ["way", "time right", "precision", "recall", "F1", "delay s", "missed"]
+HEADER = ["method", "time right", "precision", "recall", "F1", "delay s", "missed"]
 
 
-class PastOnly(Recognizer):
-    """Its windows see those before them, also in a recording."""
+class PastOnlyRecognizer(StreamRecognizer):
+    """A recognizer whose windows are influenced by earlier windows only, in recordings too."""
 
-    def scored(self, cut, reel, together, ahead=0):  # type: ignore[no-untyped-def]
-        """As in `Recognizer`, with nothing ahead."""
-        return super().scored(cut, reel, together, 0)
+    def score_windows(
+        self,
+        windows: Iterable[Window],
+        frame_buffer: FrameBuffer,
+        batch_size: int,
+        windows_after: int = 0,
+    ) -> Iterator[tuple[Window, Logits]]:
+        return super().score_windows(windows, frame_buffer, batch_size, 0)
 
 
 def main() -> None:
-    given = parsed()
-    outputs.require_writable(given.json)
-    used = opening.embedder(opening.model_of(given.index, given.model))
-    shelves = opening.Shelves(opening.opened(given.index, used))
-    _, streams, _ = evaluation.labelled(dataset.read(given.dataset), "")
-    found: dict[str, list[StreamResult]] = {}
-    for stream in console.counted(iter(streams), "watching", len(streams)):
-        for way, timeline in timelines(Recognizer(used, shelves[stream.shop_id]), stream).items():
-            result = StreamResult(stream.stream_id, stream.timeline, timeline)
-            found.setdefault(way, []).append(result)
-    reports = {way: StreamReport(tuple(results)) for way, results in found.items()}
+    options = parse_arguments()
+    outputs.require_writable(options.json)
+    index = Index.open(options.index, options.model)
+    _, streams, _ = evaluation.select_labeled(dataset.read_dataset(options.dataset), "")
+    reports = build_reports(index, streams)
+    rows = [_cells(method, report) for method, report in reports.items()]
     caption = f"{len(streams)} streams; shares in %, segments match at an overlap of half."
-    print(markdown_table(HEADER, [_cells(way, report) for way, report in reports.items()], caption))
-    if given.json:
-        rows = {way: json.loads(report.to_json()) for way, report in reports.items()}
-        outputs.write_text(given.json, json.dumps(rows, indent=1) + "\n")
+    print(markdown_table(HEADER, rows, caption))
+    if options.json:
+        content = {method: json.loads(report.to_json()) for method, report in reports.items()}
+        outputs.write_text(options.json, json.dumps(content, indent=1) + "\n")
 
 
-def timelines(recognizer: Recognizer, stream: Stream) -> Timelines:
-    """The timeline of a stream by each way."""
-    used, shelf, reach = recognizer.embedder, recognizer.shelf, recognizer.reach
-    alone = replace(recognizer, reach=0).watch(stream.video, stream.transcript)
-    found = {"windows alone": _decoded(alone, recognizer, switch_cost=0.0)}
-    found |= _online(alone, recognizer, "")
-    found["offline"] = _decoded(alone, recognizer)
-    parts = used.ranker.parts
-    if parts is None or parts.interaction is None:
-        return found
-    past = PastOnly(used, shelf, recognizer.settings, recognizer.use, reach)
-    found |= _online(past.watch(stream.video, stream.transcript), recognizer, " + stream graph")
-    around = recognizer.watch(stream.video, stream.transcript)
-    found["windows + stream graph"] = _decoded(around, recognizer, switch_cost=0.0)
-    found["offline + stream graph"] = _decoded(around, recognizer)
-    return found
+def build_reports(index: Index, streams: Sequence[Stream]) -> dict[str, StreamReport]:
+    """The report of each method over all streams."""
+    shelves, results = loading.ShelfCache(index), dict[str, list[StreamResult]]()
+    for stream in console.track(streams, "watching", len(streams)):
+        recognizer = StreamRecognizer(index.embedder, shelves[stream.shop_id])
+        for method, timeline in build_timelines(recognizer, stream).items():
+            result = StreamResult(stream.stream_id, stream.timeline, timeline)
+            results.setdefault(method, []).append(result)
+    return {method: StreamReport(tuple(own)) for method, own in results.items()}
 
 
-def _decoded(found: Recognition, recognizer: Recognizer, **changed: float) -> tuple[Segment, ...]:
-    settings = replace(recognizer.settings, **changed)
-    span = (0.0, found.duration_s)
-    return segments(found.times, found.scores, found.product_ids, settings, span)
+def build_timelines(recognizer: StreamRecognizer, stream: Stream) -> Timelines:
+    """The timeline of a stream by each method."""
+    alone = replace(recognizer, context_windows=0).watch(stream.video, stream.transcript)
+    timelines = {"windows alone": _decode(alone, recognizer, switch_cost=0.0)}
+    timelines |= _decode_online(alone, recognizer, "")
+    timelines["offline"] = _decode(alone, recognizer)
+    parts = recognizer.embedder.ranker.parts
+    if parts is not None and parts.interaction is not None:
+        timelines |= _build_graph_timelines(recognizer, stream)
+    return timelines
 
 
-def _online(found: Recognition, recognizer: Recognizer, graph: str) -> Timelines:
-    decoder = OnlineDecoder(found.product_ids, recognizer.settings)
-    moments = zip(found.times, found.scores, strict=True)
-    beliefs = [(float(t), decoder.push(float(t), row).product_id) for t, row in moments]
-    told = tuple(events_of(found, recognizer.settings))
+def _build_graph_timelines(recognizer: StreamRecognizer, stream: Stream) -> Timelines:
+    past = PastOnlyRecognizer(
+        recognizer.embedder,
+        recognizer.shelf,
+        recognizer.settings,
+        recognizer.modalities,
+        recognizer.context_windows,
+    ).watch(stream.video, stream.transcript)
+    both = recognizer.watch(stream.video, stream.transcript)
     return {
-        f"online{graph}": tuple(_held(beliefs, found.duration_s)),
-        f"online, lag{graph}": segments_of(told),
+        **_decode_online(past, recognizer, " + stream graph"),
+        "windows + stream graph": _decode(both, recognizer, switch_cost=0.0),
+        "offline + stream graph": _decode(both, recognizer),
     }
 
 
-def _held(beliefs: Iterable[tuple[float, str | None]], end_s: float) -> Iterator[Segment]:
-    """Each belief holds half-way to its neighbours; equal ones are one segment."""
-    known = list(beliefs)
-    turns = [(one[0] + two[0]) / 2 for one, two in pairwise(known) if one[1] != two[1]]
-    names = [product_id for product_id, _ in groupby(known, key=itemgetter(1))]
-    for (start, end), product_id in zip(pairwise([0.0, *turns, end_s]), names, strict=True):
+def _decode(
+    result: RecognitionResult, recognizer: StreamRecognizer, **changes: float
+) -> tuple[Segment, ...]:
+    settings = replace(recognizer.settings, **changes)
+    span_s = (0.0, result.duration_s)
+    return decode_segments(result.times_s, result.scores, result.product_ids, settings, span_s)
+
+
+def _decode_online(
+    result: RecognitionResult, recognizer: StreamRecognizer, suffix: str
+) -> Timelines:
+    decoder = OnlineDecoder(result.product_ids, recognizer.settings)
+    moments = zip(map(float, result.times_s), result.scores, strict=True)
+    beliefs = [(time_s, decoder.push(time_s, row).product_id) for time_s, row in moments]
+    events = events_from_result(result, recognizer.settings)
+    return {
+        f"online{suffix}": tuple(segments_from_beliefs(beliefs, result.duration_s)),
+        f"online, lag{suffix}": segments_from_events(events),
+    }
+
+
+def segments_from_beliefs(
+    beliefs: Sequence[tuple[float, str | None]], end_s: float
+) -> Iterator[Segment]:
+    """Each belief lasts half-way to its neighbors; equal neighbors are one segment.
+
+    Args:
+        beliefs: seconds and product, in order of time.
+        end_s: the end of the stream.
+    """
+    turns = [(one[0] + two[0]) / 2 for one, two in pairwise(beliefs) if one[1] != two[1]]
+    products = [product_id for product_id, _ in groupby(beliefs, key=itemgetter(1))]
+    for (start, end), product_id in zip(pairwise([0.0, *turns, end_s]), products, strict=True):
         yield Segment(start, end, product_id)
 
 
-def _cells(way: str, report: StreamReport) -> list[str]:
+def _cells(method: str, report: StreamReport) -> list[str]:
     row = report.overall
     shares = (row.time.accuracy, row.segments.precision, row.segments.recall, row.segments.f1)
-    delay = row.delay.mean_s
-    shown = "-" if delay is None else f"{delay:.1f}"
-    return [way, *(f"{100 * share:.1f}" for share in shares), shown, str(row.delay.missed)]
+    delay_s = row.delay.mean_s
+    delay = "-" if delay_s is None else f"{delay_s:.1f}"
+    return [method, *(f"{100 * share:.1f}" for share in shares), delay, str(row.delay.missed)]
 
 
-def parsed() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--index", type=Path, required=True)
-    parser.add_argument("--model", help="the model that made the index, where it has moved")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--model", help="the model that created the index, if it has moved")
+    parser.add_argument("--json", type=Path, help="write the reports to this file")
     return parser.parse_args()
 
 

@@ -91,8 +91,8 @@ def test_calibration_changes_scores_and_no_embedding(tiny: Callable[[], Any]) ->
     assert float(calibrated.ranker.weights.text_score_floor) == pytest.approx(0.6)
     scales = [float(one.ranker.weights.logit_scale) for one in (plain, calibrated)]
     assert scales[1] == pytest.approx(2 * scales[0])
-    scores = [one.ranker.score(*embedded[0]) for one in (plain, calibrated)]
-    assert not torch.allclose(*scores)
+    before_scores, after_scores = (one.ranker.score(*embedded[0]) for one in (plain, calibrated))
+    assert not torch.allclose(before_scores, after_scores)
 
 
 def test_builtin_model_has_the_default_timeline() -> None:

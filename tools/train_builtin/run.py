@@ -1,15 +1,15 @@
-"""Built-in weights from a seed: data, training, the weight of words.
+"""Make the built-in weights from seeds: data, four stages of training, the text score.
 
     python tools/train_builtin/run.py --budget cpu          # on two cores
     python tools/train_builtin/run.py --budget gpu          # on one GPU
     python tools/train_builtin/run.py --budget cpu --ship   # and put them into the package
 
-Each step is left out where it is done, and goes on where it was killed; the same command again is
-always right, as long as the configs are the same: after a change remove what it made there.
-Everything lies under build/ and runs/; how long each command took, in runs/spent.jsonl. With
-`--budget gpu` on a machine without a GPU the data are packed and the command for the machine that
-has one is printed; bring what it writes into runs/builtin-gpu/4/small back to the same place, and
-the same command goes on there. What ships came from `--budget cpu`, see docs/model-card.md.
+Steps that are done are skipped, and interrupted ones are resumed: run the same command again.
+After a change of a config, remove what it made. Everything is written to build/ and runs/;
+runs/spent.jsonl records how long each command took. With `--budget gpu` on a machine without a
+GPU, the job is packed and the command for a machine with one is printed; copy its
+runs/builtin-gpu/4/small back to the same place and run the same command again. The shipped weights
+come from `--budget cpu`, see docs/model-card.md.
 """
 
 from __future__ import annotations
@@ -22,24 +22,35 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 ROOT = Path(__file__).parents[2]
-SPENT = ROOT / "runs" / "spent.jsonl"
+TIME_LOG = ROOT / "runs" / "spent.jsonl"
+HERE = "tools/train_builtin"
+CONFIGS = f"{HERE}/configs"
 WORLDS = ("world", "world-more")
 STAGES = ("1-images", "2-clips", "3-hard", "4-text")
-CONFIGS = "tools/train_builtin/configs"
-PACK, ON_GPU = "build/gpu.zip", "runs/builtin-gpu"
-PACKING = ("--side", "256", "--quality", "50", "--views", "2")  # 60 MiB
-MINUTES = ("4", "12", "6", "2")  # of each stage on a GPU
-# Large blocks stay with the process (glibc): a quarter of the time, see docs/decisions/008.
-KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
-PROCESSES = 2  # of one thread each: faster than one of two, see docs/decisions/007
-# What words.py writes after a stage: the weight of words, times that of pictures, and their floor,
-# from its table; the temperature, from tools/fit_timeline.py. Measured once, see decision 014.
-WORDS = {"1-images": ("0.19", "0.6", "1"), "4-text": ("0.5", "0.65", "0.6")}
 PHOTOS, SPLIT = "../shared/data/grocery-live", "build/photos"
+CPU_RUN, GPU_RUN = "runs/builtin", "runs/builtin-gpu"
+PACK = "build/gpu.zip"
+PACK_OPTIONS = ("--max-side", "256", "--quality", "50", "--images", "2", "--max-mib", "64")
+STAGE_MINUTES = "4,12,6,2"  # on a GPU
+# Large blocks stay with the process (glibc): a quarter of the time, see docs/decisions/008.
+MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
+PROCESSES = 2  # of one thread each: faster than one of two, see docs/decisions/007
+
+
+class Score(NamedTuple):
+    """Arguments of `set_score.py`, as fitted once by `sgmn calibrate`; see decision 014."""
+
+    text_ratio: str
+    floor: str
+    temperature: str
+
+
+SCORES = {"1-images": Score("0.19", "0.6", "1"), "4-text": Score("0.5", "0.65", "0.6")}
 
 
 def main() -> None:
@@ -49,106 +60,107 @@ def main() -> None:
     parser.add_argument("--budget", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--ship", action="store_true", help="replace the package's weights")
     options = parser.parse_args()
-    for world in WORLDS:
-        only = ("--only", "train", "--config", f"{CONFIGS}/{world}.toml")
-        sgmn("synth", f"build/{world}", *only, "--processes", "2")
-    if not (ROOT / SPLIT / "train" / "photos.jsonl").exists():
-        call(sys.executable, "tools/train_builtin/split.py", PHOTOS, SPLIT)
-    made = on_cpu() if options.budget == "cpu" else on_gpu()
-    print(f"{made}: {spent() / 60:.0f} minutes were spent")
+    prepare_data()
+    model = train_on_cpu() if options.budget == "cpu" else train_on_gpu()
+    print(f"{model}: {read_spent_seconds() / 60:.0f} minutes in total")
     if options.ship:
-        call(sys.executable, "tools/ship_builtin.py", made)
+        call(sys.executable, "tools/ship_builtin.py", model)
 
 
-def on_cpu() -> str:
-    """All stages, one on top of the other; the folder of the last one's weights."""
+def prepare_data() -> None:
+    """Generate the shops and split the photos."""
+    for world in WORLDS:
+        only = ("--only-split", "train", "--config", f"{CONFIGS}/{world}.toml")
+        call_sgmn("synth", f"build/{world}", *only, "--processes", "2")
+    if not (ROOT / SPLIT / "train" / "photos.jsonl").exists():
+        call(sys.executable, f"{HERE}/split.py", PHOTOS, SPLIT)
+
+
+def train_on_cpu() -> str:
+    """Train all stages, each from the previous one; returns the folder of the last weights."""
     for stage in STAGES:
         train(stage)
-        if stage in WORDS:
-            weigh(
-                f"runs/builtin/{stage}/checkpoint", f"runs/builtin/{stage}/weighed", *WORDS[stage]
-            )
-    return f"runs/builtin/{STAGES[-1]}/weighed"
+        if stage in SCORES:
+            folder = f"{CPU_RUN}/{stage}"
+            set_score(f"{folder}/checkpoint", f"{folder}/calibrated", stage)
+    return f"{CPU_RUN}/{STAGES[-1]}/calibrated"
 
 
-def on_gpu() -> str:
-    """All stages on a GPU, here or on another machine; the folder of the last one's weights."""
-    configs = [f"{CONFIGS}/gpu/{stage}.toml" for stage in STAGES]
-    small = f"{ON_GPU}/{len(MINUTES)}/small"
+def train_on_gpu() -> str:
+    """Train all stages on a GPU, here or elsewhere; returns the folder of the last weights."""
+    small = f"{GPU_RUN}/{len(STAGES)}/small"
     if not (ROOT / PACK).exists():
-        call(sys.executable, "tools/gpu/pack.py", *configs, PACK, *PACKING)
-    command = ("tools/gpu/train.py", PACK, ON_GPU, "--minutes", *MINUTES)
+        configs = [f"{CONFIGS}/gpu/{stage}.toml" for stage in STAGES]
+        call_sgmn("pack", *configs, "-o", PACK, *PACK_OPTIONS)
+    command = (PACK, GPU_RUN, "--minutes", STAGE_MINUTES)
     if not (ROOT / small).exists():
         if not torch.cuda.is_available():
-            kept = " ".join(f"{name}={value}" for name, value in KEPT.items())
-            path = f"PYTHONPATH=src OMP_NUM_THREADS=1 {kept}"  # so that 15 loaders start at once
-            print(f"no GPU is here; on a machine that has one:  {path} python {' '.join(command)}")
-            raise SystemExit(f"then bring {small} back and give the same command again")
-        call(sys.executable, *command, OMP_NUM_THREADS="1", **KEPT)
-    weigh(small, f"{ON_GPU}/weighed", *WORDS[STAGES[-1]])
-    return f"{ON_GPU}/weighed"
+            memory = " ".join(f"{name}={value}" for name, value in MEMORY.items())
+            # One thread, so that 15 workers start at once.
+            print(f"there is no GPU here; on a machine with one, run in the folder of {PACK}:")
+            print(f"OMP_NUM_THREADS=1 {memory} python {Path(PACK).name} {' '.join(command[1:])}")
+            raise SystemExit(f"then copy {small} back and run the same command again")
+        call(sys.executable, *command, OMP_NUM_THREADS="1", **MEMORY)
+    set_score(small, f"{GPU_RUN}/calibrated", STAGES[-1])
+    return f"{GPU_RUN}/calibrated"
 
 
-def weigh(trained: str, out: str, ratio: str, floor: str, temperature: str) -> None:
-    """Give the words of a trained model weight and floor, and its logits their temperature."""
-    words = ("tools/train_builtin/words.py", trained, "--apply", ratio, "--floor", floor)
-    call(sys.executable, *words, "--temperature", temperature, "-o", out)
+def set_score(trained: str, output: str, stage: str) -> None:
+    """Write the score of a stage, and the timeline of the last one, into a trained model."""
+    score = SCORES[stage]
+    options = ["--text-ratio", score.text_ratio, "--floor", score.floor]
+    options += ["--temperature", score.temperature]
+    options += ["--timeline", f"{HERE}/timeline.toml"] if stage == STAGES[-1] else []
+    call(sys.executable, f"{HERE}/set_score.py", trained, "-o", output, *options)
 
 
 def train(stage: str) -> None:
-    """A stage, from its beginning or from where it was."""
-    out = ROOT / "runs/builtin" / stage
-    begun = (out / "state.json").exists()
-    if begun and not left(out):
-        print(f"{stage}: is done")
+    """Train a stage, or the rest of it."""
+    folder = ROOT / CPU_RUN / stage
+    has_state = (folder / "state.json").exists()
+    if has_state and is_finished(folder):
+        print(f"{stage}: already done")
         return
-    more = ["--resume"] if begun else []
-    several = ["--standalone", f"--nproc-per-node={PROCESSES}"]
-    command = ["-m", "sgmn.cli", "train", f"{CONFIGS}/{stage}.toml", "-o", str(out), *more]
-    call(
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        *several,
-        *command,
-        OMP_NUM_THREADS="1",
-        **KEPT,
-    )
+    command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={PROCESSES}"]
+    command += ["-m", "sgmn.cli", "train", f"{CONFIGS}/{stage}.toml", "-o", str(folder)]
+    command += ["--resume"] if has_state else []
+    call(sys.executable, *command, OMP_NUM_THREADS="1", **MEMORY)
 
 
-def left(out: Path) -> bool:
-    """Whether a run that has begun has steps to go."""
-    lines = (out / "log.jsonl").read_text(encoding="utf-8").splitlines()
+def is_finished(folder: Path) -> bool:
+    """Whether a run has done all its steps."""
+    lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
     last = json.loads(lines[-1])
-    return bool(last["step"] < last["steps"])
+    return bool(last["step"] >= last["steps"])
 
 
-def sgmn(*words: str) -> None:
-    call(sys.executable, "-m", "sgmn.cli", *words)
+def call_sgmn(*arguments: str) -> None:
+    call(sys.executable, "-m", "sgmn.cli", *arguments)
 
 
-def call(*words: str, **more: str) -> None:
-    """Run a command in the repository; its failure ends this one.
+def call(*command: str, **environment: str) -> None:
+    """Run a command in the repository and record its time; exit if it fails.
 
-    What ends this one ends the command first, which may want to write a checkpoint.
+    A signal that ends this process is passed on to the command first, which may want to write a
+    checkpoint.
     """
-    print("$", " ".join(words), flush=True)
-    begun = time.monotonic()
-    child = subprocess.Popen(words, cwd=ROOT, env={**os.environ, **more})
+    print("$", " ".join(command), flush=True)
+    start_s = time.monotonic()
+    child = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment})
     signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number))
-    signal.signal(signal.SIGINT, lambda number, frame: None)  # a terminal tells both
+    signal.signal(signal.SIGINT, lambda number, frame: None)  # a terminal signals both
     status = child.wait()
-    SPENT.parent.mkdir(exist_ok=True)
-    with SPENT.open("a", encoding="utf-8") as file:
-        row = {"seconds": round(time.monotonic() - begun, 1), "command": " ".join(words[1:])}
+    TIME_LOG.parent.mkdir(exist_ok=True)
+    with TIME_LOG.open("a", encoding="utf-8") as file:
+        row = {"seconds": round(time.monotonic() - start_s, 1), "command": " ".join(command[1:])}
         file.write(json.dumps(row) + "\n")
     if status:
         raise SystemExit(status)
 
 
-def spent() -> float:
-    """Seconds of all commands so far, of those too that were interrupted."""
-    rows = SPENT.read_text(encoding="utf-8").splitlines()
+def read_spent_seconds() -> float:
+    """Seconds of all commands so far, including interrupted ones."""
+    rows = TIME_LOG.read_text(encoding="utf-8").splitlines()
     return sum(float(json.loads(row)["seconds"]) for row in rows)
 
 

@@ -1,12 +1,12 @@
-"""Hold visits back: what a model is worth, and the weight of words, are measured on them.
+"""Hold visits to stores back, to measure models and the text score on their photos.
 
     python tools/train_builtin/split.py PHOTOS OUT
 
-Photographs of a product come from a few visits to stores. Of one visit they are so alike that a
-model which has learnt some knows the others; a random part held back says little of the next
-store. Here visits are told apart by what ImageNet's features see, and of each product with at
-least three of them one is held back. Writes OUT/train and OUT/held, whose photos.jsonl name the
-pictures where they are.
+The photos of a product come from a few visits to stores. Photos of one visit are so alike that a
+model which has learned some of them knows the others, so a random split says little about the next
+store. Here visits are found by clustering ImageNet features, and one visit is held back of each
+product that has at least three. Writes OUT/train and OUT/held, whose photos.jsonl refer to the
+original files.
 """
 
 from __future__ import annotations
@@ -27,64 +27,74 @@ from sgmn.data import dataset
 from sgmn.data.dataset import Photo
 from sgmn.media import image
 from sgmn.model import backbones
-from sgmn.model.inputs import fit
+from sgmn.model.inputs import fit_to_canvas
 
-APART = 0.35  # cosine distance, on average, of two visits at least; chosen by eye on three products
-VISITS = 3  # of a product whose photos are held back, at least
-PHOTOS = 3  # of a visit, at least
-HELD, MOST = 0.2, 0.4  # shares of a product's photos to hold back
-SIDE = 192
+MIN_VISIT_DISTANCE = 0.35  # mean cosine distance of two visits; chosen by eye on three products
+MIN_VISITS = 3  # of a product whose photos are held back
+MIN_PHOTOS = 3  # of a visit
+TARGET_SHARE, MAX_SHARE = 0.2, 0.4  # of a product's photos to hold back
+SIDE_PX = 192
+BATCH_SIZE = 64
+GRAY = (127, 127, 127)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("photos", type=Path)
-    parser.add_argument("out", type=Path)
-    given = parser.parse_args()
-    photos = list(dataset.read(given.photos).photos)
-    vectors = seen([photo.path for photo in photos])
+    parser.add_argument("output", type=Path)
+    options = parser.parse_args()
+    photos = list(dataset.read_dataset(options.photos).photos)
+    split_photos(photos, encode_photos([photo.path for photo in photos]), options.output)
+
+
+def split_photos(photos: Sequence[Photo], features: NDArray[np.float32], output: Path) -> None:
+    """Write OUTPUT/train and OUTPUT/held; `features` (N, D) are those of the photos."""
     held: set[int] = set()
     for product in dict.fromkeys(photo.product_id for photo in photos):
         own = np.array([at for at, photo in enumerate(photos) if photo.product_id == product])
-        held.update(own[held_back(visits(vectors[own]))].tolist())
-    for name, wanted in (("held", True), ("train", False)):
-        some = (photo for place, photo in enumerate(photos) if (place in held) == wanted)
-        write(some, given.out / name)
+        held.update(own[select_held(cluster_visits(features[own]))].tolist())
+    for name, is_held in (("held", True), ("train", False)):
+        selected = (photo for place, photo in enumerate(photos) if (place in held) == is_held)
+        write_photos(selected, output / name)
 
 
 @torch.inference_mode()
-def seen(paths: Sequence[Path]) -> NDArray[np.float32]:
-    """What a tower trained on ImageNet sees in some pictures: (N, D)."""
-    network = backbones.lite("lite1").network
-    found = []
-    for some in batched(paths, 64):
-        pixels = [fit(image.read(path, SIDE), (SIDE, SIDE), (127, 127, 127)) for path in some]
-        scaled = (torch.stack(pixels).float() - network.mean) / network.std
-        found.append(network.towers.picture(scaled).last_hidden_state.mean((2, 3)))
-    vectors: NDArray[np.float32] = torch.cat(found).numpy()
-    return vectors
+def encode_photos(paths: Sequence[Path]) -> NDArray[np.float32]:
+    """Features (N, D) of photos from a tower trained on ImageNet."""
+    network = backbones.build_lite("lite1").network
+    features = []
+    for batch in batched(paths, BATCH_SIZE):
+        images = (image.read_image(path, SIDE_PX) for path in batch)
+        pixels = torch.stack([fit_to_canvas(one, (SIDE_PX, SIDE_PX), GRAY) for one in images])
+        normalized = (pixels.float() - network.mean) / network.std
+        features.append(network.towers.image(normalized).last_hidden_state.mean((2, 3)))
+    result: NDArray[np.float32] = torch.cat(features).numpy()
+    return result
 
 
-def visits(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
-    """A number for the visit of each photo (N,) of a product."""
-    if len(vectors) < 2:
-        return np.ones(len(vectors), np.int64)
-    tree = linkage(vectors, "average", metric="cosine")
-    return np.asarray(fcluster(tree, APART, "distance"), np.int64)
+def cluster_visits(features: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The number of the visit of each photo (N,) of a product."""
+    if len(features) < 2:
+        return np.ones(len(features), np.int64)
+    tree = linkage(features, "average", metric="cosine")
+    return np.asarray(fcluster(tree, MIN_VISIT_DISTANCE, "distance"), np.int64)
 
 
-def held_back(numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which photos (N,) to hold back: the visit that is nearest to `HELD` of all, or none."""
-    sizes = {number: size for number, size in Counter(numbers.tolist()).items() if size >= PHOTOS}
-    fit_in = [number for number, size in sizes.items() if size <= MOST * len(numbers)]
-    if len(sizes) < VISITS or not fit_in:
-        return np.zeros(len(numbers), bool)
-    chosen = min(fit_in, key=lambda number: (abs(sizes[number] / len(numbers) - HELD), number))
-    return np.asarray(numbers == chosen)
+def select_held(visits: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """The photos (N,) to hold back: the visit whose share is closest to the target, or none."""
+    counts = Counter(visits.tolist())
+    sizes = {visit: size for visit, size in counts.items() if size >= MIN_PHOTOS}
+    candidates = [visit for visit, size in sizes.items() if size <= MAX_SHARE * len(visits)]
+    if len(sizes) < MIN_VISITS or not candidates:
+        return np.zeros(len(visits), bool)
+    best = min(
+        candidates, key=lambda visit: (abs(sizes[visit] / len(visits) - TARGET_SHARE), visit)
+    )
+    return np.asarray(visits == best)
 
 
-def write(photos: Iterable[Photo], folder: Path) -> None:
-    """A dataset of these photos, which stay where they are."""
+def write_photos(photos: Iterable[Photo], folder: Path) -> None:
+    """Write a dataset of photos, which stay where they are."""
     rows = [
         {"path": os.path.relpath(photo.path, folder), "product_id": photo.product_id}
         for photo in photos

@@ -1,4 +1,4 @@
-"""A network and what it needs to be used: its tokenizer, and where it came from."""
+"""A network with its tokenizer and its origin."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ FORMAT_VERSION = 2
 
 @dataclass(frozen=True)
 class Model:
-    """A network with its tokenizer; `name` is the folder or hub name that it came from.
+    """A network, ready for use.
 
-    `calibration` holds settings that were fitted to the trained model, as plain tables; see
-    `sgmn.model.calibration`. It changes neither weights nor fingerprint.
+    Attributes:
+        network: The network.
+        tokenizer: The tokenizer of its text tower.
+        name: The folder or hub name of the model.
+        calibration: Settings that were fitted to the trained model, as plain tables; see
+            `sgmn.model.calibration`. They change neither weights nor fingerprint.
     """
 
     network: SGMN
@@ -33,12 +37,12 @@ class Model:
 
     @cached_property
     def preprocessor(self) -> Preprocessor:
-        """How this network wants its input."""
+        """Prepares images and texts as input of the network."""
         config = self.network.config
         return Preprocessor(config.canvases, config.fill_color, self.tokenizer, config.max_tokens)
 
     def fingerprint(self) -> str:
-        """Sixteen hex digits that change with any weight or setting of the network."""
+        """Return 16 hex digits that identify the weights and the config of the network."""
         digest = hashlib.sha256(config_to_json(self.network.config).encode())
         for name, tensor in sorted(self.network.state_dict().items()):
             digest.update(name.encode())
@@ -48,7 +52,7 @@ class Model:
 
 
 def config_to_json(config: NetworkConfig, calibration: Mapping[str, Any] | None = None) -> str:
-    """The text of config.json: the same for the same config and calibration."""
+    """Return the content of config.json, which is deterministic."""
     content = {"format": FORMAT, "format_version": FORMAT_VERSION, "network": asdict(config)}
     if calibration:
         content["calibration"] = {name: dict(table) for name, table in calibration.items()}

@@ -6,12 +6,13 @@ stays valid. The table "score" belongs to this module; `live` reads the table "t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import inf
+from dataclasses import dataclass, replace
+from math import inf, log
 
 import torch
 
 from sgmn.model.bundle import Model
+from sgmn.model.network import SGMN
 from sgmn.model.scoring import ScoreWeights
 from sgmn.settings import parse_table, require
 
@@ -52,3 +53,16 @@ class ScoreCalibration:
         if self.text_score_floor is not None:
             changes["text_score_floor"] = torch.tensor(self.text_score_floor)
         return weights._replace(**changes)
+
+
+@torch.no_grad()
+def calibrated_network(model: Model) -> SGMN:
+    """A copy of a model's network whose own score is the calibrated one; it shares the towers."""
+    config, calibration = model.network.config, ScoreCalibration.of(model)
+    network = model.network.with_parts(config.parts, config.terms)
+    weights = calibration.apply(network.head())
+    network.config = replace(network.config, text_score_floor=float(weights.text_score_floor))
+    network.head.text.copy_(weights.text)
+    network.head.text_score_floor.copy_(weights.text_score_floor)
+    network.head.log_logit_scale.sub_(log(calibration.temperature))
+    return network

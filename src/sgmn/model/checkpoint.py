@@ -1,12 +1,11 @@
-"""Config, weights and tokenizer together in one folder, loaded by its path alone.
+"""Checkpoints: config, weights and tokenizer in one folder, loaded by its path.
 
-    config.json          format, version of the format, the network's config, its calibration
+    config.json          format, format version, network config, calibration
     model.safetensors    weights; never a pickle
-    tokenizer/           unless the text tower lies in a package of its own
+    tokenizer/           unless a Python package provides the text tower
 
-`load` also takes "builtin", the model that comes with the package; a pretrained backbone (a hub
-name or a folder of `transformers`), on which it gives a fresh SGMN; and "small", the small
-composed model, untrained.
+`load` also accepts "builtin", the model in this package; a pretrained backbone (a hub name or a
+folder of `transformers`), which becomes an untrained SGMN; and the untrained models of `backbones`.
 """
 
 from __future__ import annotations
@@ -33,22 +32,27 @@ BUILTIN = Path(__file__).parent.parent / "weights" / "builtin"
 
 
 def save(model: Model, folder: Path, *, half: bool = False) -> None:
-    """Write a checkpoint, with weights in half precision if so wanted.
+    """Write a checkpoint.
 
-    Each file is replaced as a whole: what is killed meanwhile leaves no half-written one.
+    Each file is replaced atomically, so an interrupted process leaves no partial file.
+
+    Args:
+        model: The model to save.
+        folder: The target folder; it is created if necessary.
+        half: Whether to store the weights in half precision.
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = model.network.state_dict()
-    config = _told_apart(model.network.config, weights)
-    kept = {
-        name: _stored(tensor, half)
+    config = _update_text_source(model.network.config, weights)
+    stored = {
+        name: _to_stored(tensor, half)
         for name, tensor in weights.items()
         if not (config.text_source and name.startswith(TEXT_TOWER))
     }
-    fresh = folder / ".model.safetensors.tmp"
-    save_file(kept, fresh)
-    fresh.chmod(0o644)  # as any file: a service of another user may serve it
-    fresh.replace(folder / "model.safetensors")
+    draft = folder / ".model.safetensors.tmp"
+    save_file(stored, draft)
+    draft.chmod(0o644)  # safetensors writes 0600, but a service of another user may read it
+    draft.replace(folder / "model.safetensors")
     if not config.text_source:
         model.tokenizer.save_pretrained(str(folder / "tokenizer"))
     _write_config(folder, config_to_json(config, model.calibration))
@@ -61,36 +65,39 @@ def _write_config(folder: Path, text: str) -> None:
 
 
 def is_checkpoint(folder: Path) -> bool:
-    """Whether a folder holds a checkpoint of ours."""
+    """Whether a folder is a checkpoint of sgmn."""
     path = folder / "config.json"
     return path.is_file() and _read_json(path).get("format") == FORMAT
 
 
 def write_calibration(folder: Path, calibration: Mapping[str, Any]) -> None:
-    """Replace the calibration of a checkpoint folder; its weights stay untouched."""
+    """Replace the calibration of a checkpoint folder and keep its weights."""
     config = _read_config(folder, _read_json(folder / "config.json"))
     _write_config(folder, config_to_json(config, calibration))
 
 
-def _told_apart(config: NetworkConfig, weights: dict[str, Tensor]) -> NetworkConfig:
-    """The config to store: a text tower that has learnt is no longer that of its package."""
+def _update_text_source(config: NetworkConfig, weights: dict[str, Tensor]) -> NetworkConfig:
+    """The config to store: a trained text tower differs from that of its package."""
     if not config.text_source:
         return config
-    packaged = backbones.minilm_weights(TEXT_TOWER, set(weights))
+    packaged = backbones.load_minilm_weights(TEXT_TOWER, set(weights))
     same = all(torch.equal(weights[name].cpu(), value) for name, value in packaged.items())
     return config if same else replace(config, text_source="")
 
 
-def _stored(tensor: Tensor, half: bool) -> Tensor:
-    kept = tensor.detach().cpu().contiguous()
-    return kept.half() if half and kept.is_floating_point() else kept
+def _to_stored(tensor: Tensor, half: bool) -> Tensor:
+    stored = tensor.detach().cpu().contiguous()
+    return stored.half() if half and stored.is_floating_point() else stored
 
 
 def load(source: str | Path) -> Model:
-    """A model from a checkpoint, or from a backbone's folder or hub name.
+    """Load a model.
 
-    By name: "builtin"; to train from, "small", "lite" and "lite1", see `backbones`.
-    Raises CheckpointError naming the source, what is wrong with it and what would do.
+    Args:
+        source: A checkpoint folder, "builtin", the folder or hub name of a pretrained backbone,
+            or an untrained model by name: "small", "lite" or "lite1", see `backbones`.
+
+    Raises CheckpointError if there is no such model or it cannot be read.
     """
     folder = Path(source)
     if str(source) == "small":
@@ -103,7 +110,7 @@ def load(source: str | Path) -> Model:
         _require_hub_name(str(source))
         return backbones.load_pretrained(str(source))
     if not (folder / "config.json").is_file():
-        raise CheckpointError("has no config.json", folder, "give a folder that `sgmn train` wrote")
+        raise CheckpointError("has no config.json", folder, "pass a folder written by `sgmn train`")
     stored = _read_json(folder / "config.json")
     if stored.get("format") != FORMAT:
         return backbones.load_pretrained(str(source))
@@ -111,27 +118,30 @@ def load(source: str | Path) -> Model:
 
 
 def _require_hub_name(source: str) -> None:
-    """Refuse what can only be a path, rather than ask a hub for it."""
+    """Raise CheckpointError for a path, so that it is not requested from the hub."""
     if source.startswith((".", "/", "~")) or source.count("/") > 1:
-        raise CheckpointError("does not exist", source, "give a checkpoint's folder")
+        raise CheckpointError("does not exist", source, "pass a checkpoint folder")
 
 
 def _load_checkpoint(folder: Path, stored: dict[str, Any]) -> Model:
     version = stored.get("format_version", 0)
     if version != FORMAT_VERSION:
         raise CheckpointError(
-            f"checkpoint format is {version}, but this version of sgmn reads {FORMAT_VERSION}",
+            f"has format {version}, but this version of sgmn reads format {FORMAT_VERSION}",
             folder,
             "upgrade sgmn" if version > FORMAT_VERSION else "train the model again",
         )
     network = SGMN(_read_config(folder, stored))
     weights = _read_weights(folder / "model.safetensors")
     if network.config.text_source:
-        weights |= backbones.minilm_weights(TEXT_TOWER, set(network.state_dict()))
-    _fill(network, weights, folder)
-    tokens = backbones.minilm_folder() if network.config.text_source else folder / "tokenizer"
+        weights |= backbones.load_minilm_weights(TEXT_TOWER, set(network.state_dict()))
+    _load_weights(network, weights, folder)
+    is_packaged = bool(network.config.text_source)
+    tokenizer = backbones.find_minilm_folder() if is_packaged else folder / "tokenizer"
     calibration = _read_calibration(folder, stored)
-    return Model(network.eval(), backbones.load_tokenizer(tokens), str(folder.resolve()), calibration)
+    return Model(
+        network.eval(), backbones.load_tokenizer(tokenizer), str(folder.resolve()), calibration
+    )
 
 
 def _read_calibration(folder: Path, stored: dict[str, Any]) -> dict[str, Any]:
@@ -148,7 +158,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise CheckpointError(f"cannot be read ({error})", path, "restore the file") from error
     if not isinstance(stored, dict):
-        raise CheckpointError("is no JSON object", path, "restore the file")
+        raise CheckpointError("is not a JSON object", path, "restore the file")
     return stored
 
 
@@ -158,7 +168,7 @@ def _read_config(folder: Path, stored: dict[str, Any]) -> NetworkConfig:
         parts = PartsConfig(**stored["network"].get("parts", {}))
     except (KeyError, TypeError) as error:
         raise CheckpointError(
-            f"has a config that does not fit ({error})", folder, "restore it or upgrade sgmn"
+            f"has an invalid network config ({error})", folder, "restore it or upgrade sgmn"
         ) from error
     canvases = tuple((int(height), int(width)) for height, width in config.canvases)
     mean, std = (cast(Color, tuple(values)) for values in (config.mean, config.std))
@@ -177,27 +187,25 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         pickles = sorted(
             p.name for p in path.parent.glob("*") if p.suffix in {".bin", ".pt", ".pth"}
         )
-        what = f"has only pickled weights ({', '.join(pickles)})" if pickles else "has no weights"
-        raise CheckpointError(
-            what, path.parent, "give model.safetensors: pickles can run code and are not read"
-        )
+        names = f" except pickles ({', '.join(pickles)})" if pickles else ""
+        remedy = "provide model.safetensors; pickles are not read because they can run code"
+        raise CheckpointError(f"has no weights{names}", path.parent, remedy)
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"is damaged ({error})", path, "restore the file") from error
 
 
-def _fill(network: SGMN, weights: dict[str, Tensor], folder: Path) -> None:
-    wanted = network.state_dict()
-    wrong = sorted(
-        name
-        for name in wanted.keys() | weights.keys()
-        if name not in wanted or name not in weights or wanted[name].shape != weights[name].shape
-    )
+def _load_weights(network: SGMN, weights: dict[str, Tensor], folder: Path) -> None:
+    expected = network.state_dict()
+    shapes = {name: tensor.shape for name, tensor in weights.items()}
+    expected_shapes = {name: tensor.shape for name, tensor in expected.items()}
+    names = expected.keys() | weights.keys()
+    wrong = sorted(name for name in names if shapes.get(name) != expected_shapes.get(name))
     if wrong:
         raise CheckpointError(
-            f"{len(wrong)} weights do not fit the config, such as {wrong[0]}",
+            f"has {len(wrong)} weights that do not match its config, such as {wrong[0]}",
             folder,
-            "restore config.json and model.safetensors of one save",
+            "restore config.json and model.safetensors from the same checkpoint",
         )
-    network.load_state_dict({name: weights[name].to(wanted[name].dtype) for name in wanted})
+    network.load_state_dict({n: weights[n].to(tensor.dtype) for n, tensor in expected.items()})

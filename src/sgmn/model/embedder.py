@@ -1,6 +1,6 @@
-"""Decoded clips and products to vectors on the CPU, in batches: where inference happens.
+"""Inference: encodes decoded clips and products in batches. The result is on the CPU.
 
-Axes: B clips, T frames a clip, S products, N pictures, D width.
+Axes: B clips, T frames per clip, S products, N images, D dimensions.
 """
 
 from __future__ import annotations
@@ -23,9 +23,12 @@ from sgmn.records import ClipContent, ImageArray, ProductContent
 
 
 class Embedder:
-    """A model at inference; `batch` is how many pictures or texts it takes at once.
+    """A model for inference.
 
-    `device` "auto" is the first GPU, or else the CPU; what comes out is on the CPU.
+    Args:
+        model: The model; its network is moved to the device.
+        device: A device name; "auto" is the first GPU if there is one, else the CPU.
+        batch_size: Number of images or texts that are encoded together.
     """
 
     def __init__(self, model: Model, device: str = "auto", batch_size: int = 64) -> None:
@@ -35,69 +38,68 @@ class Embedder:
 
     @cached_property
     def ranker(self) -> Ranker:
-        """What scores clips and products of this model."""
+        """The ranker of the model, with its calibration."""
         return Ranker.from_network(self.network, ScoreCalibration.of(self.model))
 
     @property
     def dim(self) -> int:
-        """The width D of the common space."""
+        """The number D of dimensions of the common space."""
         return self.network.towers.dim
 
     @property
     def max_side(self) -> int:
-        """The longer side in pixels that a picture needs at most."""
+        """The longer side in pixels beyond which a larger image makes no difference."""
         return max(max(canvas) for canvas in self.preprocessor.canvases)
 
     @torch.inference_mode()
-    def encode_images(self, pictures: Sequence[ImageArray]) -> ImageTokens:
-        """Pictures (H, W, 3) through the picture tower."""
-        some = batched(pictures, self.batch_size) if pictures else [()]
-        return ImageTokens.cat(
-            self.network.encode_images(self.preprocessor.prepare_images(few)).to("cpu") for few in some
-        )
+    def encode_images(self, images: Sequence[ImageArray]) -> ImageTokens:
+        """Encode images (H, W, 3) with the image tower."""
+        batches = batched(images, self.batch_size) if images else [()]
+        inputs = (self.preprocessor.prepare_images(batch) for batch in batches)
+        return ImageTokens.cat(self.network.encode_images(batch).to("cpu") for batch in inputs)
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> TextTokens:
-        """Texts through the text tower."""
-        some = batched(texts, self.batch_size) if texts else [()]
-        return TextTokens.cat(
-            self.network.encode_texts(self.preprocessor.tokenize_texts(few)).to("cpu") for few in some
-        )
+        """Encode texts with the text tower."""
+        batches = batched(texts, self.batch_size) if texts else [()]
+        inputs = (self.preprocessor.tokenize_texts(batch) for batch in batches)
+        return TextTokens.cat(self.network.encode_texts(batch).to("cpu") for batch in inputs)
 
-    def build_tokens(self, looks: Sequence[ImageTokens], texts: Sequence[str]) -> ItemTokens:
-        """Clips or products whose pictures are encoded already, with their texts."""
-        counts = torch.tensor([len(some) for some in looks], dtype=torch.long)
-        owner = torch.repeat_interleave(torch.arange(len(looks)), counts)
-        place = torch.arange(len(owner)) - (counts.cumsum(0) - counts)[owner]
-        every = ImageTokens.cat([*looks, self.encode_images([])])
-        return ItemTokens.assemble(every, owner, place, self.encode_texts(texts))
+    def build_tokens(self, images: Sequence[ImageTokens], texts: Sequence[str]) -> ItemTokens:
+        """Build clips or products from the encoded images and the text of each item."""
+        counts = torch.tensor([len(views) for views in images], dtype=torch.long)
+        owner = torch.repeat_interleave(torch.arange(len(images)), counts)
+        position = torch.arange(len(owner)) - (counts.cumsum(0) - counts)[owner]
+        flat = ImageTokens.cat([*images, self.encode_images([])])
+        return ItemTokens.assemble(flat, owner, position, self.encode_texts(texts))
 
     @torch.inference_mode()
-    def encode_windows(self, frames: Sequence[ImageTokens], words: Sequence[str]) -> ClipVectors:
-        """Clips whose frames are encoded already, any number each."""
-        tokens = self.build_tokens(frames, words).to(self.network.device)
-        return self.network.parts.encode_clips(tokens).map_tensors(_plain)
+    def encode_windows(self, frames: Sequence[ImageTokens], texts: Sequence[str]) -> ClipVectors:
+        """Encode clips from the encoded frames and the transcript of each clip."""
+        tokens = self.build_tokens(frames, texts).to(self.network.device)
+        return self.network.parts.encode_clips(tokens).map_tensors(_to_cpu_float)
 
     def encode_clips(self, contents: Sequence[ClipContent]) -> ClipVectors:
-        """Decoded clips to vectors."""
-        shown = self._shown([content.frames for content in contents])
-        return self.encode_windows(shown, [content.text for content in contents])
+        """Encode decoded clips."""
+        frames = self._encode_views([content.frames for content in contents])
+        return self.encode_windows(frames, [content.text for content in contents])
 
     @torch.inference_mode()
     def encode_products(self, contents: Sequence[ProductContent]) -> ProductVectors:
-        """Decoded products to vectors."""
-        shown = self._shown([content.images for content in contents])
-        tokens = self.build_tokens(shown, [content.title for content in contents])
-        return self.network.parts.encode_products(tokens.to(self.network.device)).map_tensors(_plain)
+        """Encode decoded products."""
+        images = self._encode_views([content.images for content in contents])
+        tokens = self.build_tokens(images, [content.title for content in contents])
+        vectors = self.network.parts.encode_products(tokens.to(self.network.device))
+        return vectors.map_tensors(_to_cpu_float)
 
-    def _shown(self, views: Sequence[Sequence[ImageArray]]) -> list[ImageTokens]:
-        """The pictures of each item, all encoded together."""
-        flat = self.encode_images([picture for some in views for picture in some])
-        ends = accumulate(len(some) for some in views)
-        return [flat[end - len(some) : end] for some, end in zip(views, ends, strict=True)]
+    def _encode_views(self, views: Sequence[Sequence[ImageArray]]) -> list[ImageTokens]:
+        """Encode the images of all items together."""
+        flat = self.encode_images([image for item in views for image in item])
+        ends = accumulate(len(item) for item in views)
+        return [flat[end - len(item) : end] for item, end in zip(views, ends, strict=True)]
 
 
-def _plain(tensor: Tensor) -> Tensor:
-    """On the CPU, in full precision."""
+def _to_cpu_float(tensor: Tensor) -> Tensor:
+    """Move a tensor to the CPU, in full precision if it is floating point."""
     tensor = tensor.cpu()
     return tensor.float() if tensor.is_floating_point() else tensor

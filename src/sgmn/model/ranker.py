@@ -1,4 +1,4 @@
-"""Clips against a shelf: the one score, and its second look at the best of the first pass."""
+"""Scores clips against all products of a shelf, including the re-ranker."""
 
 from __future__ import annotations
 
@@ -14,47 +14,53 @@ from sgmn.model.network import SGMN
 from sgmn.model.parts import Parts
 from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights, score
 
-GAP = 1e-6  # between the last candidate and the best of the others
-CLIPS_PER_CHUNK = 32  # clips whose candidates are looked at at once
+CANDIDATE_MARGIN = 1e-6  # between the last candidate and the best other product
+CLIPS_PER_CHUNK = 32  # clips whose candidates are scored together
 
 
 @dataclass(frozen=True)
 class Ranker:
-    """Scores on the CPU, without gradient. `parts` None leaves it at the first pass."""
+    """Computes scores on the CPU, without gradient.
+
+    Attributes:
+        weights: The parameters of the score.
+        parts: The parts with the re-ranker; None for a first pass only.
+    """
 
     weights: ScoreWeights
     parts: Parts | None = None
 
     @classmethod
     def from_network(cls, network: SGMN, calibration: ScoreCalibration | None = None) -> Self:
-        """The ranker of a network; a copy, as the shelf's vectors are on the CPU."""
+        """Build the ranker of a network. It is a copy on the CPU, where the shelf is."""
         weights = ScoreWeights(*(value.detach().cpu() for value in network.head()))
         if calibration is not None:
             weights = calibration.apply(weights)
-        parts = deepcopy(network.parts).cpu().eval() if network.parts.has_second else None
+        parts = deepcopy(network.parts).cpu().eval() if network.parts.has_reranker else None
         return cls(weights, parts)
 
     @property
     def first_pass(self) -> Ranker:
-        """The same without the second look."""
+        """The same ranker without the re-ranker."""
         return replace(self, parts=None)
 
     @torch.inference_mode()
     def score(self, clips: ClipVectors, products: ProductVectors) -> Tensor:
-        """The score (B, S) of every clip with every product; higher is better.
+        """Score every clip with every product (B, S); higher is better.
 
-        The best of the first pass are scored again; no other product gets above them.
+        The re-ranker scores the best candidates of the first pass again. The scores of other
+        products are lowered where necessary, so that they rank below all candidates.
         """
-        first = score(clips, products, self.weights)
+        first_pass = score(clips, products, self.weights)
         if self.parts is None or not len(clips):
-            return first
+            return first_pass
         count = min(self.parts.config.candidates, len(products))
-        places = first.topk(count, dim=1).indices
-        rows = torch.split(torch.arange(len(clips)), CLIPS_PER_CHUNK)
-        again = torch.cat(
-            [self.parts.rescore(clips[r], products, self.weights, places[r]) for r in rows]
+        candidates = first_pass.topk(count, dim=1).indices
+        chunks = torch.split(torch.arange(len(clips)), CLIPS_PER_CHUNK)
+        rescored = torch.cat(
+            [self.parts.rescore(clips[c], products, self.weights, candidates[c]) for c in chunks]
         )
-        others = first.scatter(1, places, -torch.inf)
-        above = others.max(1).values - again.min(1).values
-        down = torch.where(above > 0, above + GAP, torch.zeros_like(above))
-        return (first - down.unsqueeze(1)).scatter(1, places, again)
+        others = first_pass.scatter(1, candidates, -torch.inf)
+        excess = others.max(1).values - rescored.min(1).values
+        margin = torch.where(excess > 0, excess + CANDIDATE_MARGIN, torch.zeros_like(excess))
+        return (first_pass - margin.unsqueeze(1)).scatter(1, candidates, rescored)

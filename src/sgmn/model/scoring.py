@@ -1,17 +1,17 @@
-"""Two embeddings to a score. Loss, evaluation, shelf and live all come here, and only here.
+"""The score of clips and products. Training, evaluation, index search and live use share it.
 
-    S(i, j) = v·I + λ_m·match + λ_n·instances + λ_t·vouched(a·h) + λ_x·(a·I + v·h)/2
+    S(i, j) = v·I + λ_m·match + λ_n·instances + λ_t·soft_floor(a·h) + λ_x·(a·I + v·h)/2
 
-match is the best of the frames, instances the best of their patches, each a soft maximum;
-vouched is a·h that never falls far below a floor, so that words cannot veto what is seen.
-v, a: the clip's picture and words; I, h: the product's picture and title; all of length 1.
-A term whose modality is missing on either side drops out and the rest is renormalised, so a
-silent clip or a product without a picture never meets a zero vector pretending to be content.
-In between, the terms of a clip's words count as much as the words tell.
+v and a are the image and text vector of a clip, I and h the image and title vector of a product,
+all of length 1. `match` is a soft maximum over the frames, `instances` one over their patches.
+`soft_floor` keeps a·h from falling far below a floor, so that text cannot outweigh the frames. If a
+modality is missing on either side, its terms are left out and the others are rescaled, so a
+zero vector never counts as content. The text terms of a clip are weighted by the reliability of
+its text.
 
-Axes: B clips, T frames a clip, N patches a frame, S products, D width; R tokens a product and L a
-clip for the re-ranker, 0 where the model has none. Further axes may lead: (G, B, …) with
-(G, S, …) are G groups of clips, each with products of its own.
+Axes: B clips, T frames per clip, N patches per frame, S products, D dimensions; L tokens per clip
+and R latents per product for the re-ranker, 0 if the model has none. Leading axes are allowed:
+(G, B, …) with (G, S, …) are G groups of clips, each with products of its own.
 """
 
 from __future__ import annotations
@@ -30,22 +30,27 @@ from sgmn.model.tokens import TensorRows
 
 Modality = Literal["image", "text"]
 MODALITIES: tuple[Modality, ...] = ("image", "text")
-NONE = torch.empty(0)
-FLOOR_SHARPNESS = 12.0  # β of `soft_floor`: logits a cosine at which held-back transcripts are calibrated
+FLOOR_SHARPNESS = 12.0  # β of `soft_floor`, in logits per cosine; fitted on held-out transcripts
 LEARNED_TERMS = ("match", "instances", "text", "cross")
+_UNSET = torch.empty(0)
 
 
 @dataclass(frozen=True)
 class ClipVectors(TensorRows):
-    """Clips in the common space; vectors have length 1 wherever they count.
+    """B clips in the common space. Vectors have length 1.
 
-    frames: (B, T, D) one vector a frame, zero at padding.
-    frame_weights: (B, T) >= 0, sums to 1 over the frames of a clip, exactly 0 at padding.
-    image, text: (B, D); has_image, has_text: (B,) bool, False where there is none.
-    tokens: (B, L, D) what the re-ranker reads; token_mask: (B, L) bool.
-    instances: (B, T·N, D) the patches of the frames, of length 1, and their weights (B, T·N),
-    which sum to 1 over the patches of a clip, exactly 0 at padding; none where they do not count.
-    text_reliability: (B,) how much the words tell, >= 0; 1 unless something has judged them.
+    Attributes:
+        frames: (B, T, D) one vector per frame, zero at padding.
+        frame_weights: (B, T) ω >= 0, sums to 1 over the frames of a clip, 0 at padding.
+        image: (B, D) one vector per clip, from its frames.
+        has_image: (B,) bool, False for a clip without frames.
+        text: (B, D) one vector per clip, from its transcript.
+        has_text: (B,) bool, False for a clip without transcript.
+        tokens: (B, L, D) tokens for the re-ranker.
+        token_mask: (B, L) bool, False at padding.
+        instances: (B, T·N, D) the patches of all frames; empty without the instance term.
+        instance_weights: (B, T·N), sums to 1 over the patches of a clip, 0 at padding.
+        text_reliability: (B,) factor >= 0 of the text terms; 1 unless the model estimates it.
     """
 
     frames: Tensor
@@ -54,65 +59,78 @@ class ClipVectors(TensorRows):
     has_image: Tensor
     text: Tensor
     has_text: Tensor
-    tokens: Tensor = NONE
-    token_mask: Tensor = NONE
-    instances: Tensor = NONE
-    instance_weights: Tensor = NONE
-    text_reliability: Tensor = NONE
+    tokens: Tensor = _UNSET
+    token_mask: Tensor = _UNSET
+    instances: Tensor = _UNSET
+    instance_weights: Tensor = _UNSET
+    text_reliability: Tensor = _UNSET
 
     def __post_init__(self) -> None:
-        none, no = self.frames[..., :0, :], self.frame_weights[..., :0]  # axes of length 0
-        if self.tokens is NONE:
-            object.__setattr__(self, "tokens", none)
-            object.__setattr__(self, "token_mask", no > 0)
-        if self.instances is NONE:
-            object.__setattr__(self, "instances", none)
-            object.__setattr__(self, "instance_weights", no)
-        if self.text_reliability is NONE:
+        no_rows, no_weights = self.frames[..., :0, :], self.frame_weights[..., :0]
+        if self.tokens is _UNSET:
+            object.__setattr__(self, "tokens", no_rows)
+            object.__setattr__(self, "token_mask", no_weights > 0)
+        if self.instances is _UNSET:
+            object.__setattr__(self, "instances", no_rows)
+            object.__setattr__(self, "instance_weights", no_weights)
+        if self.text_reliability is _UNSET:
             object.__setattr__(self, "text_reliability", torch.ones_like(self.image[..., 0]))
 
-    def select_modalities(self, kept: Iterable[Modality]) -> ClipVectors:
-        """The same clips with the other modalities taken for missing, and nothing to re-rank by.
+    def select_modalities(self, modalities: Iterable[Modality]) -> ClipVectors:
+        """Mark the other modalities as missing, and disable the re-ranker unless all remain.
 
-        What is seen may have been guided by what is said: to leave out the words altogether,
-        leave them out of what is encoded.
+        The text may have guided the image vectors. To exclude it completely, encode the clips
+        without text; see `ClipContent.select_modalities`.
         """
-        kept = set(kept)
-        mask = self.token_mask & (kept == set(MODALITIES))
-        return replace(self, token_mask=mask, **_absent(kept, self.has_image))
+        modalities = set(modalities)
+        token_mask = self.token_mask & (modalities == set(MODALITIES))
+        missing = _mark_missing(modalities, self.has_image)
+        return replace(self, token_mask=token_mask, **missing)
 
 
 @dataclass(frozen=True)
 class ProductVectors(TensorRows):
-    """Products in the common space: picture and title words (S, D) with (S,) bool presence.
+    """S products in the common space. Vectors have length 1.
 
-    latents: (S, R, D) what the re-ranker asks with.
+    Attributes:
+        image: (S, D) one vector per product, from its images.
+        has_image: (S,) bool, False for a product without images.
+        text: (S, D) one vector per product, from its title.
+        has_text: (S,) bool, False for a product without title.
+        latents: (S, R, D) latent tokens for the re-ranker.
     """
 
     image: Tensor
     has_image: Tensor
     text: Tensor
     has_text: Tensor
-    latents: Tensor = NONE
+    latents: Tensor = _UNSET
 
     def __post_init__(self) -> None:
-        if self.latents is NONE:
+        if self.latents is _UNSET:
             object.__setattr__(self, "latents", self.image.unsqueeze(-2)[..., :0, :])
 
-    def select_modalities(self, kept: Iterable[Modality]) -> ProductVectors:
-        """The same products with the other modalities taken for missing."""
-        return replace(self, **_absent(set(kept), self.has_image))
+    def select_modalities(self, modalities: Iterable[Modality]) -> ProductVectors:
+        """Mark the other modalities as missing."""
+        return replace(self, **_mark_missing(set(modalities), self.has_image))
 
 
-def _absent(kept: set[Modality], like: Tensor) -> dict[str, Tensor]:
-    return {f"has_{m}": torch.zeros_like(like) for m in MODALITIES if m not in kept}
+def _mark_missing(modalities: set[Modality], like: Tensor) -> dict[str, Tensor]:
+    return {f"has_{m}": torch.zeros_like(like) for m in MODALITIES if m not in modalities}
 
 
 class ScoreWeights(NamedTuple):
-    """The weights λ >= 0 of the terms, the temperatures τ > 0 of their maxima, the logit scale.
+    """The parameters of the score, each a tensor of shape (). The image term has weight 1.
 
-    Each is a scalar tensor of shape (); `picture` is 1 by definition of the score. floor: see
-    `soft_floor`; a cosine, -1 for none.
+    Attributes:
+        match: Weight λ_m >= 0.
+        text: Weight λ_t >= 0.
+        cross: Weight λ_x >= 0.
+        match_temperature: Temperature τ > 0 of the maximum over frames, a cosine.
+        logit_scale: Factor from scores to logits.
+        instances: Weight λ_n >= 0.
+        instance_temperature: Temperature τ > 0 of the maximum over patches, a cosine.
+        text_score_floor: Floor of the text term, a cosine; -1 for none. See `soft_floor`.
     """
 
     match: Tensor
@@ -126,139 +144,157 @@ class ScoreWeights(NamedTuple):
 
 
 class Term(NamedTuple):
-    """One term of the score: its weight (), values (B, S) and how far it counts (B, S).
+    """One term of the score.
 
-    `present` is 0 where the term does not exist, 1 where it does, or how much the words tell.
+    Attributes:
+        weight: () the weight λ.
+        value: (B, S) a cosine, or a soft maximum of cosines.
+        presence: (B, S) factor of the weight: 0 if a modality is missing, else the reliability
+            of the clip's text for text terms, and 1 for others.
     """
 
     weight: Tensor
     value: Tensor
-    present: Tensor
+    presence: Tensor
 
 
 def match_score(clips: ClipVectors, products: ProductVectors, temperature: Tensor) -> Tensor:
-    """Frame-level matching (B, S): a soft maximum over time, cosine -1..1.
+    """Frame matching (B, S): a soft maximum over the frames, a cosine.
 
-    match = Σ_t softmax_t(m[t]/τ + log ω[t])·m[t] with m[t] = frame t · product, in one GEMM;
-    a product shown in two of ten frames is not averaged away.
+    match = Σ_t softmax_t(m[t]/τ + log ω[t])·m[t] with m[t] = frame t · product. A product that
+    is visible in two of ten frames is not averaged away.
     """
     return soft_max_cosine(clips.frames, clips.frame_weights, products.image, temperature)
 
 
 def instance_score(clips: ClipVectors, products: ProductVectors, temperature: Tensor) -> Tensor:
-    """The same over the patches of all frames, with ω[t]·α[t, n] for ω[t].
+    """Instance matching (B, S): `match_score` over the patches, with ω[t]·α[t,n] for ω[t].
 
-    A product in a corner of a cluttered frame is not averaged away either, and where the words
-    point counts for more.
+    A product in a corner of a cluttered frame is not averaged away, and patches that guidance
+    attends to have more weight.
     """
     return soft_max_cosine(clips.instances, clips.instance_weights, products.image, temperature)
 
 
 def soft_floor(cosines: Tensor, floor: Tensor) -> Tensor:
-    """Cosines (B, S) of transcripts with titles that do not fall below the floor f, softly:
+    """Raise cosines (B, S) of transcripts and titles that lie below the floor f:
 
         f + log(1 + exp(β·(cosine - f)))/β
 
-    At logits of β a cosine, this is the likelihood of a transcript that is about the product, or,
-    at some fixed odds, about anything at all: the words of another product cost the true one no
-    more than that. A floor of -1, where cosines end, changes nothing.
+    At β logits per cosine, this is the likelihood of a transcript that is about the product or,
+    at fixed odds, about anything else. A mention of another product therefore lowers the score of
+    the true one only by a limited amount. A floor of -1 changes nothing.
     """
     raised = floor + functional.softplus(FLOOR_SHARPNESS * (cosines - floor)) / FLOOR_SHARPNESS
     return torch.where(floor > -1, raised, cosines)
 
 
-def soft_max_cosine(rows: Tensor, weights: Tensor, pictures: Tensor, temperature: Tensor) -> Tensor:
-    """Of the cosines of rows (…, B, U, D) with pictures (…, S, D): (…, B, S); see `match`."""
-    similarity = torch.einsum("...bud,...sd->...bus", rows, pictures)
+def soft_max_cosine(rows: Tensor, weights: Tensor, images: Tensor, temperature: Tensor) -> Tensor:
+    """Weighted soft maximum over rows (…, B, U, D) of cosines with images (…, S, D): (…, B, S)."""
+    cosines = torch.einsum("...bud,...sd->...bus", rows, images)
     padding = (weights == 0).unsqueeze(-1)
     log_weights = weights.unsqueeze(-1).masked_fill(padding, 1.0).log()
-    logits = (similarity / temperature + log_weights).masked_fill(padding, -torch.inf)
-    # A clip with nothing: any logits will do, as nothing of it is weighed or learnt from.
+    logits = (cosines / temperature + log_weights).masked_fill(padding, -torch.inf)
+    # A clip without rows keeps finite logits: the mask removes its weights below.
     logits = logits.masked_fill(padding.all(-2, keepdim=True), 0.0)
-    shares = torch.softmax(logits, dim=-2).masked_fill(padding, 0.0)
-    return (shares * similarity).sum(-2)
+    attention = torch.softmax(logits, dim=-2).masked_fill(padding, 0.0)
+    return (attention * cosines).sum(-2)
 
 
-def compute_terms(clips: ClipVectors, products: ProductVectors, weights: ScoreWeights) -> dict[str, Term]:
-    """The terms of the score, by name; those of weight zero that nothing learns are left out."""
-    seen, titled = clips.has_image[..., None], products.has_text[..., None, :]
-    spoken, shown = clips.has_text[..., None], products.has_image[..., None, :]
-    one, told = torch.ones_like(weights.text), spoken * clips.text_reliability.unsqueeze(-1)
-    found = {"image": Term(one, clips.image @ products.image.mT, seen & shown)}
-    if _counts(weights.text):
+def compute_terms(
+    clips: ClipVectors, products: ProductVectors, weights: ScoreWeights
+) -> dict[str, Term]:
+    """Compute the terms of the score by name, without terms of a constant weight of 0.
+
+    The two cross terms are "text-image" (a·I) and "image-text" (v·h): the clip's side comes first.
+    """
+    clip_image, product_image = clips.has_image[..., None], products.has_image[..., None, :]
+    clip_text, product_text = clips.has_text[..., None], products.has_text[..., None, :]
+    reliability = clip_text * clips.text_reliability.unsqueeze(-1)
+    both_images, one = clip_image & product_image, torch.ones_like(weights.text)
+    terms = {"image": Term(one, clips.image @ products.image.mT, both_images)}
+    if _is_active(weights.text):
         value = soft_floor(clips.text @ products.text.mT, weights.text_score_floor)
-        found["text"] = Term(weights.text, value, told * titled)
-    if _counts(weights.match):
+        terms["text"] = Term(weights.text, value, reliability * product_text)
+    if _is_active(weights.match):
         value = match_score(clips, products, weights.match_temperature)
-        found["match"] = Term(weights.match, value, seen & shown)
-    if _counts(weights.instances) and clips.instances.shape[-2]:
+        terms["match"] = Term(weights.match, value, both_images)
+    if _is_active(weights.instances) and clips.instances.shape[-2]:
         value = instance_score(clips, products, weights.instance_temperature)
-        found["instances"] = Term(weights.instances, value, seen & shown)
-    if _counts(weights.cross):
+        terms["instances"] = Term(weights.instances, value, both_images)
+    if _is_active(weights.cross):
         half = weights.cross / 2
-        found["said-shown"] = Term(half, clips.text @ products.image.mT, told * shown)
-        found["seen-titled"] = Term(half, clips.image @ products.text.mT, seen & titled)
-    return found
+        value = clips.text @ products.image.mT
+        terms["text-image"] = Term(half, value, reliability * product_image)
+        value = clips.image @ products.text.mT
+        terms["image-text"] = Term(half, value, clip_image & product_text)
+    return terms
 
 
-def _counts(weight: Tensor) -> bool:
-    """Whether a term matters: it weighs something, or something may come to weigh."""
+def _is_active(weight: Tensor) -> bool:
+    """Whether a weight is positive or can become positive in training."""
     return weight.requires_grad or bool(weight > 0)
 
 
 def score(clips: ClipVectors, products: ProductVectors, weights: ScoreWeights) -> Tensor:
-    """S (B, S): the one score; a pair with nothing to compare gets the lowest score there is."""
+    """Score every clip with every product (B, S); higher is better.
+
+    A pair without a common modality gets the lowest possible score.
+    """
     return combine_terms(compute_terms(clips, products, weights).values())
 
 
 def combine_terms(terms: Collection[Term]) -> Tensor:
-    """The mean of terms (B, S) by weight and presence, times the sum of the weights.
+    """Combine terms into the score (B, S): their mean by λ·presence, times the sum of all λ.
 
-    A pair for which no term is present gets the lowest score there is.
+    A pair for which no term is present gets the lowest possible score.
     """
     total = reduce(torch.add, [term.weight for term in terms])
-    weighed = sum(term.weight * term.value * term.present for term in terms)
-    present = sum(term.weight * term.present for term in terms)
-    assert isinstance(weighed, Tensor) and isinstance(present, Tensor)
-    comparable = present > 0
-    rescaled = weighed * total / torch.where(comparable, present, torch.ones_like(present))
-    return torch.where(comparable, rescaled, -total)
+    weighted_sum = reduce(torch.add, [term.weight * term.value * term.presence for term in terms])
+    present = reduce(torch.add, [term.weight * term.presence for term in terms])
+    is_comparable = present > 0
+    denominator = torch.where(is_comparable, present, torch.ones_like(present))
+    return torch.where(is_comparable, weighted_sum * total / denominator, -total)
 
 
 class ScoreHead(nn.Module):
-    """The learned weights of the score. A fresh head is v·I + `text`·(a·h), nothing else.
+    """The learned parameters of the score. Untrained, the score is v·I + `text`·(a·h).
 
-    `kept` names the terms besides the picture's that there are at all; the others stay at zero.
-    floor: see `soft_floor`; it is chosen on held-back clips, not learnt: clips whose words are right
-    ask for none.
+    Args:
+        text: Initial weight of the text term.
+        match_temperature: Initial temperature of both soft maxima.
+        logit_scale: Initial logit scale.
+        terms: The terms besides the image term; the weights of others stay 0.
+        text_score_floor: See `soft_floor`. It is chosen on held-out clips and not learned, because
+            clips with a correct transcript need no floor.
     """
+
+    match: Tensor
+    instances: Tensor
+    text: Tensor
+    cross: Tensor
+    text_score_floor: Tensor
 
     def __init__(
         self,
         text: float = 0.5,
         match_temperature: float = 0.1,
         logit_scale: float = 20,
-        kept: Iterable[str] = LEARNED_TERMS,
-        floor: float = -1.0,
+        terms: Iterable[str] = LEARNED_TERMS,
+        text_score_floor: float = -1.0,
     ) -> None:
         super().__init__()
-        self.register_buffer("floor", torch.tensor(floor), persistent=False)
-        starts = {"match": 0.0, "instances": 0.0, "text": float(text), "cross": 0.0}
+        self.register_buffer("text_score_floor", torch.tensor(text_score_floor), persistent=False)
+        initial = {"match": 0.0, "instances": 0.0, "text": float(text), "cross": 0.0}
         for name in LEARNED_TERMS:
-            start = torch.tensor(starts[name] if name in kept else 0.0)
-            setattr(self, name, nn.Parameter(start, requires_grad=name in kept))
+            value = torch.tensor(initial[name] if name in terms else 0.0)
+            setattr(self, name, nn.Parameter(value, requires_grad=name in terms))
         self.log_match_temperature = nn.Parameter(torch.tensor(log(match_temperature)))
         self.log_instance_temperature = nn.Parameter(torch.tensor(log(match_temperature)))
         self.log_logit_scale = nn.Parameter(torch.tensor(log(logit_scale)))
 
-    match: Tensor
-    instances: Tensor
-    text: Tensor
-    cross: Tensor
-    floor: Tensor
-
     def forward(self) -> ScoreWeights:
-        """The weights as they stand."""
+        """Return the current parameters within their valid ranges."""
         return ScoreWeights(
             match=_non_negative(self.match),
             text=_non_negative(self.text),
@@ -267,10 +303,10 @@ class ScoreHead(nn.Module):
             logit_scale=self.log_logit_scale.exp().clamp(max=100.0),
             instances=_non_negative(self.instances),
             instance_temperature=self.log_instance_temperature.exp().clamp(0.01, 10.0),
-            text_score_floor=self.floor,
+            text_score_floor=self.text_score_floor,
         )
 
 
 def _non_negative(weight: Tensor) -> Tensor:
-    """max(weight, 0) whose gradient does not die at 0, where λ_m, λ_n and λ_x begin."""
+    """max(weight, 0) with a gradient that does not vanish at 0, where most weights start."""
     return weight + (weight.clamp(min=0.0) - weight).detach()

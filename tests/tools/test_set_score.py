@@ -1,0 +1,37 @@
+"""`tools/train_builtin/set_score.py`: the score becomes part of the weights."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sgmn.model import checkpoint
+from tests.tools.scripts import TOOLS, import_tool
+
+script = import_tool("set_score", "train_builtin")
+
+
+def test_text_weight_floor_and_temperature_are_written(
+    tiny: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = tiny()
+    with torch.no_grad():
+        model.network.head.match.fill_(0.5)
+    checkpoint.save(model, tmp_path / "model")
+    words = [str(tmp_path / "model"), "-o", str(tmp_path / "out"), "--text-ratio", "0.3"]
+    words += ["--floor", "0.5", "--temperature", "0.5"]
+    words += ["--timeline", str(TOOLS / "train_builtin" / "timeline.toml")]
+    monkeypatch.setattr(sys, "argv", ["set_score.py", *words])
+    script.main()
+    changed = checkpoint.load(tmp_path / "out")
+    with torch.no_grad():
+        before, after = model.network.head(), changed.network.head()
+    assert float(after.text) == pytest.approx(0.3 * 1.5) and float(after.text_score_floor) == 0.5
+    assert float(after.logit_scale) == pytest.approx(2 * float(before.logit_scale))
+    assert changed.calibration == checkpoint.load("builtin").calibration
+    assert changed.fingerprint() != model.fingerprint()

@@ -1,0 +1,53 @@
+"""Parts and terms left out of a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sgmn.model import checkpoint
+from sgmn.workflows.leave_out import COMPLETE, variants, without
+from tests.command import RunCommand
+
+
+@pytest.fixture
+def model(tiny: Callable[[], Any]) -> Any:
+    """A tiny model with two parts, a match term and a floor of the text score."""
+    tiny_model = tiny()
+    config = tiny_model.network.config
+    parts = replace(config.parts, enabled=("text_pooling", "guidance"))
+    network = tiny_model.network.with_parts(parts, config.terms)
+    network.config = replace(network.config, text_score_floor=0.4)
+    with torch.no_grad():
+        network.head.match.fill_(0.7)
+    return replace(tiny_model, network=network)
+
+
+def test_each_part_and_term_of_a_model_is_left_out(
+    run: RunCommand, model: Any, world: Path, tmp_path: Path
+) -> None:
+    checkpoint.save(model, tmp_path / "model")
+    ended = run("leave-out", tmp_path / "model", world)
+    assert ended.status == 0, ended.err
+    rows = [line.split("|")[1].strip() for line in ended.out.splitlines()[2:] if line]
+    parts = [f"without {part}" for part in model.network.config.parts.enabled]
+    terms = ["without the term match", "without the term text", "without the text score floor"]
+    assert rows == [COMPLETE, "towers alone", *parts, *terms]
+
+
+def test_variants_lack_exactly_what_their_name_says(model: Any, tmp_path: Path) -> None:
+    checkpoint.save(model, tmp_path / "model")
+    made = dict(variants(checkpoint.load(tmp_path / "model").network))
+    parts = {*model.network.config.parts.enabled}
+    for part in parts:
+        assert {*made[f"without {part}"].config.parts.enabled} == parts - {part}
+    floors = {name: float(variant.head.text_score_floor) for name, variant in made.items()}
+    assert floors.pop("without the text score floor") == -1.0
+    assert list(floors.values()) == pytest.approx([0.4] * len(floors))
+    bare = without(model.network, terms=model.network.config.terms).head()
+    assert float(bare.match) == float(bare.text) == 0.0

@@ -1,0 +1,71 @@
+"""Write the weight and floor of the text score, and the temperature, into a model's weights.
+
+    python tools/train_builtin/set_score.py MODEL -o OUT --text-ratio 0.5 --floor 0.65
+      --temperature 0.6 [--timeline FILE]
+
+The values of a recipe are measured once, by `sgmn calibrate` on a dataset of `compose_dataset.py`,
+and then fixed. They become part of the weights, because later stages of the training start from
+them; `sgmn calibrate` itself stores such values beside the weights. FILE is a TOML file with the
+timeline settings that the checkpoint stores.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from sgmn.live.evidence import timeline_settings
+from sgmn.model import checkpoint
+from sgmn.model.bundle import Model
+from sgmn.model.calibration import calibrated_network
+from sgmn.model.scoring import ScoreWeights
+from sgmn.settings import read_toml
+
+
+def main() -> None:
+    options = parse_arguments()
+    model = checkpoint.load(options.model)
+    model = set_score(model, options.text_ratio, options.floor, options.temperature)
+    if options.timeline is not None:
+        settings = timeline_settings(model, read_toml(options.timeline), options.timeline)
+        model = replace(model, calibration={"timeline": asdict(settings)})
+    checkpoint.save(model, options.output)
+    print(f"{options.output}: text weight {float(model.network.head.text.detach()):.3f}")
+
+
+def set_score(model: Model, text_ratio: float, floor: float, temperature: float) -> Model:
+    """A copy of a model with other weights of its score.
+
+    Args:
+        model: it keeps its weights.
+        text_ratio: weight of the text term as a ratio to that of all image terms.
+        floor: of the text term, a cosine; -1 for none.
+        temperature: divides the logits.
+    """
+    text_weight = text_ratio * image_weight(model.network.head())
+    score = {"temperature": temperature, "text_weight": text_weight, "text_score_floor": floor}
+    network = calibrated_network(replace(model, calibration={"score": score}))
+    return replace(model, network=network, calibration={})
+
+
+def image_weight(weights: ScoreWeights) -> float:
+    """The weights of all image terms together."""
+    return float((1 + weights.match + weights.instances).detach())
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--text-ratio", type=float, required=True)
+    parser.add_argument("--floor", type=float, default=-1.0, help="a cosine; -1 for none")
+    parser.add_argument("--temperature", type=float, default=1.0, help="divides the logits")
+    parser.add_argument("--timeline", type=Path, help="TOML file with timeline settings")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
