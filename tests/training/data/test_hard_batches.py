@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch.nn.functional import normalize
 
 from sgmn.model.scoring import ProductVectors
-from sgmn.training.data.hard_batches import hard_order, neighbours
-from sgmn.training.losses.mining import Key, alike
+from sgmn.training.data.hard_batches import hard_order, nearest_products
+from sgmn.training.losses.mining import Key, product_similarity
 
 S, BATCH = 120, 8
 
@@ -34,14 +34,14 @@ def examples(keys: list[Key]) -> list[list[Key]]:
 
 def order(seed: int = 0, epoch: int = 0, vectors: int = 0) -> NDArray[np.int64]:
     keys, products = catalogue(vectors)
-    near = neighbours(keys, products, torch.arange(S), count=8)
+    near = nearest_products(keys, products, torch.arange(S), count=8)
     return hard_order(examples(keys), keys, near, BATCH, seed, epoch)
 
 
 def closeness(orders: list[NDArray[np.int64]]) -> float:
     """Mean similarity of different products within the batches of epochs laid end to end."""
     keys, products = catalogue()
-    similar = alike(products, products)
+    similar = product_similarity(products, products)
     place = {key: n for n, key in enumerate(keys)}
     of_item = np.array([place[of[0]] for of in examples(keys)])
     owners = of_item[np.concatenate(orders)]
@@ -69,12 +69,12 @@ def test_confusable_products_share_a_batch() -> None:
 def test_batches_follow_the_epochs_laid_end_to_end() -> None:
     """With 241 items an epoch begins within a batch; its own batches are whole all the same."""
     keys, products = catalogue()
-    near = neighbours(keys, products, torch.arange(S), count=8)
+    near = nearest_products(keys, products, torch.arange(S), count=8)
     items = [*examples(keys), [keys[5]]]
     found = hard_order(items, keys, near, BATCH, 0, 1)
     first = (-len(items)) % BATCH
     place = {key: n for n, key in enumerate(keys)}
-    similar = alike(products, products)
+    similar = product_similarity(products, products)
     together = [
         similar[place[items[found[at]][0]], place[items[found[at + 1]][0]]]
         for at in range(first, first + 10 * BATCH, BATCH)
@@ -107,10 +107,10 @@ def test_neighbours_of_neighbours_fill_the_half() -> None:
 def test_neighbours_are_the_nearest_of_the_shop_and_no_duplicates() -> None:
     keys, products = catalogue()
     classes = torch.arange(S)
-    similar = alike(products, products).numpy()
+    similar = product_similarity(products, products).numpy()
     twin = max((n for n in range(2, S, 2)), key=lambda n: similar[0, n])
     classes[twin] = 0
-    near = neighbours(keys, products, classes, count=5, block=7)
+    near = nearest_products(keys, products, classes, count=5, block=7)
     for place in range(S):
         allowed = [n for n in range(S) if n % 2 == place % 2 and classes[n] != classes[place]]
         assert near[place].tolist() == sorted(allowed, key=lambda n: -similar[place, n])[:5]
@@ -120,7 +120,7 @@ def test_neighbours_are_the_nearest_of_the_shop_and_no_duplicates() -> None:
 def test_a_small_shop_has_as_few_neighbours_as_it_has() -> None:
     keys, products = catalogue()
     alone = [("a shop of its own", "0"), *keys[1:4]]
-    near = neighbours(alone, products[:4], torch.arange(4), count=5)
+    near = nearest_products(alone, products[:4], torch.arange(4), count=5)
     assert near.shape == (4, 5) and (near[0] == -1).all()
     assert near[1].tolist() == [3, -1, -1, -1, -1]
     found = hard_order([[key] for key in alone], alone, near, BATCH, 0, 0)

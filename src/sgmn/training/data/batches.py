@@ -1,13 +1,13 @@
 """Batches of clips and products, each a pure function of the seed, the step and the order.
 
-So a run that resumes at step k sees what an uninterrupted one would have seen.
+A run that is resumed at some step therefore sees the batches of an uninterrupted run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -17,178 +17,204 @@ from torch.utils.data import Dataset as TorchDataset
 from sgmn.batching import batched
 from sgmn.data.dataset import Photo
 from sgmn.errors import MediaError
-from sgmn.model.inputs import Inputs, Preparation
-from sgmn.model.tokens import Tokens
+from sgmn.model.inputs import ItemInputs, Preprocessor
+from sgmn.model.tokens import ItemTokens
 from sgmn.records import Clip, Product, ProductContent
 from sgmn.training.config import DataConfig, TrainConfig
-from sgmn.training.data import boxes
-from sgmn.training.data.epoch_order import ByShop, Order, shuffled
-from sgmn.training.data.example_loader import Boxed, Contents
+from sgmn.training.data.boxes import PatchGrids, patches_in_boxes
+from sgmn.training.data.epoch_order import Order, SingleShopOrder, shuffled_order
+from sgmn.training.data.example_loader import BoxedClip, ExampleLoader
 from sgmn.training.data.examples import Examples, Key
 
-# The number of a batch, its places in `Examples.items`, and the numbers of confusable products
-# to list with them, nearest first.
-Draw = tuple[int, tuple[int, ...], tuple[int, ...]]
-Read = Inputs | Tokens
+NetworkInput = ItemInputs | ItemTokens
 T = TypeVar("T")
 C = TypeVar("C")
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Clips and products for the network, either of pixels or already through the towers.
+class BatchSpec(NamedTuple):
+    """What a batch consists of.
 
-    sold: (B, P) the numbers of the products that each clip sells, -1 where there are fewer.
-    listed: (S,) the number of each product. `damage` names what could not be read and was left
-    out, a line each. inside: (B, T, N) bool, which patches of each frame lie inside a box of the
-    product meant; None where nobody asked.
+    Attributes:
+        number: of the batch in the run.
+        positions: positions of its examples in `Examples.items`.
+        neighbors: confusable products that may be added as negatives, nearest first.
     """
 
-    clips: Read
-    products: Read
-    sold: Tensor
-    listed: Tensor
-    damage: tuple[str, ...] = ()
-    inside: Tensor | None = None
+    number: int
+    positions: tuple[int, ...]
+    neighbors: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips and products for the network, as pixels and text or already encoded by the towers.
+
+    Attributes:
+        clips: B clips.
+        products: S products.
+        targets: (B, P) the products that each clip sells, as positions in `Examples.products`;
+            -1 where there are fewer than P.
+        candidates: (S,) the products of the batch, as positions in `Examples.products`.
+        read_errors: one line for each clip or product that was left out.
+        box_mask: (B, T, N) bool, which patches of each frame lie inside a box of the product;
+            None if the batch has no boxes.
+    """
+
+    clips: NetworkInput
+    products: NetworkInput
+    targets: Tensor
+    candidates: Tensor
+    read_errors: tuple[str, ...] = ()
+    box_mask: Tensor | None = None
 
     @property
     def positive(self) -> Tensor:
-        """(B, S) bool: which products each clip sells."""
-        return sells(self.sold, self.listed)
+        """Which products each clip sells: (B, S) bool."""
+        return positive_mask(self.targets, self.candidates)
 
 
-def sells(sold: Tensor, listed: Tensor) -> Tensor:
-    """(B, S) bool from the numbers of `Batch`."""
-    return (sold.unsqueeze(2) == listed).any(1)
+def positive_mask(targets: Tensor, candidates: Tensor) -> Tensor:
+    """Return which candidates (S,) are among the targets (B, P) of each clip: (B, S) bool."""
+    return (targets.unsqueeze(2) == candidates).any(1)
 
 
 class Batches(TorchDataset[Batch]):
-    """Batch number k of a run, for k in 0..steps·accumulate - 1.
+    """The batches of a run, numbered 0 to steps·accumulation_steps - 1.
 
-    grids: the picture tower's patches on each canvas, for batches that tell what is inside boxes.
+    `patch_grids` holds the image tower's patches on each canvas if batches need a `box_mask`.
     """
 
-    from_files = True  # and so worth a process of its own
-    grids: boxes.Grids | None = None
+    reads_files = True  # worth worker processes
+    patch_grids: PatchGrids | None = None
 
     def __init__(
-        self, examples: Examples, prepare: Preparation, data: DataConfig, train: TrainConfig
+        self, examples: Examples, preprocessor: Preprocessor, data: DataConfig, train: TrainConfig
     ) -> None:
-        self.examples, self.prepare, self.data, self.train = examples, prepare, data, train
-        max_side = max(max(canvas) for canvas in prepare.canvases)
-        self.contents = Contents(examples, data, train, max_side)
-        shops = [item.shop_id for item in examples.items]
-        self.order: Order = ByShop(shops, train.batch) if data.by_shop else shuffled
+        self.examples, self.preprocessor = examples, preprocessor
+        self.data, self.train = data, train
+        max_side = max(max(canvas) for canvas in preprocessor.canvases)
+        self.loader = ExampleLoader(examples, data, self._loader_settings(train), max_side)
+        self.order: Order = shuffled_order
+        if data.single_shop_batches:
+            shops = [item.shop_id for item in examples.items]
+            self.order = SingleShopOrder(shops, train.batch_size)
+
+    @staticmethod
+    def _loader_settings(train: TrainConfig) -> TrainConfig:
+        return train
 
     def __len__(self) -> int:
-        return self.train.steps * self.train.accumulate
+        return self.train.steps * self.train.accumulation_steps
 
-    def __getitem__(self, draw: int | Draw) -> Batch:
-        """The batch of a number; its items are those given, or those of `order`."""
-        if isinstance(draw, int):
-            draw = (draw, self.places(draw, self.order), ())
-        index, places, near = draw
-        rng = np.random.default_rng((self.train.seed, 1, index))
-        damage: list[str] = []
-        drawn = [self.examples.items[place] for place in places]
-        items, clips, inside = self._clips(drawn, index, rng, damage)
-        listed, products = self._products(self._listed(items, near, rng), rng, damage)
-        if not items or not listed:
-            raise MediaError("nothing of a batch can be read", damage[0], "mend the dataset")
-        numbers = self.examples.numbers
-        return Batch(
-            clips,
-            products,
-            _padded([[numbers[k] for k in self.examples.sold(item)] for item in items]),
-            torch.tensor([numbers[key] for key in listed]),
-            tuple(damage),
-            inside,
-        )
+    def __getitem__(self, spec: int | BatchSpec) -> Batch:
+        """Load a batch by its number, with the examples of `order`, or by its spec."""
+        if isinstance(spec, int):
+            spec = BatchSpec(spec, self.positions(spec, self.order))
+        rng = np.random.default_rng((self.train.seed, 1, spec.number))
+        errors: list[str] = []
+        drawn = [self.examples.items[position] for position in spec.positions]
+        items, clips, box_mask = self._load_clips(drawn, spec.number, rng, errors)
+        keys = self.candidate_keys(items, spec.neighbors, rng)
+        keys, products = self._load_products(keys, rng, errors)
+        if not items or not keys:
+            raise MediaError("no example of a batch can be read", errors[0], "repair the dataset")
+        index = self.examples.product_index
+        targets = [[index[key] for key in self.examples.product_keys(item)] for item in items]
+        candidates = torch.tensor([index[key] for key in keys])
+        return Batch(clips, products, _pad(targets), candidates, tuple(errors), box_mask)
 
-    def plain_products(self, together: int) -> Iterator[Read]:
-        """All products in the order of their numbers, as they are; unreadable ones are empty."""
-        for some in batched(self.examples.products.values(), together):
-            contents = [self._plain(product) for product in some]
-            yield self.prepare.products(contents)
+    def iter_products(self, batch_size: int) -> Iterator[NetworkInput]:
+        """Yield all products without augmentation, in order; unreadable products are empty."""
+        for products in batched(self.examples.products.values(), batch_size):
+            yield self.preprocessor.prepare_products([self._load_or_empty(p) for p in products])
 
-    def _plain(self, product: Product) -> ProductContent:
-        found = readable([product], self.contents.plain_product, [])
-        return found[0][1] if found else ProductContent(())
+    def _load_or_empty(self, product: Product) -> ProductContent:
+        loaded = load_readable([product], self.loader.load_plain_product, [])
+        return loaded[0][1] if loaded else ProductContent(())
 
     def signature(self) -> str:
-        """What decides the batches: the configs and how many examples there are."""
+        """Describe everything that determines the batches."""
         return f"{self.data} {self.train} {len(self.examples.items)} examples"
 
-    def places(self, index: int, order: Order) -> tuple[int, ...]:
-        """The items of a batch where `order` gives each epoch's order."""
-        count, size = len(self.examples.items), self.train.batch
-        found = [divmod(place, count) for place in range(index * size, (index + 1) * size)]
-        return tuple(int(order(count, self.train.seed, epoch)[place]) for epoch, place in found)
+    def positions(self, index: int, order: Order) -> tuple[int, ...]:
+        """Return the positions of a batch's examples under an order."""
+        count, size = len(self.examples.items), self.train.batch_size
+        places = [divmod(place, count) for place in range(index * size, (index + 1) * size)]
+        return tuple(int(order(count, self.train.seed, epoch)[place]) for epoch, place in places)
 
-    def _clips(
+    def _load_clips(
         self,
         items: Sequence[Clip | Photo],
         index: int,
         rng: np.random.Generator,
-        damage: list[str],
-    ) -> tuple[list[Clip | Photo], Read, Tensor | None]:
-        """The items that can be read, what they show and say, and `Batch.inside`."""
-        clutter = self.data.clutter * self._risen(index)
-        found = readable(items, lambda item: self._shown(item, clutter, rng), damage)
-        kept, shown = [item for item, _ in found], [one for _, one in found]
-        read = self.prepare.clips([one.content for one in shown])
-        return kept, read, None if self.grids is None else self._inside(shown, self.grids)
+        errors: list[str],
+    ) -> tuple[list[Clip | Photo], NetworkInput, Tensor | None]:
+        """Return the items that can be read, their inputs, and their `Batch.box_mask`."""
+        clutter_prob = self.data.clutter_prob * self._clutter_warmup(index)
+        loaded = load_readable(items, lambda i: self._load_clip(i, clutter_prob, rng), errors)
+        clips = [clip for _, clip in loaded]
+        inputs = self.preprocessor.prepare_clips([clip.content for clip in clips])
+        box_mask = None
+        if self.patch_grids is not None:
+            frames = [clip.content.frames for clip in clips]
+            boxes, canvases = [clip.boxes for clip in clips], self.preprocessor.canvases
+            box_mask = patches_in_boxes(frames, boxes, canvases, self.patch_grids)
+        return [item for item, _ in loaded], inputs, box_mask
 
-    def _shown(self, item: Clip | Photo, clutter: float, rng: np.random.Generator) -> Boxed:
-        if self.grids is None:
-            return Boxed(self.contents.clip(item, clutter, rng))
-        return self.contents.boxed(item, clutter, rng)
+    def _load_clip(
+        self, item: Clip | Photo, clutter_prob: float, rng: np.random.Generator
+    ) -> BoxedClip:
+        if self.patch_grids is None:
+            return BoxedClip(self.loader.load_clip(item, clutter_prob, rng))
+        return self.loader.load_boxed_clip(item, clutter_prob, rng)
 
-    def _inside(self, shown: Sequence[Boxed], grids: boxes.Grids) -> Tensor:
-        frames, found = [one.content.frames for one in shown], [one.boxes for one in shown]
-        return boxes.inside(frames, found, self.prepare.canvases, grids)
+    def _load_products(
+        self, keys: Sequence[Key], rng: np.random.Generator, errors: list[str]
+    ) -> tuple[list[Key], NetworkInput]:
+        """Return the products that can be read, and their inputs."""
+        products = self.examples.products
+        loaded = load_readable(keys, lambda k: self.loader.load_product(products[k], rng), errors)
+        inputs = self.preprocessor.prepare_products([content for _, content in loaded])
+        return [key for key, _ in loaded], inputs
 
-    def _products(
-        self, listed: Sequence[Key], rng: np.random.Generator, damage: list[str]
-    ) -> tuple[list[Key], Read]:
-        """The products that can be read, and what they show and say."""
-        known = self.examples.products
-        found = readable(listed, lambda key: self.contents.product(known[key], rng), damage)
-        return [key for key, _ in found], self.prepare.products([content for _, content in found])
-
-    def _listed(
-        self, items: Sequence[Clip | Photo], near: Sequence[int], rng: np.random.Generator
+    def candidate_keys(
+        self, items: Sequence[Clip | Photo], neighbors: Sequence[int], rng: np.random.Generator
     ) -> list[Key]:
-        """The products of the batch once each, and more: the confusable, or some of the shops."""
-        listed = dict.fromkeys(key for item in items for key in self.examples.sold(item))
-        if near:
-            known = list(self.examples.products)
-            others = [known[number] for number in near if known[number] not in listed]
-            return [*listed, *others[: self.data.negatives]]
-        shops = sorted({key[0] for key in listed})
-        others = [k for shop in shops for k in self.examples.shops[shop] if k not in listed]
-        if not self.data.negatives:
-            return list(listed)
-        more = rng.permutation(len(others))[: self.data.negatives]
-        return [*listed, *(others[i] for i in more)]
+        """Return the products of a batch, each once: those of its items and extra negatives.
 
-    def _risen(self, index: int) -> float:
-        """How much of the clutter there is by now, 0..1."""
-        ramp = self.data.clutter_ramp * len(self)
-        return 1.0 if index >= ramp else index / ramp
+        The negatives are the first of the `neighbors`, or random products of the same shops.
+        """
+        own = dict.fromkeys(key for item in items for key in self.examples.product_keys(item))
+        count = self.data.extra_negatives
+        if not count:
+            return list(own)
+        if neighbors:
+            keys = list(self.examples.products)
+            return [*own, *[keys[i] for i in neighbors if keys[i] not in own][:count]]
+        shops = sorted({key[0] for key in own})
+        others = [k for shop in shops for k in self.examples.keys_by_shop[shop] if k not in own]
+        return [*own, *(others[i] for i in rng.permutation(len(others))[:count])]
+
+    def _clutter_warmup(self, index: int) -> float:
+        """Return the factor on `clutter_prob` at a batch, 0..1."""
+        warmup = self.data.clutter_warmup_fraction * len(self)
+        return 1.0 if index >= warmup else index / warmup
 
 
-def readable(items: Sequence[T], read: Callable[[T], C], damage: list[str]) -> list[tuple[T, C]]:
-    """The items with what they hold; those that cannot be read go into `damage`."""
-    found = []
+def load_readable(
+    items: Sequence[T], load: Callable[[T], C], errors: list[str]
+) -> list[tuple[T, C]]:
+    """Load items and return each with its content; failures are appended to `errors`."""
+    loaded = []
     for item in items:
         try:
-            found.append((item, read(item)))
+            loaded.append((item, load(item)))
         except MediaError as error:
-            damage.append(str(error))
-    return found
+            errors.append(str(error))
+    return loaded
 
 
-def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
+def _pad(rows: Sequence[Sequence[int]]) -> Tensor:
+    """Stack rows of different lengths, padded with -1."""
     width = max(map(len, rows), default=0)
     return torch.tensor([[*row, *[-1] * (width - len(row))] for row in rows], dtype=torch.long)

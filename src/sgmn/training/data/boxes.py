@@ -1,4 +1,4 @@
-"""Boxes of labelled frames, and which patches of the picture tower lie inside them."""
+"""Boxes of labeled frames, and the patches of the image tower that lie inside them."""
 
 from __future__ import annotations
 
@@ -10,78 +10,88 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sgmn.model.inputs import Canvas, nearest_canvas, placement
-from sgmn.records import Box, Clip, Picture
+from sgmn.model.inputs import Canvas, choose_canvas, compute_placement
+from sgmn.records import Box, Clip, ImageArray
 
-Boxes = tuple[Box, ...]  # of one frame
-Grids = Mapping[Canvas, tuple[int, int]]  # rows and columns of patches on each canvas
+FrameBoxes = tuple[Box, ...]  # the boxes of one frame
+PatchGrids = Mapping[Canvas, tuple[int, int]]  # rows and columns of patches on each canvas
 
 
-def at_times(clip: Clip, times: Sequence[float], rate_hz: float) -> tuple[Boxes, ...]:
-    """The boxes of a clip's frames at `times`, seconds as `clips.timed_clip_frames` gives them.
+def boxes_at_times(clip: Clip, times: Sequence[float], rate_hz: float) -> tuple[FrameBoxes, ...]:
+    """Return the boxes of a clip's frames at some times.
 
-    A clip's K sets of boxes lie at equal steps, from its start on: of K frames on disk each has
-    its own. A frame takes the set that is nearest in time; none where neither the clip nor its
-    video states an end.
+    Args:
+        clip: its K sets of boxes lie at equal steps from its start on. Of K frames on disk, each
+            has its own set.
+        times: of the frames in seconds, as `sgmn.media.clips` returns them.
+        rate_hz: rate of frames on disk.
+
+    A frame takes the set nearest in time. There are no boxes if neither the clip nor its video
+    states an end.
     """
     length_s = _length_s(clip, rate_hz) if clip.boxes else 0.0
     if length_s <= 0:
         return ((),) * len(times)
-    begins, last = clip.start if clip.video else 0.0, len(clip.boxes) - 1
-    places = (round((time - begins) / length_s * len(clip.boxes)) for time in times)
-    return tuple(clip.boxes[min(place, last)] for place in places)
+    start_s, last = clip.start if clip.video else 0.0, len(clip.boxes) - 1
+    positions = (round((time - start_s) / length_s * len(clip.boxes)) for time in times)
+    return tuple(clip.boxes[min(position, last)] for position in positions)
 
 
 def _length_s(clip: Clip, rate_hz: float) -> float:
     if clip.video is None:
         return len(clip.frames) / rate_hz
-    from sgmn.media import video  # clips of pictures need no PyAV
+    from sgmn.media import video  # clips of images need no PyAV
 
-    return (video.duration(clip.video) if clip.end is None else clip.end) - clip.start
+    return (video.read_duration(clip.video) if clip.end is None else clip.end) - clip.start
 
 
-def inside(
-    frames: Sequence[Sequence[Picture]],
-    boxes: Sequence[Sequence[Boxes]],
+def patches_in_boxes(
+    frames: Sequence[Sequence[ImageArray]],
+    boxes: Sequence[Sequence[FrameBoxes]],
     canvases: Sequence[Canvas],
-    grids: Grids,
+    grids: PatchGrids,
 ) -> Tensor:
-    """Which patches (B, T, N) of B clips' frames lie inside a box: bool, False at padding.
+    """Return which patches of B clips' frames lie inside a box: (B, T, N) bool, False at padding.
 
-    boxes: of each frame of each clip, or none at all for a clip without. T and N are those of
-    `Tokens`: of the longest clip and of the largest grid among the pictures.
+    Args:
+        frames: the frames of each clip.
+        boxes: the boxes of each frame of each clip; empty for a clip without labels.
+        canvases: canvases of the image tower.
+        grids: rows and columns of its patches on each canvas.
+
+    T and N are those of `ItemTokens`: the longest clip and the largest grid among the frames.
     """
-    chosen = [[nearest_canvas(picture, canvases) for picture in shown] for shown in frames]
-    patches = max((prod(grids[canvas]) for of_clip in chosen for canvas in of_clip), default=0)
-    found = np.zeros((len(frames), max([1, *map(len, frames)]), patches), dtype=bool)
-    for clip, of_clip in enumerate(boxes):
-        for place, of_frame in enumerate(of_clip):
-            canvas = chosen[clip][place]
-            covered = _covered(of_frame, frames[clip][place].shape, canvas, grids[canvas])
-            found[clip, place, : covered.size] = covered.ravel()
-    return torch.from_numpy(found)
+    clip_canvases = [[choose_canvas(image, canvases) for image in clip] for clip in frames]
+    patches = max((prod(grids[canvas]) for clip in clip_canvases for canvas in clip), default=0)
+    mask = np.zeros((len(frames), max([1, *map(len, frames)]), patches), dtype=bool)
+    for clip, clip_boxes in enumerate(boxes):
+        for frame, frame_boxes in enumerate(clip_boxes):
+            canvas = clip_canvases[clip][frame]
+            covered = _covered(frame_boxes, frames[clip][frame].shape, canvas, grids[canvas])
+            mask[clip, frame, : covered.size] = covered.ravel()
+    return torch.from_numpy(mask)
 
 
 def _covered(
-    boxes: Boxes, shape: Sequence[int], canvas: Canvas, grid: tuple[int, int]
+    boxes: FrameBoxes, shape: Sequence[int], canvas: Canvas, grid: tuple[int, int]
 ) -> NDArray[np.bool_]:
-    """(rows, columns): the patches of a canvas that lie inside some box of the picture on it."""
-    top, left, height, width = placement(shape, canvas)
-    found = np.zeros(grid, dtype=bool)
+    """Return which patches (rows, columns) of an image on its canvas lie inside some box."""
+    top, left, height, width = compute_placement(shape, canvas)
+    mask = np.zeros(grid, dtype=bool)
     for x, y, right, bottom in boxes:
-        if x < right and y < bottom:  # without an area: nothing is to be seen
-            down = _reached(grid[0], canvas[0], top + height * y, top + height * bottom)
-            across = _reached(grid[1], canvas[1], left + width * x, left + width * right)
-            found |= down[:, None] & across
-    return found
+        if x < right and y < bottom:  # a box without an area shows nothing
+            rows = _cells_between(grid[0], canvas[0], top + height * y, top + height * bottom)
+            columns = _cells_between(grid[1], canvas[1], left + width * x, left + width * right)
+            mask |= rows[:, None] & columns
+    return mask
 
 
-def _reached(cells: int, length: int, start: float, end: float) -> NDArray[np.bool_]:
-    """Which cells of a side have their middle between `start` and `end`, all in pixels.
+def _cells_between(cells: int, length: int, start: float, end: float) -> NDArray[np.bool_]:
+    """Return which cells of a side have their center between `start` and `end`, in pixels.
 
-    What is narrower than a cell counts as one: a small product has a patch all the same.
+    A range narrower than a cell counts as one cell, so that a small product has a patch.
     """
     cell = length / cells
     half = max(end - start, cell) / 2
-    middles = (np.arange(cells) + 0.5) * cell
-    return np.asarray(np.abs(middles - (start + end) / 2) <= half * (1 + 1e-9))
+    centers = (np.arange(cells) + 0.5) * cell
+    return np.asarray(np.abs(centers - (start + end) / 2) <= half * (1 + 1e-9))

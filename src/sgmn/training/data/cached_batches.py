@@ -1,4 +1,4 @@
-"""Batches of a run whose towers are held still: from the token cache instead of from files."""
+"""Batches of a run with frozen towers, read from the token cache instead of from files."""
 
 from __future__ import annotations
 
@@ -17,163 +17,185 @@ from sgmn.batching import batched
 from sgmn.data.dataset import Photo
 from sgmn.errors import MediaError
 from sgmn.model.bundle import Model
-from sgmn.model.inputs import Inputs
-from sgmn.model.tokens import Tokens
+from sgmn.model.inputs import ItemInputs
+from sgmn.model.tokens import ItemTokens
 from sgmn.records import Clip, Product
 from sgmn.training.config import DataConfig, TrainConfig
-from sgmn.training.data.batches import Batches, Read
+from sgmn.training.data.batches import Batches, NetworkInput
 from sgmn.training.data.examples import Examples, Key
-from sgmn.training.data.token_cache import TokenCache, file_hash, towers_hash
+from sgmn.training.data.token_cache import TokenCache, hash_file, hash_towers
 
 Item = Clip | Photo
 T = TypeVar("T")
-# Of DataConfig:
-NOT_OF_ITEMS = ("folders", "split", "clip_times", "views", "by_shop", "negatives", "variants")
+KEYS_NOT_CACHED = (  # keys of DataConfig that do not change the content of an entry
+    "folders",
+    "split",
+    "clip_repeats",
+    "product_images_as_photos",
+    "single_shop_batches",
+    "extra_negatives",
+    "cached_variants",
+)
 
 
 class CachedBatches(Batches):
-    """The same batches; `variants` versions of each item are worn once, when the cache is filled.
+    """Batches from a cache that holds `cached_variants` augmented versions of each example.
 
-    Drawn anew for each batch: the variant, the frames dropped, whole transcripts and titles
-    taken for silent.
+    The variant, dropped frames, and missing transcripts and titles are drawn anew for each batch.
     """
 
-    from_files = False
+    reads_files = False
 
     def __init__(
         self, examples: Examples, model: Model, data: DataConfig, train: TrainConfig, folder: Path
     ) -> None:
-        still = replace(train, drop_transcript=0.0, drop_title=0.0, drop_frames=0.0)
-        super().__init__(examples, model.preparation, data, train)
-        self.contents.train = still
-        self.model, self.cache = model, TokenCache(folder, towers_hash(model))
-        files = (*data.sayings, *([data.phrases] if data.phrases else []))
-        self.told = [file_hash(path) for path in files]
+        super().__init__(examples, model.preprocessor, data, train)
+        self.model, self.cache = model, TokenCache(folder, hash_towers(model))
+        files = (*data.talking_points, *([data.phrases] if data.phrases else []))
+        self._text_hashes = [hash_file(path) for path in files]
+
+    @staticmethod
+    def _loader_settings(train: TrainConfig) -> TrainConfig:
+        """Cache entries are complete; batches drop transcripts, titles and frames later."""
+        return replace(
+            train, drop_transcript_prob=0.0, drop_title_prob=0.0, max_dropped_frames_fraction=0.0
+        )
 
     def fill(self, progress: Callable[[int, int], None] = lambda done, total: None) -> list[str]:
-        """Encode what the cache lacks; lines about what could not be read, which is left out."""
+        """Encode the missing entries; return one line for each example that cannot be read."""
         items, products = self.examples.items, self.examples.products
-        total = (len(items) + len(products)) * self.data.variants
-        damage: list[str] = []
-        for done, (name, read) in enumerate(self._wanted(), start=1):
-            if not self.cache.path(name).exists():
-                self._make(name, read, damage)
+        total = (len(items) + len(products)) * self.data.cached_variants
+        errors: list[str] = []
+        for done, (name, load) in enumerate(self._entries(), start=1):
+            if not self.cache.entry_path(name).exists():
+                self._encode(name, load, errors)
             progress(done, total)
-        return damage
+        return errors
 
-    def _wanted(self) -> Iterator[tuple[str, Callable[[], Inputs]]]:
-        for variant in range(self.data.variants):
+    def _entries(self) -> Iterator[tuple[str, Callable[[], ItemInputs]]]:
+        """Yield the name of each entry and a function that loads its inputs."""
+        for variant in range(self.data.cached_variants):
             for item in self.examples.items:
-                yield self._clip_name(item, variant), partial(self._clip, item, variant)
+                yield self.clip_entry(item, variant), partial(self._load_variant, item, variant)
             for product in self.examples.products.values():
-                name = self._product_name(product, variant)
-                yield name, partial(self._product, product, variant)
+                name = self._product_entry(product, variant)
+                yield name, partial(self._load_product_variant, product, variant)
 
-    def _make(self, name: str, read: Callable[[], Inputs], damage: list[str]) -> None:
+    def _encode(self, name: str, load: Callable[[], ItemInputs], errors: list[str]) -> None:
         try:
-            inputs = read()
+            inputs = load()
         except MediaError as error:
-            damage.append(str(error))
+            errors.append(str(error))
             return
         network = self.model.network.eval()
         with torch.inference_mode():
-            self.cache.write([name], network.tokens(inputs).to("cpu"))
+            self.cache.write([name], network.encode_tokens(inputs).to("cpu"))
 
-    def _clip(self, item: Item, variant: int) -> Inputs:
-        rng = np.random.default_rng((3, variant, crc32(_id(item).encode())))
-        return self.prepare.clips([self.contents.clip(item, self.data.clutter, rng)])
+    def _load_variant(self, item: Item, variant: int) -> ItemInputs:
+        rng = np.random.default_rng((3, variant, crc32(_item_id(item).encode())))
+        clip = self.loader.load_clip(item, self.data.clutter_prob, rng)
+        return self.preprocessor.prepare_clips([clip])
 
-    def _product(self, product: Product, variant: int) -> Inputs:
+    def _load_product_variant(self, product: Product, variant: int) -> ItemInputs:
         if not variant:
-            return self.prepare.products([self.contents.plain_product(product)])
+            return self.preprocessor.prepare_products([self.loader.load_plain_product(product)])
         rng = np.random.default_rng((4, variant, crc32(repr(product.key).encode())))
-        return self.prepare.products([self.contents.product(product, rng)])
+        return self.preprocessor.prepare_products([self.loader.load_product(product, rng)])
 
-    def _clip_name(self, item: Item, variant: int) -> str:
-        worn = (variant, _id(item), self.train.jitter, self.train.drop_word)
-        data = sorted((k, v) for k, v in asdict(self.data).items() if k not in NOT_OF_ITEMS)
-        if isinstance(item, Photo):  # composed with others of all that there are
+    def clip_entry(self, item: Item, variant: int) -> str:
+        """Return the name of the cache entry of a clip or photo."""
+        augmentation = (variant, _item_id(item), self.train.color_jitter, self.train.drop_word_prob)
+        data = sorted((k, v) for k, v in asdict(self.data).items() if k not in KEYS_NOT_CACHED)
+        if isinstance(item, Photo):  # composed with photos of all other examples
             count = len(self.examples.items)
-            return self.cache.name([item.path], "photo", worn, data, self.told, count)
+            facts = ("photo", augmentation, data, self._text_hashes, count)
+            return self.cache.entry_name([item.path], *facts)
         files = [item.video] if item.video else item.frames
-        return self.cache.name(files, "clip", item.start, item.end, item.words, worn, data)
+        return self.cache.entry_name(
+            files, "clip", item.start, item.end, item.text, augmentation, data
+        )
 
-    def _product_name(self, product: Product, variant: int) -> str:
-        worn = (variant, repr(product.key), self.train.jitter) if variant else ()
-        return self.cache.name(product.pictures, "product", product.title, worn)
+    def _product_entry(self, product: Product, variant: int) -> str:
+        augmentation = (variant, repr(product.key), self.train.color_jitter) if variant else ()
+        return self.cache.entry_name(product.image_paths, "product", product.title, augmentation)
 
-    def _clips(
-        self, items: Sequence[Item], index: int, rng: np.random.Generator, damage: list[str]
-    ) -> tuple[list[Item], Read, None]:
-        """See `Batches._clips`; the cache knows no boxes."""
-        names = [self._clip_name(i, int(rng.integers(self.data.variants))) for i in items]
-        kept, tokens = self._read(items, names, damage)
-        silent = rng.random(len(kept)) < self.train.drop_transcript
-        stays = _span_kept(tokens.present, self.train.drop_frames, rng)
-        return kept, silenced(without_frames(tokens, stays), torch.from_numpy(silent)), None
+    def _load_clips(
+        self, items: Sequence[Item], index: int, rng: np.random.Generator, errors: list[str]
+    ) -> tuple[list[Item], NetworkInput, None]:
+        """See `Batches._load_clips`; cached clips have no boxes."""
+        names = [self.clip_entry(i, int(rng.integers(self.data.cached_variants))) for i in items]
+        cached, tokens = self._read(items, names, errors)
+        silent = torch.from_numpy(rng.random(len(cached)) < self.train.drop_transcript_prob)
+        max_fraction = self.train.max_dropped_frames_fraction
+        kept = _sample_kept_frames(tokens.image_mask, max_fraction, rng)
+        return cached, remove_text(remove_frames(tokens, ~kept), silent), None
 
-    def _products(
-        self, listed: Sequence[Key], rng: np.random.Generator, damage: list[str]
-    ) -> tuple[list[Key], Read]:
-        """See `Batches._products`."""
-        known = [self.examples.products[key] for key in listed]
-        names = [self._product_name(p, int(rng.integers(self.data.variants))) for p in known]
-        kept, tokens = self._read(listed, names, damage)
-        silent = torch.from_numpy(rng.random(len(kept)) < self.train.drop_title)
-        return kept, silenced(tokens, silent & tokens.present.any(1))
+    def _load_products(
+        self, keys: Sequence[Key], rng: np.random.Generator, errors: list[str]
+    ) -> tuple[list[Key], NetworkInput]:
+        """See `Batches._load_products`."""
+        products = [self.examples.products[key] for key in keys]
+        variants = [int(rng.integers(self.data.cached_variants)) for _ in products]
+        names = [self._product_entry(p, v) for p, v in zip(products, variants, strict=True)]
+        cached, tokens = self._read(keys, names, errors)
+        silent = torch.from_numpy(rng.random(len(cached)) < self.train.drop_title_prob)
+        return cached, remove_text(tokens, silent & tokens.image_mask.any(1))
 
     def _read(
-        self, items: Sequence[T], names: Sequence[str], damage: list[str]
-    ) -> tuple[list[T], Tokens]:
-        """The rows that the cache has; what could not be encoded is named in `damage`."""
-        there = [self.cache.path(name).exists() for name in names]
-        damage += [
-            f"{item}: is not in the cache"
-            for item, has in zip(items, there, strict=True)
-            if not has
-        ]
-        found = self.cache.read(name for name, has in zip(names, there, strict=True) if has)
-        return [item for item, has in zip(items, there, strict=True) if has], found
+        self, items: Sequence[T], names: Sequence[str], errors: list[str]
+    ) -> tuple[list[T], ItemTokens]:
+        """Read the entries that exist; items that could not be encoded are added to `errors`."""
+        cached, present = [], []
+        for item, name in zip(items, names, strict=True):
+            if self.cache.entry_path(name).exists():
+                cached.append(item)
+                present.append(name)
+            else:
+                errors.append(f"{item}: not in the token cache")
+        return cached, self.cache.read(present)
 
-    def plain_products(self, together: int) -> Iterator[Read]:
-        """See `Batches.plain_products`."""
-        for some in batched(self.examples.products.values(), together):
-            names = [self._product_name(product, 0) for product in some]
+    def iter_products(self, batch_size: int) -> Iterator[NetworkInput]:
+        """See `Batches.iter_products`."""
+        for products in batched(self.examples.products.values(), batch_size):
+            names = [self._product_entry(product, 0) for product in products]
             yield self.cache.read_or_empty(names, self.model.network.towers.dim)
 
 
-def _id(item: Item) -> str:
+def _item_id(item: Item) -> str:
     return str(item.path) if isinstance(item, Photo) else item.clip_id
 
 
-def silenced(tokens: Tokens, silent: Tensor) -> Tokens:
-    """Without the words of the rows where `silent` (B,)."""
-    heard = ~silent
+def remove_text(tokens: ItemTokens, rows: Tensor) -> ItemTokens:
+    """Remove the text of some rows (B,) bool."""
+    kept = ~rows
     return replace(
         tokens,
-        words=tokens.words * heard[:, None, None],
-        word_mask=tokens.word_mask & heard[:, None],
-        said=tokens.said * heard[:, None],
-        has_words=tokens.has_words & heard,
+        words=tokens.words * kept[:, None, None],
+        word_mask=tokens.word_mask & kept[:, None],
+        text=tokens.text * kept[:, None],
+        has_text=tokens.has_text & kept,
     )
 
 
-def without_frames(tokens: Tokens, stays: Tensor) -> Tokens:
-    """Without the frames where not `stays` (B, T)."""
+def remove_frames(tokens: ItemTokens, frames: Tensor) -> ItemTokens:
+    """Remove some frames (B, T) bool."""
+    kept = ~frames
     return replace(
         tokens,
-        whole=tokens.whole * stays[:, :, None],
-        present=tokens.present & stays,
-        patches=tokens.patches * stays[:, :, None, None],
-        patch_mask=tokens.patch_mask & stays[:, :, None],
+        images=tokens.images * kept[:, :, None],
+        image_mask=tokens.image_mask & kept,
+        patches=tokens.patches * kept[:, :, None, None],
+        patch_mask=tokens.patch_mask & kept[:, :, None],
     )
 
 
-def _span_kept(present: Tensor, share: float, rng: np.random.Generator) -> Tensor:
-    """(B, T) bool: all but a random span of each row, of which some frame stays."""
-    kept = torch.ones_like(present)
-    for row, count in enumerate(present.sum(1).tolist()):
-        length = min(int(rng.uniform(0, share) * count), count - 1)
+def _sample_kept_frames(
+    image_mask: Tensor, max_fraction: float, rng: np.random.Generator
+) -> Tensor:
+    """Draw which frames stay (B, T) bool: all but a random span of each row, at least one."""
+    kept = torch.ones_like(image_mask)
+    for row, count in enumerate(image_mask.sum(1).tolist()):
+        length = min(int(rng.uniform(0, max_fraction) * count), count - 1)
         start = int(rng.integers(count - length + 1)) if length > 0 else 0
         kept[row, start : start + max(0, length)] = False
     return kept

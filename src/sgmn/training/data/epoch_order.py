@@ -1,60 +1,64 @@
-"""The order in which an epoch sees its examples when nothing is known of them but their shop.
+"""The order of the examples in an epoch, given nothing but their shops.
 
-An order is a function of the number of examples, the seed and the epoch, to the places (I,) of
-the examples; batches are cut from one epoch after the other, without a gap.
+An order is a function of the number of examples, the seed and the epoch; it returns the positions
+(I,) of the examples. Batches are cut from consecutive epochs without a gap, so a batch may span
+two epochs.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-Order = Callable[[int, int, int], NDArray[np.int64]]
+Order = Callable[[int, int, int], NDArray[np.int64]]  # (count, seed, epoch) -> positions (I,)
 
 
 @lru_cache(maxsize=4)
-def shuffled(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """The plain order of an epoch: every item once, by the seed alone."""
+def shuffled_order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Return a random permutation that depends on the seed and the epoch only."""
     return np.random.default_rng((seed, 0, epoch)).permutation(count)
 
 
-class ByShop:
-    """Every item once, and in each batch those of one shop, as far as they fill it.
+class SingleShopOrder:
+    """A permutation in which each batch contains examples of one shop, as far as they fill it.
 
-    So a clip is told from products of its own shelf, not from those of other trades. What the
-    shops have left over makes up mixed batches. Goes to other processes along with its batches.
+    The model then learns to tell a clip's product from others on the same shelf, rather than from
+    products of other trades. Leftover examples of all shops form mixed batches. Instances are
+    picklable, because batches may be prepared in other processes.
     """
 
-    def __init__(self, shops: Sequence[str], batch: int) -> None:
-        """shops: of each item (I). batch: items at a time."""
-        self.shops, self.batch = tuple(shops), batch
-        self._held: dict[tuple[int, int], NDArray[np.int64]] = {}
+    def __init__(self, shops: Sequence[str], batch_size: int) -> None:
+        """shops: the shop of each example (I)."""
+        self.shops, self.batch_size = tuple(shops), batch_size
+        self._orders: dict[tuple[int, int], NDArray[np.int64]] = {}
 
     def __call__(self, count: int, seed: int, epoch: int) -> NDArray[np.int64]:
-        """The order of an epoch; `count` is I."""
+        """Return the order of an epoch; `count` must be I."""
         assert count == len(self.shops)
-        if (seed, epoch) not in self._held:
-            self._held = dict(list(self._held.items())[-1:])  # a batch may lie in two epochs
-            self._held[seed, epoch] = self._found(seed, epoch)
-        return self._held[seed, epoch]
+        if (seed, epoch) not in self._orders:
+            last = list(self._orders.items())[-1:]  # a batch may span two epochs
+            self._orders = dict(last)
+            self._orders[seed, epoch] = self._compute(seed, epoch)
+        return self._orders[seed, epoch]
 
-    def _found(self, seed: int, epoch: int) -> NDArray[np.int64]:
-        rng, size, count = np.random.default_rng((seed, 0, epoch)), self.batch, len(self.shops)
-        own: dict[str, list[int]] = {}
-        for place in rng.permutation(count).tolist():
-            own.setdefault(self.shops[place], []).append(place)
-        full = [
-            places[start : start + size]
-            for places in own.values()
-            for start in range(0, len(places) - size + 1, size)
+    def _compute(self, seed: int, epoch: int) -> NDArray[np.int64]:
+        rng, size, count = np.random.default_rng((seed, 0, epoch)), self.batch_size, len(self.shops)
+        by_shop: dict[str, list[int]] = defaultdict(list)
+        for position in rng.permutation(count).tolist():
+            by_shop[self.shops[position]].append(position)
+        batches = [
+            positions[start : start + size]
+            for positions in by_shop.values()
+            for start in range(0, len(positions) - size + 1, size)
         ]
-        ends = [places[len(places) // size * size :] for places in own.values()]
-        rest = [place for shop in rng.permutation(len(ends)) for place in ends[shop]]
-        begun = min(-epoch * count % size, len(rest))  # what the last epoch's last batch lacks
-        mixed = range(begun, len(rest) - size + 1, size)
-        full += [rest[start : start + size] for start in mixed]
-        drawn = [place for at in rng.permutation(len(full)) for place in full[at]]
-        return np.array(rest[:begun] + drawn + rest[begun + len(mixed) * size :], np.int64)
+        tails = [positions[len(positions) // size * size :] for positions in by_shop.values()]
+        leftover = [position for shop in rng.permutation(len(tails)) for position in tails[shop]]
+        head = min(-epoch * count % size, len(leftover))  # completes the last epoch's last batch
+        mixed = range(head, len(leftover) - size + 1, size)
+        batches += [leftover[start : start + size] for start in mixed]
+        shuffled = [position for at in rng.permutation(len(batches)) for position in batches[at]]
+        return np.array(leftover[:head] + shuffled + leftover[head + len(mixed) * size :], np.int64)

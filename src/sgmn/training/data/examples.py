@@ -1,4 +1,4 @@
-"""All that can be learnt from in some datasets."""
+"""The training examples of some datasets: labeled clips and photos."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ Key = tuple[str, str]  # shop_id, product_id
 
 
 class Examples:
-    """All that can be learnt from in some datasets: clips and photos whose product is listed.
+    """The clips and photos of some datasets whose product is listed.
 
-    Clips of another split than `split` are left out; "" keeps all. `clip_times` is how often
-    each clip counts against a photo; with `views` the pictures of products count as photos.
+    Args:
+        datasets: read as one.
+        split: use the clips of this split and those without a split; "" for all clips.
+        clip_repeats: how often each clip appears; each photo appears once.
+        product_images_as_photos: also use the products' own images as photos.
+
+    Attributes:
+        items: the examples, in order.
+        products: all products by key; `product_index` holds their positions.
+        photos_by_product, items_by_shop: the examples of a product or shop.
+        keys_by_shop, photographed_by_shop: the products of a shop, and those with photos.
+        unlisted_count: clips and photos left out because no dataset lists their product.
+        other_split_count: clips left out because they belong to another split.
     """
 
     def __init__(
         self,
         datasets: Sequence[Dataset],
         split: str = "",
-        clip_times: int = 1,
-        views: bool = False,
+        clip_repeats: int = 1,
+        product_images_as_photos: bool = False,
     ) -> None:
         self.products: dict[Key, Product] = {p.key: p for d in datasets for p in d.products}
-        every = [clip for d in datasets for clip in d.clips]
-        clips = [clip for clip in every if not split or clip.split in ("", split)]
-        self.other_splits = len(every) - len(clips)
+        self.product_index: dict[Key, int] = {key: i for i, key in enumerate(self.products)}
+        all_clips = [clip for d in datasets for clip in d.clips]
+        clips = [clip for clip in all_clips if not split or clip.split in ("", split)]
+        self.other_split_count = len(all_clips) - len(clips)
         photos = [photo for d in datasets for photo in d.photos]
-        if views:
-            photos += [photo for product in self.products.values() for photo in _views(product)]
-        labelled: list[Clip | Photo] = [*(clips * clip_times), *photos]
-        self.items = [item for item in labelled if self.sold(item)]
-        self.numbers: dict[Key, int] = {key: number for number, key in enumerate(self.products)}
-        self.left_out = len({id(item) for item in labelled}) - len({id(i) for i in self.items})
-        self.photos: dict[Key, list[Photo]] = defaultdict(list)
-        self.shops: dict[str, list[Key]] = defaultdict(list)
-        self.pictured: dict[str, list[Key]] = defaultdict(list)  # those of a shop with photos
-        self.of_shop: dict[str, list[Clip | Photo]] = defaultdict(list)
-        for item in self.items:
-            self.of_shop[item.shop_id].append(item)
-        for photo in photos:
-            self.photos[photo.shop_id, photo.product_id].append(photo)
-        for key in self.products:
-            self.shops[key[0]].append(key)
-            if key in self.photos:
-                self.pictured[key[0]].append(key)
+        if product_images_as_photos:
+            photos += [photo for p in self.products.values() for photo in _product_photos(p)]
+        labeled: list[Clip | Photo] = [*(clips * clip_repeats), *photos]
+        self.items = [item for item in labeled if self.product_keys(item)]
+        self.unlisted_count = len({id(i) for i in labeled}) - len({id(i) for i in self.items})
+        self._group(photos)
         if not self.items:
             raise RecordError(
                 "nothing to learn from: no clip or photo of a listed product",
@@ -59,34 +59,48 @@ class Examples:
                 remedy="name folders whose clips.jsonl or photos.jsonl fit their products.jsonl",
             )
 
-    def sold(self, item: Clip | Photo) -> list[Key]:
-        """The listed products that a clip or photo is labelled with."""
-        return [key for key in keys(item) if key in self.products]
+    def _group(self, photos: Sequence[Photo]) -> None:
+        self.photos_by_product: dict[Key, list[Photo]] = defaultdict(list)
+        self.keys_by_shop: dict[str, list[Key]] = defaultdict(list)
+        self.photographed_by_shop: dict[str, list[Key]] = defaultdict(list)
+        self.items_by_shop: dict[str, list[Clip | Photo]] = defaultdict(list)
+        for item in self.items:
+            self.items_by_shop[item.shop_id].append(item)
+        for photo in photos:
+            self.photos_by_product[photo.shop_id, photo.product_id].append(photo)
+        for key in self.products:
+            self.keys_by_shop[key[0]].append(key)
+            if key in self.photos_by_product:
+                self.photographed_by_shop[key[0]].append(key)
 
-    def is_view(self, photo: Photo) -> bool:
-        """Whether it is a picture from the shop's own listing."""
-        return photo.path in self.products[photo.shop_id, photo.product_id].pictures
+    def product_keys(self, item: Clip | Photo) -> list[Key]:
+        """Return the listed products that a clip or photo is labeled with."""
+        return [key for key in labeled_keys(item) if key in self.products]
 
-    def ever_sold(self) -> Tensor:
-        """(P,) bool: the products that some example is of, in the order of their numbers."""
-        found = torch.zeros(len(self.products), dtype=torch.bool)
-        found[[self.numbers[key] for item in self.items for key in self.sold(item)]] = True
-        return found
+    def is_product_image(self, photo: Photo) -> bool:
+        """Whether a photo is one of the images in its product's listing."""
+        return photo.path in self.products[photo.shop_id, photo.product_id].image_paths
+
+    def labeled_mask(self) -> Tensor:
+        """Return which products are the label of some example: (P,) bool, in product order."""
+        mask = torch.zeros(len(self.products), dtype=torch.bool)
+        mask[[self.product_index[k] for item in self.items for k in self.product_keys(item)]] = True
+        return mask
 
     def summary(self) -> str:
-        """What there is to learn from, in a line."""
+        """Describe the examples in one line."""
         return (
             f"{len(self.items)} examples of {len(self.products)} products"
-            f" ({self.left_out} of products that no products.jsonl lists,"
-            f" {self.other_splits} of other splits)"
+            f" (left out: {self.unlisted_count} of unlisted products,"
+            f" {self.other_split_count} of other splits)"
         )
 
 
-def _views(product: Product) -> list[Photo]:
-    return [Photo(path, product.product_id, product.shop_id) for path in product.pictures]
+def _product_photos(product: Product) -> list[Photo]:
+    return [Photo(path, product.product_id, product.shop_id) for path in product.image_paths]
 
 
-def keys(item: Clip | Photo) -> list[Key]:
-    """The products that a clip or photo is labelled with."""
+def labeled_keys(item: Clip | Photo) -> list[Key]:
+    """Return the products that a clip or photo is labeled with, listed or not."""
     ids = item.product_ids if isinstance(item, Clip) else (item.product_id,)
     return [(item.shop_id, product_id) for product_id in ids]

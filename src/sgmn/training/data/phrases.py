@@ -1,21 +1,26 @@
-"""What salespeople say of any product: greetings, namings, chatter."""
+"""Phrases that salespeople use for any product: greetings, mentions of products, fillers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from sgmn.settings import from_table, read_toml, require
+from sgmn.settings import parse_table, read_toml, require
 
 SLOT = "{name}"
 
 
 @dataclass(frozen=True)
 class Phrases:
-    """Each a tuple of phrases; {name} stands for what is named.
+    """Phrases by kind; `{name}` is replaced by the name of a product.
 
-    openings, fillings: that say nothing of any product. namings: of the product on sale, by its
-    title, and by its category where there are no `categories`. others: of some other product.
+    Attributes:
+        openings: start a transcript and name no product.
+        product_mentions: name the product on sale by its title, or by its category if there are
+            no `category_mentions`.
+        category_mentions: name the product on sale by its category.
+        other_product_mentions: name another product.
+        fillers: name no product.
     """
 
     openings: tuple[str, ...] = (
@@ -26,21 +31,21 @@ class Phrases:
         "thank you for coming let me show you",
         "right everybody come closer",
     )
-    namings: tuple[str, ...] = (
+    product_mentions: tuple[str, ...] = (
         "today we have {name}",
         "this {name} is what everybody asks for",
         "i brought {name} for you",
         "let me tell you about {name}",
         "here is our {name}",
     )
-    categories: tuple[str, ...] = ()
-    others: tuple[str, ...] = (
+    category_mentions: tuple[str, ...] = ()
+    other_product_mentions: tuple[str, ...] = (
         "this is not {name} from before",
         "somebody asks for {name} that comes later",
         "it goes well with {name}",
         "we also sell {name}",
     )
-    fillings: tuple[str, ...] = (
+    fillers: tuple[str, ...] = (
         "the price is only for today",
         "we do not have many left",
         "i use it at home every day",
@@ -51,22 +56,22 @@ class Phrases:
     )
 
     def __post_init__(self) -> None:
-        for kind in ("openings", "namings", "others", "fillings"):
+        for kind in ("openings", "product_mentions", "other_product_mentions", "fillers"):
             require(bool(getattr(self, kind)), kind, (), "give at least one phrase")
-        for kind in ("namings", "categories", "others"):
+        for kind in ("product_mentions", "category_mentions", "other_product_mentions"):
             for phrase in getattr(self, kind):
-                require(phrase.count(SLOT) == 1, kind, phrase, f"name it once, as {SLOT}")
-        for kind in ("openings", "fillings"):
+                require(phrase.count(SLOT) == 1, kind, phrase, f"use {SLOT} exactly once")
+        for kind in ("openings", "fillers"):
             for phrase in getattr(self, kind):
-                require(SLOT not in phrase, kind, phrase, f"name nothing there: without {SLOT}")
+                require(SLOT not in phrase, kind, phrase, f"remove {SLOT}: these name no product")
 
     @property
-    def every(self) -> tuple[str, ...]:
-        """All phrases, of whatever kind."""
-        named = (*self.namings, *self.categories, *self.others)
-        return (*self.openings, *named, *self.fillings)
+    def all(self) -> tuple[str, ...]:
+        """All phrases of every kind."""
+        mentions = (*self.product_mentions, *self.category_mentions, *self.other_product_mentions)
+        return (*self.openings, *mentions, *self.fillers)
 
 
-def phrases(path: Path | None) -> Phrases:
-    """Those of a TOML file, or the built-in ones. Raises SettingsError."""
-    return Phrases() if path is None else from_table(Phrases, read_toml(path), path)
+def load_phrases(path: Path | None) -> Phrases:
+    """Load phrases from a TOML file; without a file, return the built-in phrases."""
+    return Phrases() if path is None else parse_table(Phrases, read_toml(path), path)

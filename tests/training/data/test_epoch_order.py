@@ -1,0 +1,63 @@
+"""Orders of an epoch: permutations, the same for the same seed, and batches of one shop."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sgmn.errors import SettingsError
+from sgmn.training.config import DataConfig, LossConfig, ModelConfig, RunConfig
+from sgmn.training.data.batches import Batches
+from sgmn.training.data.epoch_order import SingleShopOrder, shuffled_order
+from sgmn.training.data.examples import Examples
+from tests.training.data.conftest import TRAIN
+
+
+def test_batches_contain_one_shop_as_far_as_its_examples_fill_them() -> None:
+    """Three epochs of 25 items of shops of 14, 7 and 4; batches of 4 span epochs."""
+    shops = [*"a" * 14, *"b" * 7, *"c" * 4]
+    order = SingleShopOrder(shops, 4)
+    epochs = [order(25, 3, epoch).tolist() for epoch in range(3)]
+    assert all(sorted(epoch) == list(range(25)) for epoch in epochs)
+    assert epochs[0] != epochs[1]
+    drawn = [shops[position] for epoch in epochs for position in epoch]
+    batches = ["".join(sorted(set(drawn[at : at + 4]))) for at in range(0, 72, 4)]
+    for shop, per_epoch in (("a", 3), ("b", 1), ("c", 1)):
+        assert batches.count(shop) >= 3 * per_epoch
+
+
+def test_a_single_shop_order_depends_on_seed_and_epoch_only() -> None:
+    shops = [*"a" * 14, *"b" * 7, *"c" * 4]
+    order = SingleShopOrder(shops, 4)
+    first = order(25, 3, 1).tolist()
+    assert first == SingleShopOrder(shops, 4)(25, 3, 1).tolist()
+    assert first != order(25, 4, 1).tolist()
+    whole = SingleShopOrder([*"a" * 8, *"b" * 8], 4)  # no batch spans two epochs
+    assert whole(16, 3, 0).tolist() != whole(16, 3, 1).tolist()
+    small = SingleShopOrder(["a", "b"], 8)
+    assert sorted(small(2, 0, 0).tolist()) == sorted(small(2, 0, 5).tolist()) == [0, 1]
+
+
+def test_the_config_selects_the_order(
+    world: Path, examples: Examples, tiny: Callable[[], Any]
+) -> None:
+    drawn = []
+    for single_shop in (False, True):
+        data = DataConfig((world,), frames_per_clip=1, single_shop_batches=single_shop)
+        batches = Batches(examples, tiny().preprocessor, data, TRAIN)
+        copy = pickle.loads(pickle.dumps(batches))  # as a worker process receives it
+        drawn.append(copy.order(27, 0, 0).tolist())
+    shops = [item.shop_id for item in examples.items]
+    assert drawn[0] == shuffled_order(27, 0, 0).tolist()
+    assert drawn[1] == SingleShopOrder(shops, 6)(27, 0, 0).tolist() != drawn[0]
+
+
+def test_single_shop_batches_exclude_mining(tmp_path: Path) -> None:
+    data = DataConfig((tmp_path,), single_shop_batches=True)
+    RunConfig(ModelConfig(), data, TRAIN, LossConfig(mining=False))
+    with pytest.raises(SettingsError, match="'single_shop_batches' is True"):
+        RunConfig(ModelConfig(), data, TRAIN, LossConfig(mining=True))
