@@ -14,11 +14,11 @@ from sgmn.training.losses.contrastive import info_nce, pair_loss
 from sgmn.training.losses.mining import (
     Duplicates,
     Key,
-    admissible,
-    alike,
-    hardest,
+    count_without_negative,
     hardness,
-    skipped,
+    negative_mask,
+    product_similarity,
+    select_hardest,
 )
 
 D = 8
@@ -86,7 +86,7 @@ def test_hardness_is_the_greatest_cosine() -> None:
 def test_products_are_alike_in_any_modality_but_not_across() -> None:
     one = products([0], [1])
     others = products([0, 5, 1, None], [5, 1, 0, None])
-    assert alike(one, others).tolist() == [[1, 1, 0, -inf]]
+    assert product_similarity(one, others).tolist() == [[1, 1, 0, -inf]]
 
 
 def test_duplicates_are_close_in_all_that_both_have() -> None:
@@ -106,8 +106,8 @@ def test_duplicates_of_duplicates_and_one_image_file() -> None:
     listed = ProductVectors(turning, there, turning, none)
     assert turning[0] @ turning[2] < 0.995 < turning[0] @ turning[1]
     assert same(Duplicates(keys(4), listed).classes) == {(0, 1), (0, 2), (1, 2)}
-    assert Duplicates(keys(4), listed, picture=0.999).count == 0
-    by_file = Duplicates(keys(4), listed, picture=0.999, images=["a", "", "", "a"])
+    assert Duplicates(keys(4), listed, image_cosine=0.999).count == 0
+    by_file = Duplicates(keys(4), listed, image_cosine=0.999, image_hashes=["a", "", "", "a"])
     assert same(by_file.classes) == {(0, 3)} and by_file.count == 2
 
 
@@ -123,14 +123,14 @@ def test_blocks_do_not_change_the_duplicates() -> None:
 
 def test_classes_are_found_by_key() -> None:
     found = Duplicates(keys(3), products([0, 1, 0], [None, None, None]))
-    a, b = found.of([("shop", "2"), ("shop", "0")]).tolist()
-    assert a == b != found.of([("shop", "1")]).item()
+    a, b = found.classes_of([("shop", "2"), ("shop", "0")]).tolist()
+    assert a == b != found.classes_of([("shop", "1")]).item()
 
 
 def test_no_negative_is_a_positive_or_its_duplicate() -> None:
     positive = torch.tensor([[1, 0, 0, 0, 0], [0, 1, 1, 0, 0]]).bool()
     classes = torch.tensor([7, 1, 2, 7, 2])
-    allowed = admissible(positive, classes)
+    allowed = negative_mask(positive, classes)
     assert allowed.int().tolist() == [[0, 1, 1, 0, 1], [1, 0, 0, 1, 0]]
 
 
@@ -139,14 +139,14 @@ def test_two_clips_of_one_product_are_never_negatives() -> None:
     positive = torch.tensor([[1, 0, 0], [1, 0, 0]]).bool()
     classes = torch.tensor([0, 1, 0])
     very_hard = torch.tensor([[0.9, 0.1, 0.95], [0.9, 0.2, 0.95]])
-    places, valid = hardest(very_hard, admissible(positive, classes), k=3)
+    places, valid = select_hardest(very_hard, negative_mask(positive, classes), k=3)
     assert places[valid].tolist() == [1, 1]
 
 
 def test_hardest_first_and_the_rest_is_invalid() -> None:
     found = torch.tensor([[0.1, 0.9, 0.5, -inf], [0.3, 0.2, 0.1, 0.0]])
     allowed = torch.tensor([[1, 1, 1, 1], [0, 0, 1, 0]]).bool()
-    places, valid = hardest(found, allowed, k=5)
+    places, valid = select_hardest(found, allowed, k=5)
     assert valid.int().tolist() == [[1, 1, 1, 0, 0], [1, 0, 0, 0, 0]]
     assert places[0, :3].tolist() == [1, 2, 0] and places[1, 0] == 2
     assert places.shape == (2, 5) and int(places.max()) < 4
@@ -154,16 +154,16 @@ def test_hardest_first_and_the_rest_is_invalid() -> None:
 
 def test_a_row_without_a_negative_is_counted() -> None:
     allowed = torch.tensor([[0, 0], [1, 0]]).bool()
-    _, valid = hardest(torch.zeros(2, 2), allowed, k=2)
-    assert valid.int().tolist() == [[0, 0], [1, 0]] and skipped(valid) == 1
+    _, valid = select_hardest(torch.zeros(2, 2), allowed, k=2)
+    assert valid.int().tolist() == [[0, 0], [1, 0]] and count_without_negative(valid) == 1
 
 
 def test_clips_without_words_or_frames_stay_finite_from_mining_to_loss() -> None:
     clip = clips([0, 1, None], [None, 2, None])
     listed = products([0, 1, 2, None], [3, None, 4, 5])
     positive = torch.eye(3, 4, dtype=torch.bool)
-    allowed = admissible(positive, torch.arange(4))
-    places, valid = hardest(hardness(clip, listed), allowed, k=2)
+    allowed = negative_mask(positive, torch.arange(4))
+    places, valid = select_hardest(hardness(clip, listed), allowed, k=2)
     assert valid.any(1).tolist() == [True, True, False]
     scores = torch.randn(3, 4, requires_grad=True)
     of_rows = torch.cat([scores[positive][:, None], scores.gather(1, places)], dim=1)

@@ -6,65 +6,71 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
 from sgmn.model.network import SGMN
-from sgmn.training.data.batches import sells
-from sgmn.training.losses.pairwise import Pairs
-from tests.training.losses.test_objective import LISTED, SOLD, B, S, full, gradients, tokens
+from sgmn.training.data.batches import positive_mask
+from sgmn.training.losses.pairwise import PairwiseLoss
+from tests.training.losses.batch import (
+    CANDIDATES,
+    TARGETS,
+    B,
+    S,
+    full_network,
+    gradients,
+    random_tokens,
+)
 
 CLASSES = torch.arange(S)
-POSITIVE = sells(SOLD, LISTED)
+POSITIVE = positive_mask(TARGETS, CANDIDATES)
 NEVER_SOLD = 6
-EVER = torch.arange(S) != NEVER_SOLD
+IS_SOLD = torch.arange(S) != NEVER_SOLD
 
 
-def loss_of(network: SGMN, sold: Tensor, latents: Tensor | None = None) -> Tensor:
-    clips = network.parts.clips(tokens(B, network.towers.dim, 1))
-    products = network.parts.products(tokens(S, network.towers.dim, 2))
+def loss_of(network: SGMN, is_sold: Tensor, latents: Tensor | None = None) -> Tensor:
+    clips = network.parts.encode_clips(random_tokens(B, network.towers.dim, 1))
+    products = network.parts.encode_products(random_tokens(S, network.towers.dim, 2))
     if latents is not None:
         products = replace(products, latents=latents)
-    pairs = Pairs(S, True, sold)
-    loss, _ = pairs(network, clips, products, POSITIVE, CLASSES, LISTED)
+    pairwise = PairwiseLoss(S, True, is_sold)
+    loss, _ = pairwise(network, clips, products, POSITIVE, CLASSES, CANDIDATES)
     return loss
 
 
 def latents_of(network: SGMN) -> Tensor:
-    products = network.parts.products(tokens(S, network.towers.dim, 2))
+    products = network.parts.encode_products(random_tokens(S, network.towers.dim, 2))
     return products.latents.detach().requires_grad_()
 
 
 def test_a_product_that_no_example_sells_is_never_a_negative(tiny: Callable[[], Any]) -> None:
-    network = full(tiny())
+    network = full_network(tiny())
     latents = latents_of(network)
-    grad = torch.autograd.grad(loss_of(network, EVER, latents), latents)[0].flatten(1)
+    grad = torch.autograd.grad(loss_of(network, IS_SOLD, latents), latents)[0].flatten(1)
     assert (grad[NEVER_SOLD] == 0).all()
-    assert (grad[EVER].abs().sum(1) > 0).all()
-    every = torch.autograd.grad(loss_of(network, EVER | True, latents), latents)[0].flatten(1)
-    assert every[NEVER_SOLD].abs().sum() > 0
+    assert (grad[IS_SOLD].abs().sum(1) > 0).all()
+    all_sold = torch.ones_like(IS_SOLD)
+    grad = torch.autograd.grad(loss_of(network, all_sold, latents), latents)[0].flatten(1)
+    assert grad[NEVER_SOLD].abs().sum() > 0
 
 
-def test_what_a_product_says_of_all_clips_alike_is_not_rewarded_both_ways(
-    tiny: Callable[[], Any],
+def test_a_constant_for_all_clips_of_a_product_is_not_rewarded(
+    tiny: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a clip's tokens fusion could only learn products; half of the loss cannot move."""
-    network = full(tiny())
-    fusion = network.parts.fusion
-    assert fusion is not None
-    shares = torch.zeros(S, requires_grad=True)
-
-    def alone(side: Any, latents: Any) -> Tensor:
-        return shares.expand(B, S)
-
-    fusion.forward = alone
-    torch.autograd.backward(loss_of(network, EVER))
-    assert shares.grad is not None
-    assert shares.grad.abs().max() < 1e-6
+    """A fusion that ignores the clip can only learn products; half of the loss cannot move."""
+    network = full_network(tiny())
+    assert network.parts.fusion is not None
+    constants = torch.zeros(S, requires_grad=True)
+    ignore_clips = lambda clips, products: constants.expand(B, S)  # noqa: E731
+    monkeypatch.setattr(network.parts.fusion, "forward", ignore_clips)
+    torch.autograd.backward(loss_of(network, IS_SOLD))
+    assert constants.grad is not None
+    assert constants.grad.abs().max() < 1e-6
 
 
-def test_both_ways_reach_the_weights_of_fusion(tiny: Callable[[], Any]) -> None:
-    network = full(tiny())
-    torch.autograd.backward(loss_of(network, EVER))
+def test_both_directions_reach_the_weights_of_fusion(tiny: Callable[[], Any]) -> None:
+    network = full_network(tiny())
+    torch.autograd.backward(loss_of(network, IS_SOLD))
     found = gradients(network)
     assert all(g.abs().sum() > 0 for name, g in found.items() if "parts.fusion" in name)

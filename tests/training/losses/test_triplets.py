@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from sgmn.errors import SettingsError
-from sgmn.training.losses.triplets import Triplets, Vectors
+from sgmn.training.losses.triplets import MaskedVectors, TripletLoss
 
 D = 16
 
@@ -20,8 +20,8 @@ def shelf(count: int, width: int = D, seed: int = 0) -> Tensor:
     return normalize(torch.ones(width) / width**0.5 + own, dim=1)
 
 
-def every(rows: Tensor) -> Vectors:
-    return Vectors(rows, torch.ones(len(rows), dtype=torch.bool))
+def every(rows: Tensor) -> MaskedVectors:
+    return MaskedVectors(rows, torch.ones(len(rows), dtype=torch.bool))
 
 
 def drawn(
@@ -31,7 +31,7 @@ def drawn(
 
     A margin above all cosines makes every drawn triplet count.
     """
-    triplets, found = Triplets(products.shape[1], margin=3.0), torch.zeros(len(products))
+    triplets, found = TripletLoss(products.shape[1], margin=3.0), torch.zeros(len(products))
     for seed in range(draws):
         torch.manual_seed(seed)
         rows = products.clone().requires_grad_()
@@ -48,7 +48,7 @@ def test_loss_is_the_mean_over_clips_of_the_formula() -> None:
     positive = torch.eye(2, dtype=torch.bool)
     cosines = clips @ products.T
     gaps = cosines[[0, 1], [1, 0]] - cosines.diagonal() + 0.2
-    found = Triplets(D)(every(clips), every(products), positive, torch.arange(2))
+    found = TripletLoss(D)(every(clips), every(products), positive, torch.arange(2))
     assert gaps[0] < 0 < gaps[1] and found.skipped == 0
     torch.testing.assert_close(found.loss, gaps[1] / 2)
 
@@ -70,7 +70,9 @@ def test_two_clips_of_one_product_are_pulled_to_it_and_not_apart() -> None:
     clips = shelf(2, seed=1)
     positive = torch.tensor([[1, 0, 0], [1, 0, 0]]).bool()
     rows = clips.clone().requires_grad_()
-    Triplets(D, margin=3.0)(every(rows), every(products), positive, torch.arange(3)).loss.backward()
+    TripletLoss(D, margin=3.0)(
+        every(rows), every(products), positive, torch.arange(3)
+    ).loss.backward()
     assert rows.grad is not None
     assert ((rows.grad * products[0]).sum(1) < 0).all()
 
@@ -83,7 +85,9 @@ def test_a_close_pair_does_not_silence_the_rest(width: int) -> None:
     products[17] = -products[1]
     clips = normalize(products[:16] + 0.02 * shelf(16, width, seed=1), dim=1).requires_grad_()
     positive = torch.eye(16, 32, dtype=torch.bool)
-    found = Triplets(width, margin=3.0)(every(clips), every(products), positive, torch.arange(32))
+    found = TripletLoss(width, margin=3.0)(
+        every(clips), every(products), positive, torch.arange(32)
+    )
     found.loss.backward()
     assert found.skipped == 0 and clips.grad is not None
     assert (clips.grad.norm(dim=1) > 1e-3).all()
@@ -97,8 +101,8 @@ def test_a_row_without_a_negative_is_counted_and_does_not_silence_the_rest() -> 
     positive = torch.tensor([[1, 1, 1, 0], [0, 1, 0, 0]]).bool()
     classes = torch.tensor([0, 1, 2, 3])
     torch.manual_seed(0)
-    both = Triplets(D)(every(clips), every(products), positive, classes)
-    alone = Triplets(D)(every(clips[1:]), every(products), positive[1:], classes)
+    both = TripletLoss(D)(every(clips), every(products), positive, classes)
+    alone = TripletLoss(D)(every(clips[1:]), every(products), positive[1:], classes)
     assert both.skipped == 1 and alone.loss > 0
     torch.testing.assert_close(both.loss, alone.loss)
 
@@ -110,11 +114,11 @@ def test_no_triplet_at_all_is_zero_with_a_graph_and_counted() -> None:
     cases = [
         (every(products), torch.eye(2, dtype=torch.bool), classes),
         (every(products), torch.zeros(2, 2, dtype=torch.bool), torch.arange(2)),
-        (Vectors(products, none), torch.eye(2, dtype=torch.bool), torch.arange(2)),
+        (MaskedVectors(products, none), torch.eye(2, dtype=torch.bool), torch.arange(2)),
         (every(-products), torch.eye(2, dtype=torch.bool), classes),
     ]
     for listed, positive, of_classes in cases:
-        found = Triplets(D)(every(clips), listed, positive, of_classes)
+        found = TripletLoss(D)(every(clips), listed, positive, of_classes)
         found.loss.backward()
         assert found.loss == 0 and found.skipped == 2
     assert clips.grad is not None and products.grad is not None
@@ -128,12 +132,14 @@ def test_what_has_no_vector_is_no_anchor_no_positive_and_no_negative() -> None:
     seen, shown = torch.tensor([1, 0, 1]).bool(), torch.tensor([1, 1, 0, 0]).bool()
     positive = torch.tensor([[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 1, 0]]).bool()
     gaps = (clips[[0, 2]] * (products[[1, 0]] - products[[0, 1]])).sum(1)
-    triplets, rows, listed = Triplets(D, margin=3.0), clips.clone(), products.clone()
+    triplets, rows, listed = TripletLoss(D, margin=3.0), clips.clone(), products.clone()
     for tensor in (rows, listed):
         tensor.requires_grad_()
     for seed in range(10):
         torch.manual_seed(seed)
-        found = triplets(Vectors(rows, seen), Vectors(listed, shown), positive, torch.arange(4))
+        found = triplets(
+            MaskedVectors(rows, seen), MaskedVectors(listed, shown), positive, torch.arange(4)
+        )
         torch.testing.assert_close(found.loss, (3 + gaps).mean())
         found.loss.backward()
     assert found.skipped == 1 and rows.grad is not None and listed.grad is not None
@@ -152,7 +158,7 @@ def test_draws_follow_the_seed_and_are_weighted_by_distance() -> None:
 
 def test_memory_gives_negatives_of_past_batches_without_their_graph() -> None:
     """A batch of one product has no negative but in memory, where its own copies do not count."""
-    triplets = Triplets(D, margin=3.0, memory=4)
+    triplets = TripletLoss(D, margin=3.0, memory=4)
     own, past = shelf(1).requires_grad_(), shelf(2, seed=1).requires_grad_()
     clip, yes = shelf(1, seed=2), torch.ones(1, 1, dtype=torch.bool)
     assert triplets(every(clip), every(own), yes, torch.tensor([3])).skipped == 1
@@ -169,9 +175,9 @@ def test_memory_gives_negatives_of_past_batches_without_their_graph() -> None:
 
 
 def test_memory_forgets_the_oldest_and_skips_what_has_no_vector() -> None:
-    triplets = Triplets(D, memory=3)
+    triplets = TripletLoss(D, memory=3)
     missing = torch.zeros(2, dtype=torch.bool)
-    triplets.remember(Vectors(shelf(2), missing), torch.arange(2))
+    triplets.remember(MaskedVectors(shelf(2), missing), torch.arange(2))
     alone = every(shelf(1))
     assert triplets(alone, alone, ~missing[:1, None], torch.tensor([9])).skipped == 1
     for first in (0, 2, 4):
@@ -184,7 +190,7 @@ def test_memory_forgets_the_oldest_and_skips_what_has_no_vector() -> None:
 
 @pytest.mark.parametrize("batches", [0, 1, 3])
 def test_a_restored_memory_goes_on_as_the_first_would(batches: int) -> None:
-    first, second = Triplets(D, margin=3.0, memory=5), Triplets(D, margin=3.0, memory=5)
+    first, second = TripletLoss(D, margin=3.0, memory=5), TripletLoss(D, margin=3.0, memory=5)
     for seed in range(batches):
         first.remember(every(shelf(3, seed=seed)), torch.arange(3) + 3 * seed)
     second.load_state_dict(first.state_dict())
@@ -198,7 +204,9 @@ def test_a_restored_memory_goes_on_as_the_first_would(batches: int) -> None:
     assert torch.equal(*losses)
 
 
-@pytest.mark.parametrize("wrong", [{"margin": 0}, {"reach": 1.5}, {"reach": 0.5}, {"memory": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"margin": 0}, {"max_distance": 1.5}, {"max_distance": 0.5}, {"memory": -1}]
+)
 def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(SettingsError, match=next(iter(wrong))):
-        Triplets(D, **wrong)  # type: ignore[arg-type]
+        TripletLoss(D, **wrong)  # type: ignore[arg-type]

@@ -1,1 +1,1 @@
-"""Losses, mining, and the objective that weighs them."""
+"""Losses of a training batch, the mining of negatives, and the objective that combines them."""

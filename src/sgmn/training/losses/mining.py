@@ -1,12 +1,13 @@
-"""Which products are hard for a clip, and which must never be taught as wrong.
+"""Mines hard negatives, and finds the products that must never be negatives.
 
-Miners give places, never a gradient; losses use them. Axes: B clips, S products, K negatives.
+Miners return positions without gradient; losses consume them. Axes: B clips, S products, K
+negatives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import product as pairs
+from itertools import product as cartesian
 from math import inf
 
 import numpy as np
@@ -19,125 +20,138 @@ from torch import Tensor
 from sgmn.model.scoring import ClipVectors, ProductVectors
 
 Key = tuple[str, str]  # shop_id, product_id
-Side = tuple[Tensor, Tensor]  # vectors (N, D) and where there is one (N,) bool
+Modality = tuple[Tensor, Tensor]  # vectors (N, D), and which rows have one (N,) bool
 
 
 def hardness(clips: ClipVectors, products: ProductVectors) -> Tensor:
-    """How confusable each pair is (B, S): its greatest cosine, -1..1, over the modalities.
+    """Return how confusable each pair is: (B, S), its greatest cosine over the modalities.
 
-    Picture with picture, transcript with title, and across: a pair is hard when any is close.
-    -inf where there is nothing to compare.
+    Compares image with image, text with text, and across. -inf where nothing can be compared.
     """
-    return _closest(pairs(_sides(clips), _sides(products)))
+    return _max_cosine(cartesian(_modalities(clips), _modalities(products)))
 
 
-def alike(products: ProductVectors, others: ProductVectors) -> Tensor:
-    """The same between products (S, S'): picture with picture, title with title."""
-    return _closest(zip(_sides(products), _sides(others), strict=True))
+def product_similarity(products: ProductVectors, others: ProductVectors) -> Tensor:
+    """Return how similar products are: (S, S'), the greater cosine of images and of titles."""
+    return _max_cosine(zip(_modalities(products), _modalities(others), strict=True))
 
 
-def _sides(rows: ClipVectors | ProductVectors) -> tuple[Side, Side]:
-    return (rows.picture, rows.has_picture), (rows.words, rows.has_words)
+def _modalities(rows: ClipVectors | ProductVectors) -> tuple[Modality, Modality]:
+    return (rows.image, rows.has_image), (rows.text, rows.has_text)
 
 
-def _closest(compared: Iterable[tuple[Side, Side]]) -> Tensor:
+def _max_cosine(pairs: Iterable[tuple[Modality, Modality]]) -> Tensor:
     with torch.no_grad():
-        found = [
+        cosines = [
             (left.float() @ right.float().T).masked_fill(~(has_left[:, None] & has_right), -inf)
-            for (left, has_left), (right, has_right) in compared
+            for (left, has_left), (right, has_right) in pairs
         ]
-        return torch.stack(found).amax(0)
+        return torch.stack(cosines).amax(0)
 
 
 class Duplicates:
     """Near-duplicate listings: products that show or sell the same thing twice.
 
-    classes: (S,) long, equal for products that are duplicates of each other.
-    count: products that have a duplicate, for the log.
+    Attributes:
+        classes: (S,) long, equal for products that are duplicates of each other.
+        count: number of products that have a duplicate.
     """
 
     def __init__(
         self,
         keys: Sequence[Key],
         products: ProductVectors,
-        picture: float = 0.995,
-        title: float = 0.995,
-        images: Sequence[str] = (),
+        image_cosine: float = 0.995,
+        title_cosine: float = 0.995,
+        image_hashes: Sequence[str] = (),
         block: int = 1024,
     ) -> None:
-        """Compare all products, as the frozen starting backbone sees them.
+        """Compare all products.
 
-        Two are duplicates when *every* modality that both have is as close as `picture` and
-        `title` (cosines), or when their main picture is one file; and so are the duplicates of
-        duplicates. images: a hash of each product's main picture, "" where it has none.
-        Memory is block·S, time S²·D.
+        Two products are duplicates if *every* modality that both have is at least as similar as
+        its threshold, or if their main image is the same file. Duplicates of duplicates are
+        duplicates. Memory is block·S, time S²·D.
+
+        Args:
+            keys: the key of each product.
+            products: their vectors in the frozen starting model.
+            image_cosine: threshold for images.
+            title_cosine: threshold for titles.
+            image_hashes: a hash of each product's main image, "" if it has none.
+            block: products compared at once.
         """
-        classes = _merged(np.arange(len(keys)), _same_image(images))
+        classes = _merge_classes(np.arange(len(keys)), _same_image_links(image_hashes))
         for start in range(0, len(keys), block):
             rows, others = products[start : start + block], products[start:]
-            twins = _twins(rows, others, picture, title).nonzero().T
-            classes = _merged(classes, start + twins.cpu().numpy())
+            links = _are_duplicates(rows, others, image_cosine, title_cosine).nonzero().T
+            classes = _merge_classes(classes, start + links.cpu().numpy())
         self.classes = torch.from_numpy(classes).long()
         self.count = int((np.bincount(classes)[classes] > 1).sum())
-        self._places = {key: place for place, key in enumerate(keys)}
+        self._positions = {key: position for position, key in enumerate(keys)}
 
-    def of(self, keys: Sequence[Key]) -> Tensor:
-        """The classes of some products (S',)."""
-        return self.classes[[self._places[key] for key in keys]]
-
-
-def _twins(rows: ProductVectors, others: ProductVectors, picture: float, title: float) -> Tensor:
-    """Where every modality that both have is close, and they have one in common."""
-    shown = rows.has_picture[:, None] & others.has_picture
-    titled = rows.has_words[:, None] & others.has_words
-    look_alike = (rows.picture.float() @ others.picture.float().T >= picture) | ~shown
-    read_alike = (rows.words.float() @ others.words.float().T >= title) | ~titled
-    return look_alike & read_alike & (shown | titled)
+    def classes_of(self, keys: Sequence[Key]) -> Tensor:
+        """Return the classes (S',) of some products."""
+        return self.classes[[self._positions[key] for key in keys]]
 
 
-def _same_image(images: Sequence[str]) -> NDArray[np.int64]:
-    """Pairs of places (2, L) that link all products of one image."""
+def _are_duplicates(
+    rows: ProductVectors, others: ProductVectors, image_cosine: float, title_cosine: float
+) -> Tensor:
+    """Return which pairs share a modality and are similar in every shared modality."""
+    both_image = rows.has_image[:, None] & others.has_image
+    both_title = rows.has_text[:, None] & others.has_text
+    similar_image = (rows.image.float() @ others.image.float().T >= image_cosine) | ~both_image
+    similar_title = (rows.text.float() @ others.text.float().T >= title_cosine) | ~both_title
+    return similar_image & similar_title & (both_image | both_title)
+
+
+def _same_image_links(hashes: Sequence[str]) -> NDArray[np.int64]:
+    """Return pairs of positions (2, L) that link all products with the same image."""
     first: dict[str, int] = {}
-    links = [(first.setdefault(image, place), place) for place, image in enumerate(images) if image]
+    links = [(first.setdefault(h, position), position) for position, h in enumerate(hashes) if h]
     return np.array(links, np.int64).reshape(-1, 2).T
 
 
-def _merged(classes: NDArray[np.int64], links: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The classes (S,) after those of each linked pair of places (2, L) became one.
+def _merge_classes(classes: NDArray[np.int64], links: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Merge the classes (S,) of each linked pair of positions (2, L).
 
-    The nodes are classes, so a shop of one placeholder needs no memory for its S² pairs.
+    The graph's nodes are classes, so S products with one placeholder image need no S² memory.
     """
     left, right = classes[links]
     graph = coo_array((np.ones(len(left)), (left, right)), shape=2 * classes.shape)
-    _, joined = connected_components(graph, directed=False)
-    return np.asarray(joined[classes], np.int64)
+    _, merged = connected_components(graph, directed=False)
+    return np.asarray(merged[classes], np.int64)
 
 
-def of_own_class(positive: Tensor, classes: Tensor, others: Tensor) -> Tensor:
-    """Where an other product is of the class of one of the row's positives (B, R) bool.
+def same_class_mask(positive: Tensor, classes: Tensor, other_classes: Tensor) -> Tensor:
+    """Return which other products are duplicates of one of the row's positives: (B, R) bool.
 
-    positive: (B, S) bool. classes: (S,) long. others: (R,) long, the classes of the others.
+    Args:
+        positive: (B, S) bool.
+        classes: (S,) long, the duplicate classes of the columns.
+        other_classes: (R,) long, the duplicate classes of the other products.
     """
-    return positive.float() @ (classes[:, None] == others).float() > 0
+    return positive.float() @ (classes[:, None] == other_classes).float() > 0
 
 
-def admissible(positive: Tensor, classes: Tensor) -> Tensor:
-    """Which products may be taught as wrong (B, S) bool: no positive and no duplicate of one."""
-    return ~of_own_class(positive, classes, classes)
+def negative_mask(positive: Tensor, classes: Tensor) -> Tensor:
+    """Return which products may be negatives: (B, S) bool, no positives and no duplicates."""
+    return ~same_class_mask(positive, classes, classes)
 
 
-def hardest(hardness: Tensor, admissible: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The places (B, K) of each row's hardest admissible products, and which are real (B, K).
+def select_hardest(hardness: Tensor, allowed: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Select each row's k hardest allowed products.
 
-    A row with fewer than k has False for the rest, whose places stand for nothing.
+    Returns their positions (B, K) and which of them are valid (B, K) bool; the positions of a row
+    with fewer than k allowed products are padded.
     """
-    taken = min(k, hardness.shape[1])
-    best = hardness.masked_fill(~admissible, -inf).topk(taken, dim=1)
-    valid = torch.nn.functional.pad(best.values > -inf, (0, k - taken))
-    places = torch.nn.functional.pad(best.indices, (0, k - taken))
-    return places, valid
+    count = min(k, hardness.shape[1])
+    best = hardness.masked_fill(~allowed, -inf).topk(count, dim=1)
+    valid = torch.nn.functional.pad(best.values > -inf, (0, k - count))
+    positions = torch.nn.functional.pad(best.indices, (0, k - count))
+    return positions, valid
 
 
-def skipped(valid: Tensor) -> int:
-    """Rows (B, K) without any negative: they teach nothing, and the log says how many."""
+def count_without_negative(valid: Tensor) -> int:
+    """Count the rows of `valid` (B, K) without any negative; they contribute no loss."""
     return int((~valid.any(1)).sum())

@@ -1,11 +1,11 @@
-"""What a run minimises: the losses of a batch on the score that ranks, weighed together.
+"""The training objective: a weighted sum of the losses of a batch.
 
-score    InfoNCE on the one score
-text     the same on transcript and title alone
-telling  and once more, where a transcript counts as much as it tells
-triplet  distance-weighted triplets of clips and products, before and after interaction
-pair     each clip's product against its hardest others, as the second pass scores them
-box      the guidance of labelled clips looks into the boxes of the product meant
+score             InfoNCE on the score
+text              InfoNCE on transcript and title alone
+text_reliability  the same, with each transcript's logits multiplied by its reliability
+triplet           distance-weighted triplets of clips and products, before and after interaction
+pair              each clip's product against its hardest negatives, as the second pass scores them
+box               attention of labeled clips outside the boxes of the product
 """
 
 from __future__ import annotations
@@ -19,149 +19,177 @@ from sgmn.model.guidance import box_loss
 from sgmn.model.network import SGMN
 from sgmn.model.scoring import ClipVectors, ProductVectors, score
 from sgmn.training.config import LossConfig
-from sgmn.training.data.batches import sells
-from sgmn.training.gathering import gathered
+from sgmn.training.data.batches import positive_mask
+from sgmn.training.distributed import gather_rows
 from sgmn.training.losses.contrastive import info_nce
-from sgmn.training.losses.mining import of_own_class
-from sgmn.training.losses.pairwise import Pairs
+from sgmn.training.losses.mining import same_class_mask
+from sgmn.training.losses.pairwise import PairwiseLoss
 
 
-class Outcome(NamedTuple):
-    """The loss to minimise; its parts by name; the share of clips whose best product in the
-    batch is theirs; and how many clips had no negative to learn from."""
+class BatchLoss(NamedTuple):
+    """The loss of a batch.
+
+    Attributes:
+        loss: the scalar to minimize.
+        losses: its weighted parts by name.
+        accuracy: fraction of clips whose best product in the batch is theirs (0..1).
+        skipped: number of clips without a negative.
+    """
 
     loss: Tensor
-    parts: dict[str, float]
-    right: float
+    losses: dict[str, float]
+    accuracy: float
     skipped: int
 
 
-class Looked(NamedTuple):
-    """How clips were looked at, α (B, T, N); which patches are inside a box (B, T, N) bool."""
+class BoxTargets(NamedTuple):
+    """The attention over patches α (B, T, N), and which patches lie in a box (B, T, N) bool."""
 
     patch_weights: Tensor
-    inside: Tensor
+    box_mask: Tensor
+
+
+class _Pairs(NamedTuple):
+    """All clips and products of a batch, and which of them belong together."""
+
+    clips: ClipVectors
+    products: ProductVectors
+    positive: Tensor  # (B, S) bool
+    classes: Tensor  # (S,) duplicate classes
+    candidates: Tensor  # (S,) positions among all products
+
+    @property
+    def duplicates(self) -> Tensor:
+        """Which products are duplicates of a clip's product: (B, S) bool."""
+        return same_class_mask(self.positive, self.classes, self.classes)
 
 
 class Objective(nn.Module):
     """The losses of a config.
 
-    classes: (P,) the duplicate classes of all products. sold: (P,) bool, which of them some
-    example sells; None for all.
+    Args:
+        dim: length of the model's vectors.
+        config: weights and options of the losses.
+        classes: (P,) duplicate classes of all products.
+        is_sold: (P,) bool, the products that some example sells; None for all.
     """
 
     classes: Tensor
 
     def __init__(
-        self, width: int, config: LossConfig, classes: Tensor, sold: Tensor | None = None
+        self, dim: int, config: LossConfig, classes: Tensor, is_sold: Tensor | None = None
     ) -> None:
         super().__init__()
         self.config = config
-        sold = torch.ones_like(classes, dtype=torch.bool) if sold is None else sold
-        self.pairs = Pairs(config.hard, config.mining, sold)
+        is_sold = torch.ones_like(classes, dtype=torch.bool) if is_sold is None else is_sold
+        self.pairwise = PairwiseLoss(config.hard_negatives, config.mining, is_sold)
         self.register_buffer("classes", classes, persistent=False)
         self.triplets = None
-        if config.mining and config.triplet > 0:
-            from sgmn.training.losses.triplets import (
-                Triplets,  # needs a library that no other loss needs
-            )
+        if config.mining and config.triplet > 0:  # needs a library that no other loss needs
+            from sgmn.training.losses.triplets import TripletLoss
 
-            self.triplets = Triplets(width, config.margin, memory=config.memory)
+            margin, memory = config.triplet_margin, config.triplet_memory
+            self.triplets = TripletLoss(dim, margin, memory=memory)
 
     def forward(
         self,
         network: SGMN,
         clips: ClipVectors,
         products: ProductVectors,
-        sold: Tensor,
-        listed: Tensor,
-        looked: Looked | None = None,
-    ) -> Outcome:
-        """The losses of a batch; `sold` and `listed` are those of `batches.Batch`.
+        targets: Tensor,
+        candidates: Tensor,
+        boxes: BoxTargets | None = None,
+    ) -> BatchLoss:
+        """Compute the losses of a batch; with several processes, of the batch of all of them.
 
-        looked: of clips whose guidance is to learn from boxes. With several processes the batch
-        is that of all of them.
+        Args:
+            network: the model.
+            clips: vectors of B clips.
+            products: vectors of S products.
+            targets: see `Batch.targets`.
+            candidates: see `Batch.candidates`.
+            boxes: attention and boxes of clips whose guidance is trained on boxes.
         """
-        clips, sold = gathered(clips), gathered(sold + 1) - 1  # gathering pads with 0
-        products, listed = _once(gathered(products), gathered(listed))
-        positive, classes = sells(sold, listed), self.classes[listed]
-        weights = network.head()
-        scores = score(clips, products, weights)
-        parts = {"score": self._ranked(scores * weights.logit_scale, positive, classes)}
-        said = clips.words @ products.words.T * weights.logit_scale
-        if self.config.text > 0:
-            loss = self._text(said, clips, products, positive, classes)
-            parts["text"] = self.config.text * loss
-        if self.config.telling > 0:
-            told = said * clips.telling[:, None]
-            loss = self._text(told, clips, products, positive, classes)
-            parts["telling"] = self.config.telling * loss
-        missing = 0
+        pairs = self._gather(clips, products, targets, candidates)
+        weights, skipped = network.head(), 0
+        scores = score(pairs.clips, pairs.products, weights)
+        logits = scores * weights.logit_scale
+        parts = {"score": info_nce(logits, pairs.positive, pairs.duplicates)}
+        parts |= self._text_losses(pairs, weights.logit_scale)
         if self.triplets is not None:
-            loss, missing = self._triplets(network, clips, products, positive, classes)
+            loss, skipped = self._triplet_loss(network, pairs)
             parts["triplet"] = self.config.triplet * loss
-        if self.config.pair > 0 and (self.config.mining or network.parts.has_second):
-            loss, lonely = self.pairs(network, clips, products, positive, classes, listed)
-            parts["pair"], missing = self.config.pair * loss, missing + lonely
-        if looked is not None and self.config.box > 0:
-            parts["box"] = self.config.box * box_loss(*map(gathered, looked))
-        shown = {name: float(loss.detach()) for name, loss in parts.items()}
+        if self.config.pair > 0 and (self.config.mining or network.parts.has_reranker):
+            loss, without_negative = self.pairwise(network, *pairs)
+            parts["pair"], skipped = self.config.pair * loss, skipped + without_negative
+        if boxes is not None and self.config.box > 0:
+            parts["box"] = self.config.box * box_loss(*map(gather_rows, boxes))
         total = torch.stack(list(parts.values())).sum()
-        return Outcome(total, shown, _right(scores.detach(), positive), missing)
+        values = {name: float(loss.detach()) for name, loss in parts.items()}
+        return BatchLoss(total, values, _accuracy(scores.detach(), pairs.positive), skipped)
 
-    def _ranked(self, logits: Tensor, positive: Tensor, classes: Tensor) -> Tensor:
-        return info_nce(logits, positive, of_own_class(positive, classes, classes))
+    def _gather(
+        self, clips: ClipVectors, products: ProductVectors, targets: Tensor, candidates: Tensor
+    ) -> _Pairs:
+        """Combine the batches of all processes."""
+        clips, targets = gather_rows(clips), gather_rows(targets + 1) - 1  # it pads with 0
+        products, candidates = _unique(gather_rows(products), gather_rows(candidates))
+        positive = positive_mask(targets, candidates)
+        return _Pairs(clips, products, positive, self.classes[candidates], candidates)
 
-    def _text(
-        self,
-        logits: Tensor,
-        clips: ClipVectors,
-        products: ProductVectors,
-        positive: Tensor,
-        classes: Tensor,
-    ) -> Tensor:
-        """Among those that have words; a product of the same title is no negative."""
-        there = clips.has_words[:, None] & products.has_words
-        titles = products.words.detach()
-        same = (positive.float() @ (titles @ titles.T > 1 - 1e-4).float()) > 0
-        same |= of_own_class(positive, classes, classes)
-        return info_nce(logits, positive & there, ~there | same)
+    def _text_losses(self, pairs: _Pairs, logit_scale: Tensor) -> dict[str, Tensor]:
+        clips, config = pairs.clips, self.config
+        logits = clips.text @ pairs.products.text.T * logit_scale
+        losses = {}
+        if config.text > 0:
+            losses["text"] = config.text * _text_loss(logits, pairs)
+        if config.text_reliability > 0:
+            loss = _text_loss(logits * clips.text_reliability[:, None], pairs)
+            losses["text_reliability"] = config.text_reliability * loss
+        return losses
 
-    def _triplets(
-        self,
-        network: SGMN,
-        clips: ClipVectors,
-        products: ProductVectors,
-        positive: Tensor,
-        classes: Tensor,
-    ) -> tuple[Tensor, int]:
-        """Mean over (v, I) and, where they interact, (v, I′), (v′, I) and (v′, I′)."""
-        from sgmn.training.losses.triplets import Vectors
+    def _triplet_loss(self, network: SGMN, pairs: _Pairs) -> tuple[Tensor, int]:
+        """Average over (v, I) and, with interaction, also (v, I′), (v′, I) and (v′, I′)."""
+        from sgmn.training.losses.triplets import MaskedVectors
 
         assert self.triplets is not None
-        of_clips = [Vectors(clips.picture, clips.has_picture)]
-        of_products = [Vectors(products.picture, products.has_picture)]
+        clips, products = pairs.clips, pairs.products
+        clip_vectors = [MaskedVectors(clips.image, clips.has_image)]
+        product_vectors = [MaskedVectors(products.image, products.has_image)]
         if network.parts.interaction is not None:
-            alone = clips.mapped(lambda t: t.unsqueeze(0))
-            shelf = products.mapped(lambda t: t.unsqueeze(0))
-            after = network.parts.interacted(alone, shelf, network.head())
-            of_clips.append(Vectors(after[0].picture[0], clips.has_picture))
-            of_products.append(Vectors(after[1].picture[0], products.has_picture))
-        mined = [self.triplets(v, i, positive, classes) for v in of_clips for i in of_products]
-        self.triplets.remember(of_products[0], classes)
-        return torch.stack([one.loss for one in mined]).mean(), mined[0].skipped
+            clip_group = clips.map_tensors(lambda t: t.unsqueeze(0))
+            product_group = products.map_tensors(lambda t: t.unsqueeze(0))
+            weights = network.head()
+            after = network.parts.apply_interaction(clip_group, product_group, weights)
+            clip_vectors.append(MaskedVectors(after[0].image[0], clips.has_image))
+            product_vectors.append(MaskedVectors(after[1].image[0], products.has_image))
+        results = [
+            self.triplets(v, i, pairs.positive, pairs.classes)
+            for v in clip_vectors
+            for i in product_vectors
+        ]
+        self.triplets.remember(product_vectors[0], pairs.classes)
+        return torch.stack([result.loss for result in results]).mean(), results[0].skipped
 
 
-def _once(products: ProductVectors, listed: Tensor) -> tuple[ProductVectors, Tensor]:
-    """Each product once, where several processes list it."""
-    numbers, place = torch.unique(listed, return_inverse=True)
-    if len(numbers) == len(listed):
-        return products, listed
-    order = torch.arange(len(listed) - 1, -1, -1, device=listed.device)
-    first = listed.new_zeros(len(numbers)).scatter(0, place.flip(0), order)
-    return products[first], numbers
+def _text_loss(logits: Tensor, pairs: _Pairs) -> Tensor:
+    """InfoNCE among clips and products with text; products of the same title are no negatives."""
+    both = pairs.clips.has_text[:, None] & pairs.products.has_text
+    titles = pairs.products.text.detach()
+    same_title = (pairs.positive.float() @ (titles @ titles.T > 1 - 1e-4).float()) > 0
+    return info_nce(logits, pairs.positive & both, ~both | same_title | pairs.duplicates)
 
 
-def _right(scores: Tensor, positive: Tensor) -> float:
+def _unique(products: ProductVectors, candidates: Tensor) -> tuple[ProductVectors, Tensor]:
+    """Keep each product once where several processes list it."""
+    unique, inverse = torch.unique(candidates, return_inverse=True)
+    if len(unique) == len(candidates):
+        return products, candidates
+    reverse = torch.arange(len(candidates) - 1, -1, -1, device=candidates.device)
+    first = candidates.new_zeros(len(unique)).scatter(0, inverse.flip(0), reverse)
+    return products[first], unique
+
+
+def _accuracy(scores: Tensor, positive: Tensor) -> float:
     best = scores.argmax(1, keepdim=True)
     return float(positive.gather(1, best).float().mean())

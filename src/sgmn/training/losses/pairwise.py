@@ -1,10 +1,10 @@
-"""The loss of the second pass: what belongs together against the hardest others, both ways.
+"""The loss of the second pass: each positive pair against its hardest negatives, both ways.
 
-A clip's product against products hard for the clip, and, where there is fusion, a product's clip
-against clips hard for the product. One way alone can be learnt from products alone: whatever a
-product's own share of a score is, it is the same for all clips, and so teaches nothing the other
-way round. For the same reason negatives are products that are right elsewhere: a product that no
-example sells would teach that it is wrong whatever the clip.
+Negatives are other products for a clip and, if the model has fusion, other clips for a product.
+One direction alone could be learned from the products alone: a constant added to all scores of a
+product lowers the loss of a clip, but cancels out in the other direction. For the same reason, a
+product is a negative only if some example sells it. Otherwise the model would learn that the
+product is wrong for every clip.
 """
 
 from __future__ import annotations
@@ -18,31 +18,44 @@ from torch import Tensor
 from sgmn.model.network import SGMN
 from sgmn.model.scoring import ClipVectors, ProductVectors, score
 from sgmn.training.losses.contrastive import pair_loss
-from sgmn.training.losses.mining import admissible, hardest, hardness, skipped
+from sgmn.training.losses.mining import (
+    count_without_negative,
+    hardness,
+    negative_mask,
+    select_hardest,
+)
 
 
-class Choice(NamedTuple):
-    """The positive first and then the negatives of each row: places (B, 1 + K), there bool."""
+class PairChoices(NamedTuple):
+    """The positive (column 0) and the negatives of each row.
 
-    places: Tensor
-    there: Tensor
+    Attributes:
+        positions: (B, 1 + K) of the columns.
+        present: (B, 1 + K) bool, which of them exist.
+    """
+
+    positions: Tensor
+    present: Tensor
 
     @property
     def valid(self) -> Tensor:
-        """Which negatives there are (B, K)."""
-        return self.there[:, 1:]
+        """Which negatives exist: (B, K) bool."""
+        return self.present[:, 1:]
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Which pairs of a batch teach the second pass: `hard` negatives a row, mined or at random.
+class PairwiseLoss:
+    """The pair loss of a batch.
 
-    sold: (P,) bool, the products that some example of the run sells.
+    Attributes:
+        hard_negatives: negatives of each row.
+        mining: choose the hardest negatives; otherwise choose at random.
+        is_sold: (P,) bool, the products that some example of the run sells.
     """
 
-    hard: int
+    hard_negatives: int
     mining: bool
-    sold: Tensor
+    is_sold: Tensor
 
     def __call__(
         self,
@@ -51,40 +64,55 @@ class Pairs:
         products: ProductVectors,
         positive: Tensor,
         classes: Tensor,
-        listed: Tensor,
+        candidates: Tensor,
     ) -> tuple[Tensor, int]:
-        """The loss, and how many rows had no negative. positive: (B, S). listed: (S,) numbers."""
-        weights, how_hard = network.head(), self._hardness(clips, products)
-        allowed = admissible(positive, classes) & positive.any(1, keepdim=True)
-        right = positive.float().argmax(1)  # of a clip that sells several, the first
-        taught = allowed & self.sold.to(listed.device)[listed]
-        forth = self._chosen(right, positive.any(1), how_hard, taught)
-        found = network.parts.second(clips, products, weights, forth.places, forth.there)
-        loss = pair_loss(found * weights.logit_scale, forth.valid)
-        if network.parts.fusion is not None:
-            own = torch.arange(len(right), device=right.device)
-            back = self._chosen(own, positive.any(1), how_hard[:, right].T, allowed[:, right].T)
-            every = score(clips, products, weights) + fused(network, clips, products)
-            found = every[:, right].T.gather(1, back.places)
-            loss = (loss + pair_loss(found * weights.logit_scale, back.valid)) / 2
-        return loss, skipped(forth.valid)
+        """Return the loss, and the number of clips without a negative.
 
-    def _chosen(self, right: Tensor, known: Tensor, how_hard: Tensor, allowed: Tensor) -> Choice:
-        """The right place of each row (B,), where it is known, and the hardest that are allowed."""
-        places, valid = hardest(how_hard, allowed & known.unsqueeze(1), self.hard)
-        return Choice(
-            torch.cat([right.unsqueeze(1), places], 1), torch.cat([known.unsqueeze(1), valid], 1)
+        Args:
+            network: model with the second pass.
+            clips: B clips.
+            products: S products.
+            positive: (B, S) bool.
+            classes: (S,) long, duplicate classes.
+            candidates: (S,) long, positions of the products among all P.
+        """
+        weights, pair_hardness = network.head(), self._hardness(clips, products)
+        has_positive = positive.any(1)
+        target = positive.float().argmax(1)  # the first one, if a clip sells several
+        allowed = negative_mask(positive, classes) & has_positive.unsqueeze(1)
+        sold = self.is_sold.to(candidates.device)[candidates]
+        choices = self._choose(target, has_positive, pair_hardness, allowed & sold)
+        scores = network.parts.rescore(clips, products, weights, choices.positions, choices.present)
+        loss = pair_loss(scores * weights.logit_scale, choices.valid)
+        if network.parts.fusion is not None:
+            rows = torch.arange(len(target), device=target.device)
+            reverse = self._choose(
+                rows, has_positive, pair_hardness[:, target].T, allowed[:, target].T
+            )
+            all_scores = score(clips, products, weights) + fusion_scores(network, clips, products)
+            scores = all_scores[:, target].T.gather(1, reverse.positions)
+            loss = (loss + pair_loss(scores * weights.logit_scale, reverse.valid)) / 2
+        return loss, count_without_negative(choices.valid)
+
+    def _choose(
+        self, target: Tensor, has_target: Tensor, pair_hardness: Tensor, allowed: Tensor
+    ) -> PairChoices:
+        """Combine the target of each row (B,) with its hardest allowed negatives."""
+        negatives, valid = select_hardest(
+            pair_hardness, allowed & has_target.unsqueeze(1), self.hard_negatives
         )
+        positions = torch.cat([target.unsqueeze(1), negatives], 1)
+        return PairChoices(positions, torch.cat([has_target.unsqueeze(1), valid], 1))
 
     def _hardness(self, clips: ClipVectors, products: ProductVectors) -> Tensor:
         if self.mining:
             return hardness(clips, products)
-        return torch.rand(len(clips), len(products), device=clips.picture.device)
+        return torch.rand(len(clips), len(products), device=clips.image.device)
 
 
-def fused(network: SGMN, clips: ClipVectors, products: ProductVectors) -> Tensor:
-    """What fusion says of every pair (B, S)."""
+def fusion_scores(network: SGMN, clips: ClipVectors, products: ProductVectors) -> Tensor:
+    """Return the fusion's score of every pair (B, S)."""
     fusion = network.parts.fusion
     assert fusion is not None
-    found: Tensor = fusion(fusion.clips(clips.tokens, clips.token_mask), products.latents)
-    return found
+    scores: Tensor = fusion(fusion.prepare_clips(clips.tokens, clips.token_mask), products.latents)
+    return scores
