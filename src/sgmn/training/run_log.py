@@ -1,4 +1,4 @@
-"""The log of a run: one JSON line and one TensorBoard row every few steps."""
+"""The log of a run: JSON lines, and TensorBoard if it is installed."""
 
 from __future__ import annotations
 
@@ -9,50 +9,53 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from sgmn.training.trainer import Progress
+    from _typeshed import DataclassInstance
 
 
-class Journal:
-    """Writes into a run's folder; lines after `step` (of a run that was killed) are cut off."""
+class RunLog:
+    """Writes the reports of training steps into the folder of a run.
+
+    Lines after `step`, which an interrupted run wrote but did not save, are removed.
+    """
 
     def __init__(self, folder: Path, step: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "log.jsonl"
-        kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
+        kept = [line for line in _read_lines(path) if json.loads(line)["step"] <= step]
         path.write_text("".join(line + "\n" for line in kept))
-        self.file = path.open("a")
-        self.board = _board(folder / "tensorboard", step)
+        self._file = path.open("a")
+        self._board = _open_tensorboard(folder / "tensorboard", step)
 
-    def write(self, progress: Progress) -> None:
-        """Log a step."""
-        row = asdict(progress)
-        self.file.write(json.dumps(row) + "\n")
-        self.file.flush()
-        if self.board is not None:
-            for name in ("loss", "right", "lr", "samples_per_s", "skipped"):
-                self.board.add_scalar(f"train/{name}", row[name], progress.step)
-            for name, loss in progress.parts.items():
-                self.board.add_scalar(f"loss/{name}", loss, progress.step)
+    def write(self, report: DataclassInstance) -> None:
+        """Write the `StepReport` of a step."""
+        row = asdict(report)
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+        if self._board is not None:
+            for name in ("loss", "accuracy", "lr", "samples_per_s", "skipped"):
+                self._board.add_scalar(f"train/{name}", row[name], row["step"])
+            for name, loss in row["losses"].items():
+                self._board.add_scalar(f"loss/{name}", loss, row["step"])
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.file.close()
-        if self.board is not None:
-            self.board.close()
+        self._file.close()
+        if self._board is not None:
+            self._board.close()
 
 
-def _lines(path: Path) -> list[str]:
-    """The whole lines of the log; one that a kill cut in two is not a line."""
+def _read_lines(path: Path) -> list[str]:
+    """Return the complete lines of a log; an interrupted run may leave an incomplete one."""
     if not path.is_file():
         return []
     text = path.read_text()
     return text[: text.rfind("\n") + 1].splitlines()
 
 
-def _board(folder: Path, step: int) -> Any:
-    """A TensorBoard writer, or None where TensorBoard (extra `train`) is not installed."""
+def _open_tensorboard(folder: Path, step: int) -> Any:
+    """Return a TensorBoard writer; None if TensorBoard (extra `train`) is not installed."""
     if find_spec("tensorboard") is None:
         return None
     from torch.utils.tensorboard import SummaryWriter

@@ -1,4 +1,4 @@
-"""From the config of a run to its model and its batches."""
+"""Prepares a run: from its config to the starting model and the batches."""
 
 from __future__ import annotations
 
@@ -11,54 +11,69 @@ import torch
 from sgmn.data.dataset import Dataset
 from sgmn.model import checkpoint
 from sgmn.model.bundle import Model
+from sgmn.model.network import SGMN
 from sgmn.training.config import DataConfig, ModelConfig, RunConfig
 from sgmn.training.data.batches import Batches
 from sgmn.training.data.cached_batches import CachedBatches
 from sgmn.training.data.examples import Examples
 
-Progress = Callable[[int, int], None]  # how many are encoded, of how many
+ProgressCallback = Callable[[int, int], None]  # (encoded examples, all examples)
 
 
-def starting_model(config: ModelConfig, seed: int = 0) -> Model:
-    """The source's model with the parts and terms of the config, and what is frozen frozen.
+def build_starting_model(config: ModelConfig, seed: int = 0) -> Model:
+    """Load the source's model and give it the parts, score terms and frozen layers of a config.
 
-    What of the parts is random at first follows from `seed`.
+    seed: of the initialization of new parts.
     """
     model = checkpoint.load(config.source)
     if config.canvases:
         model.network.config = replace(model.network.config, canvases=config.canvases)
-    parts = replace(model.network.config.parts, kept=config.parts)
+    parts = replace(model.network.config.parts, enabled=config.parts)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = model.network.with_parts(parts, config.terms)
-    if config.still:
-        network.towers.hold(config.still)
+        network = model.network.with_parts(parts, config.score_terms)
+    _freeze(network, config)
+    return Model(network, model.tokenizer, model.name)
+
+
+def _freeze(network: SGMN, config: ModelConfig) -> None:
+    if config.frozen_blocks:
+        network.towers.freeze_blocks(config.frozen_blocks)
     if config.freeze == "text":
         network.freeze_text()
     elif config.freeze == "towers":
         network.towers.requires_grad_(False)
-    if config.learn:
+    if config.trainable_parts:
         network.freeze_text().requires_grad_(False)
-        for name in config.learn:
+        for name in config.trainable_parts:
             getattr(network.parts, name).requires_grad_(True)
-    return Model(network, model.tokenizer, model.name)
 
 
-def examples_of(config: DataConfig, read: Callable[[Path], Dataset]) -> Examples:
-    """What the config's folders hold to learn from."""
+def load_examples(config: DataConfig, read: Callable[[Path], Dataset]) -> Examples:
+    """Read the datasets of a config with `read` and return their examples."""
     datasets = [read(folder) for folder in config.folders]
-    return Examples(datasets, config.split, config.clip_times, config.views)
+    return Examples(datasets, config.split, config.clip_repeats, config.product_images_as_photos)
 
 
-def started(
-    run: RunConfig, examples: Examples, cache: Path, progress: Progress = lambda done, total: None
+def prepare_run(
+    run: RunConfig,
+    examples: Examples,
+    cache: Path,
+    progress: ProgressCallback = lambda done, total: None,
 ) -> tuple[Model, Batches, list[str]]:
-    """The model and batches of a run, and lines about what could not be encoded.
+    """Build the model and the batches of a run; with frozen towers, fill the token cache first.
 
-    With the towers frozen, the folder `cache` is filled first.
+    Args:
+        run: settings of the run.
+        examples: see `load_examples`.
+        cache: folder of the token cache.
+        progress: called while the cache is filled.
+
+    Returns:
+        The model, the batches, and one line for each example that cannot be read.
     """
-    model = starting_model(run.model, run.train.seed)
+    model = build_starting_model(run.model, run.train.seed)
     if run.model.freeze != "towers":
-        return model, Batches(examples, model.preparation, run.data, run.train), []
+        return model, Batches(examples, model.preprocessor, run.data, run.train), []
     batches = CachedBatches(examples, model, run.data, run.train, cache)
     return model, batches, batches.fill(progress)

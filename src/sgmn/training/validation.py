@@ -1,4 +1,4 @@
-"""Labelled clips ranked from the token cache: what a run with frozen towers is measured by."""
+"""Ranks labeled clips from the token cache, to evaluate runs with frozen towers."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import torch
 
 from sgmn.batching import batched
 from sgmn.errors import MediaError
-from sgmn.evaluation.ranking import Ranked, rank
-from sgmn.media.record_content import clip_content, product_content
+from sgmn.evaluation.ranking import RankedClip, rank_clip
+from sgmn.media.content_loader import load_clip_content, load_product_content
 from sgmn.model.bundle import Model
-from sgmn.model.inputs import Inputs
+from sgmn.model.inputs import ItemInputs
 from sgmn.model.network import SGMN
 from sgmn.model.ranker import Ranker
 from sgmn.model.scoring import MODALITIES, ProductVectors
-from sgmn.model.tokens import Tokens
+from sgmn.model.tokens import ItemTokens
 from sgmn.records import Clip, Product
-from sgmn.training.data.cached_batches import silenced, without_frames
-from sgmn.training.data.token_cache import TokenCache, towers_hash
+from sgmn.training.data.cached_batches import remove_frames, remove_text
+from sgmn.training.data.token_cache import TokenCache, hash_towers
 
-FRAMES = 10  # a clip, as LPR4M's protocol has it
-TOGETHER = 32
-Progress = Callable[[int, int], None]
+FRAMES_PER_CLIP = 10  # as in the protocol of LPR4M
+BATCH_SIZE = 32
+ProgressCallback = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Clips and the products of their shops, as they are, for one pair of towers."""
+    """Labeled clips and the products of their shops, encoded by one pair of towers."""
 
     clips: Sequence[Clip]
     products: Sequence[Product]
@@ -38,12 +38,12 @@ class Validation:
     cache: TokenCache
 
     @classmethod
-    def of(
+    def create(
         cls, clips: Sequence[Clip], products: Sequence[Product], model: Model, cache: TokenCache
     ) -> Validation:
-        """The clips that have a truth, and all products of their shops."""
+        """Select the clips with a label, and all products of their shops."""
         shops = {clip.shop_id for clip in clips}
-        assert cache.towers == towers_hash(model)
+        assert cache.towers_hash == hash_towers(model)
         return cls(
             [clip for clip in clips if clip.product_ids],
             [product for product in products if product.shop_id in shops],
@@ -51,82 +51,97 @@ class Validation:
             cache,
         )
 
-    def fill(self, progress: Progress = lambda done, total: None) -> list[str]:
-        """Encode what the cache lacks; a line for each clip or product that cannot be read."""
-        damage: list[str] = []
+    def fill(self, progress: ProgressCallback = lambda done, total: None) -> list[str]:
+        """Encode the missing cache entries; return one line for each item that cannot be read."""
+        errors: list[str] = []
         total = len(self.clips) + len(self.products)
-        for done, (name, read) in enumerate(self._wanted(), start=1):
-            if not self.cache.path(name).exists():
+        for done, (name, load) in enumerate(self._entries(), start=1):
+            if not self.cache.entry_path(name).exists():
                 try:
-                    inputs = read()
+                    self._encode(name, load())
                 except MediaError as error:
-                    damage.append(str(error))
+                    errors.append(str(error))
                     continue
-                with torch.inference_mode():
-                    self.cache.write([name], self.model.network.eval().tokens(inputs).to("cpu"))
             progress(done, total)
-        return damage
+        return errors
 
-    def _wanted(self) -> Iterator[tuple[str, Callable[[], Inputs]]]:
+    def _entries(self) -> Iterator[tuple[str, Callable[[], ItemInputs]]]:
+        """Yield the name of each cache entry and a function that loads its inputs."""
         for clip in self.clips:
-            yield self._clip_name(clip), partial(self._clip, clip)
+            yield self._clip_entry(clip), partial(self._load_clip, clip)
         for product in self.products:
-            yield self._product_name(product), partial(self._product, product)
+            yield self._product_entry(product), partial(self._load_product, product)
 
-    def _clip(self, clip: Clip) -> Inputs:
-        side = max(map(max, self.model.preparation.canvases))
-        return self.model.preparation.clips([clip_content(clip, wanted=FRAMES, max_side=side)])
+    def _encode(self, name: str, inputs: ItemInputs) -> None:
+        with torch.inference_mode():
+            tokens = self.model.network.eval().encode_tokens(inputs)
+        self.cache.write([name], tokens.to("cpu"))
 
-    def _product(self, product: Product) -> Inputs:
-        side = max(map(max, self.model.preparation.canvases))
-        return self.model.preparation.products([product_content(product, max_side=side)])
+    def _load_clip(self, clip: Clip) -> ItemInputs:
+        side = max(map(max, self.model.preprocessor.canvases))
+        content = load_clip_content(clip, max_frames=FRAMES_PER_CLIP, max_side=side)
+        return self.model.preprocessor.prepare_clips([content])
 
-    def _clip_name(self, clip: Clip) -> str:
+    def _load_product(self, product: Product) -> ItemInputs:
+        side = max(map(max, self.model.preprocessor.canvases))
+        return self.model.preprocessor.prepare_products(
+            [load_product_content(product, max_side=side)]
+        )
+
+    def _clip_entry(self, clip: Clip) -> str:
         files = [clip.video] if clip.video else clip.frames
-        return self.cache.name(files, "plain clip", clip.start, clip.end, clip.words, FRAMES)
+        facts = ("plain clip", clip.start, clip.end, clip.text, FRAMES_PER_CLIP)
+        return self.cache.entry_name(files, *facts)
 
-    def _product_name(self, product: Product) -> str:
-        return self.cache.name(product.pictures, "plain product", product.title)
+    def _product_entry(self, product: Product) -> str:
+        return self.cache.entry_name(product.image_paths, "plain product", product.title)
 
-    def ranked(self, network: SGMN, use: Collection[str] = MODALITIES) -> Iterator[Ranked]:
-        """Each clip's shop ranked for it by a network on these towers.
+    def rank_clips(
+        self, network: SGMN, modalities: Collection[str] = MODALITIES
+    ) -> Iterator[RankedClip]:
+        """Rank the products of its shop for each clip; a clip that cannot be read is a miss.
 
-        A clip that could not be read has no prediction: a miss.
+        Args:
+            network: a network on the same towers.
+            modalities: modalities of the clips to use.
         """
         network.eval()
         shelves = self._shelves(network)
-        ranker, dim = Ranker.of(network), network.towers.dim
-        for clips in batched(self.clips, TOGETHER):
-            names = [self._clip_name(clip) for clip in clips]
-            tokens = _only(self.cache.read_or_empty(names, dim), use)
+        ranker, dim = Ranker.from_network(network), network.towers.dim
+        for clips in batched(self.clips, BATCH_SIZE):
+            names = [self._clip_entry(clip) for clip in clips]
+            tokens = _select_modalities(self.cache.read_or_empty(names, dim), modalities)
             with torch.inference_mode():
-                vectors = network.parts.clips(tokens.to(network.device)).to("cpu")
+                vectors = network.parts.encode_clips(tokens.to(network.device)).to("cpu")
             for row, (clip, name) in enumerate(zip(clips, names, strict=True)):
-                ids, shelf = shelves[clip.shop_id]
-                scores = ranker.scores(vectors[row : row + 1], shelf)[0].numpy()
-                there = self.cache.path(name).exists()
-                yield rank(clip, ids, scores if there else np.full_like(scores, -np.inf))
+                product_ids, products = shelves[clip.shop_id]
+                scores = ranker.score(vectors[row : row + 1], products)[0].numpy()
+                readable = self.cache.entry_path(name).exists()
+                yield rank_clip(
+                    clip, product_ids, scores if readable else np.full_like(scores, -np.inf)
+                )
 
     def _shelves(self, network: SGMN) -> dict[str, tuple[list[str], ProductVectors]]:
-        """The products of each shop, in order of their ids, and their vectors."""
-        found = {}
+        """Return the product ids of each shop, sorted, and their vectors."""
+        shelves = {}
         for shop in dict.fromkeys(product.shop_id for product in self.products):
-            own = sorted(
-                (p for p in self.products if p.shop_id == shop), key=lambda p: p.product_id
-            )
-            names = (self._product_name(product) for product in own)
+            own = [product for product in self.products if product.shop_id == shop]
+            own.sort(key=lambda product: product.product_id)
+            names = (self._product_entry(product) for product in own)
             with torch.inference_mode():
                 parts = [
-                    network.products(self.cache.read_or_empty(some, network.towers.dim)).to("cpu")
-                    for some in batched(names, TOGETHER)
+                    network.encode_products(self.cache.read_or_empty(b, network.towers.dim)).to(
+                        "cpu"
+                    )
+                    for b in batched(names, BATCH_SIZE)
                 ]
-            found[shop] = ([p.product_id for p in own], ProductVectors.cat(parts))
-        return found
+            shelves[shop] = ([p.product_id for p in own], ProductVectors.cat(parts))
+        return shelves
 
 
-def _only(tokens: Tokens, use: Collection[str]) -> Tokens:
-    if "words" not in use:
-        tokens = silenced(tokens, torch.ones_like(tokens.has_words))
-    if "picture" not in use:
-        tokens = without_frames(tokens, torch.zeros_like(tokens.present))
+def _select_modalities(tokens: ItemTokens, modalities: Collection[str]) -> ItemTokens:
+    if "text" not in modalities:
+        tokens = remove_text(tokens, torch.ones_like(tokens.has_text))
+    if "image" not in modalities:
+        tokens = remove_frames(tokens, torch.ones_like(tokens.image_mask))
     return tokens

@@ -1,0 +1,92 @@
+"""The rows of an ablation: which parts, score terms and mining each run has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sgmn.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that a row may have and another may lack."""
+
+    name: str
+    parts: tuple[str, ...] = ()
+    terms: tuple[str, ...] = ()
+    mining: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run with some parts and score terms.
+
+    `reference` is the name of the row that it is compared with.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    terms: tuple[str, ...]
+    mining: bool
+    reference: str = ""
+
+    @property
+    def slug(self) -> str:
+        """The name as a folder name."""
+        return "-".join(self.name.replace("+", "plus").replace("−", "without").split())
+
+    def with_step(self, step: Step) -> Row:
+        """Return this row with a step added."""
+        return Row(
+            f"+ {step.name}",
+            self.parts + step.parts,
+            self.terms + step.terms,
+            self.mining or step.mining,
+            self.name,
+        )
+
+    def without_step(self, step: Step) -> Row:
+        """Return this row with a step left out."""
+        return Row(
+            f"− {step.name}",
+            tuple(part for part in self.parts if part not in step.parts),
+            tuple(term for term in self.terms if term not in step.terms),
+            self.mining and not step.mining,
+            self.name,
+        )
+
+
+STEPS = (
+    Step("text score", terms=("text", "cross")),
+    Step("text context", parts=("text_context",)),
+    Step("text pooling", parts=("text_pooling",)),
+    Step("guided attention", parts=("guidance",)),
+    Step("clip graph", parts=("graph",)),
+    Step("frame-level matching", terms=("match",)),
+    Step("instance matching", parts=("instances",), terms=("instances",)),
+    Step("instance interaction", parts=("interaction",)),
+    Step("hard mining", mining=True),
+    Step("fusion", parts=("fusion",)),
+)
+
+
+def all_rows() -> list[Row]:
+    """Return rows with the steps added one by one, then the full model without each step.
+
+    The full model without its last step is the row before it and does not appear twice.
+    """
+    rows = [Row("backbone alone", (), (), False)]
+    for step in STEPS:
+        rows.append(rows[-1].with_step(step))
+    return rows + [rows[-1].without_step(step) for step in STEPS[:-1]]
+
+
+def select_rows(names: Sequence[str]) -> list[Row]:
+    """Return the rows with some names, or all rows. Raises SettingsError for an unknown name."""
+    rows = all_rows()
+    unknown = [name for name in names if name not in {row.name for row in rows}]
+    if unknown:
+        known = ", ".join(repr(row.name) for row in rows)
+        raise SettingsError(f"no row is named {unknown[0]!r}", "--row", f"choose from {known}")
+    return [row for row in rows if not names or row.name in names]

@@ -1,0 +1,75 @@
+"""Rows are trained once, on one cache, with the towers frozen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sgmn.data.dataset import read_dataset
+from sgmn.model import checkpoint
+from sgmn.training.ablation.rows import all_rows, select_rows
+from sgmn.training.ablation.study import prepare_ablation
+from sgmn.training.config import RunConfig
+from sgmn.training.config_file import read_config
+
+
+@pytest.fixture
+def config(world: Path, tiny: Callable[[], Any], tmp_path: Path) -> RunConfig:
+    checkpoint.save(tiny(), tmp_path / "tiny")
+    path = tmp_path / "run.toml"
+    path.write_text(
+        f'[model]\nsource = "{tmp_path}/tiny"\nfreeze = "towers"\n'
+        f'[data]\nfolders = ["{world}"]\nframes_per_clip = 3\ncached_variants = 2\n'
+        "[train]\nsteps = 3\nbatch_size = 6\n[loss]\nhard_negatives = 2\n"
+    )
+    return read_config(path)
+
+
+def test_rows_run_once_on_one_cache(config: RunConfig, world: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    data = read_dataset(world)
+    study, errors = prepare_ablation(config, [("world", data)], out, read_dataset)
+    assert not errors
+    files = sorted((out / "tokens").rglob("*.safetensors"))
+    rows = [row for row in all_rows() if row.name in ("backbone alone", "+ fusion")]
+    ranks = {row.name: study.run(row, 0, lambda step: None) for row in rows}
+    assert sorted((out / "tokens").rglob("*.safetensors")) == files  # nothing is encoded again
+    labeled = [clip.clip_id for clip in data.clips if clip.product_ids]
+    for found in ranks.values():
+        assert found is not None and list(found["world"]) == labeled
+    marked = {"world": dict.fromkeys(labeled, 1)}
+    path = out / "runs" / rows[0].slug / "0" / "ranks.json"
+    path.write_text(json.dumps(marked))
+    assert study.run(rows[0], 0, lambda step: None) == marked  # read, not run again
+
+
+def test_a_stopped_row_has_no_ranks(config: RunConfig, world: Path, tmp_path: Path) -> None:
+    study, _ = prepare_ablation(config, [], tmp_path / "out", read_dataset)
+    row = select_rows(["backbone alone"])[0]
+    assert study.run(row, 0, lambda step: study.stop()) is None
+
+
+def test_rows_train_all_their_parts_whatever_the_config_says(
+    config: RunConfig, tmp_path: Path
+) -> None:
+    model = replace(config.model, trainable_parts=("text_context",))  # this row lacks it
+    study, _ = prepare_ablation(replace(config, model=model), [], tmp_path / "out", read_dataset)
+    trainer = study.build_trainer(select_rows(["backbone alone"])[0], 0, tmp_path / "run")
+    assert trainer.network.head.log_logit_scale.requires_grad
+
+
+def test_a_row_trains_the_parts_and_not_the_towers(config: RunConfig, tmp_path: Path) -> None:
+    config = replace(config, loss=replace(config.loss, pair=1.0))
+    study, _ = prepare_ablation(config, [], tmp_path / "out", read_dataset)
+    trainer = study.build_trainer(select_rows(["+ fusion"])[0], 0, tmp_path / "run")
+    before = {name: value.clone() for name, value in trainer.network.state_dict().items()}
+    assert trainer.run()
+    changed = {n for n, v in trainer.network.state_dict().items() if not v.equal(before[n])}
+    assert changed and not [name for name in changed if name.startswith("towers.")]
+    parts = {name.split(".")[1] for name in changed if name.startswith("parts.")}
+    assert parts >= {"guidance", "graph", "fusion"}
