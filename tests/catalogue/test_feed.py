@@ -162,12 +162,12 @@ def test_any_table_that_csv_writes_is_read_row_by_row(tmp_path_factory, rows, de
     expected_rows = [
         tuple(cell.strip() for cell in row) for row in rows if any(c.strip() for c in row)
     ]
-    good = dict[str, tuple[str, str]]()
+    expected = dict[str, tuple[str, str]]()
     for product_id, title, color in expected_rows:
         if product_id and title:
-            good.setdefault(product_id, (title, color))
-    found = {p.product_id: (p.title, p.attributes.get("color", "")) for p in read.products}
-    assert found == good
+            expected.setdefault(product_id, (title, color))
+    actual = {p.product_id: (p.title, p.attributes.get("color", "")) for p in read.products}
+    assert actual == expected
     assert len(read.products) + len(read.rejected_rows) == len(expected_rows)
 
 

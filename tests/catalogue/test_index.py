@@ -69,11 +69,11 @@ def test_a_relative_model_folder_is_found_from_another_folder(
 @pytest.mark.parametrize("kind", ["folder", "model", "embedder"])
 def test_the_model_may_be_passed_in(index: Index, model_folder: Path, kind: str):
     model = checkpoint.load(model_folder)
-    given: dict[str, Any] = {"folder": model_folder, "model": model, "embedder": Embedder(model)}
-    opened = Index.open(index.path, given[kind])
+    models: dict[str, Any] = {"folder": model_folder, "model": model, "embedder": Embedder(model)}
+    opened = Index.open(index.path, models[kind])
     assert opened.stamp == index.stamp
     if kind == "embedder":
-        assert opened.embedder is given[kind]
+        assert opened.embedder is models[kind]
 
 
 def other_model(tiny: MakeModel) -> Model:
@@ -117,7 +117,7 @@ def test_a_stamp_without_a_name_asks_for_the_model(tmp_path: Path):
         _ = Index.open(tmp_path / "index").embedder
 
 
-def test_create_refuses_an_existing_index(index: Index, model_folder: Path):
+def test_create_rejects_an_existing_index(index: Index, model_folder: Path):
     with pytest.raises(IndexingError, match="is an index already; open it"):
         Index.create(index.path, model_folder)
     assert Index.open_or_create(index.path).count() == 6
@@ -152,7 +152,7 @@ def test_add_counts_rejected_rows_and_warnings(tmp_path: Path, tiny: MakeModel):
     assert strict.added == 0 and len(strict.rejected_rows) == 3 and strict.warnings == ()
 
 
-def test_add_refuses_catalogues_that_it_cannot_use(tmp_path: Path, tiny: MakeModel):
+def test_add_rejects_catalogues_without_valid_rows(tmp_path: Path, tiny: MakeModel):
     index = Index.create(tmp_path / "index", tiny())
     path = catalogue(tmp_path, {"title": "no id"})
     with pytest.raises(RecordError, match=r"feed.jsonl: has no valid product; the first of 1 er"):

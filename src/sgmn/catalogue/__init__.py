@@ -1,1 +1,1 @@
-"""The catalogue: feed, index on disk, and the shelf of one shop in memory."""
+"""Catalogues: feeds, the index on disk, and the shelf of one shop in memory."""

@@ -12,8 +12,14 @@ from sgmn.catalogue import stamp as stamps
 from sgmn.catalogue.feed import Feed, read_feed
 from sgmn.catalogue.rows import ProductKey, VectorModality
 from sgmn.catalogue.stamp import ModelStamp
-from sgmn.catalogue.table import Hit, ProductTable, RemovalReport
-from sgmn.catalogue.update import ProgressCallback, UpdateOptions, UpdateProgress, UpdateReport
+from sgmn.catalogue.table import Hit, ProductTable
+from sgmn.catalogue.update import (
+    ProgressCallback,
+    RemovalReport,
+    UpdateOptions,
+    UpdateProgress,
+    UpdateReport,
+)
 from sgmn.errors import CheckpointError, IndexingError, RecordError
 from sgmn.records import ImageArray, Product
 
@@ -152,8 +158,8 @@ class Index:
     ) -> UpdateReport:
         """Add new products and replace changed ones; unchanged ones are not encoded again.
 
-        A product whose image file is missing is indexed by its title, with a warning. A product
-        is rejected if none of its images can be read, or if it has neither title nor image.
+        A product whose image files do not exist is indexed by its title, with a warning. It is
+        rejected if it has no title either, or if its images exist but none can be decoded.
 
         Args:
             source: A catalogue (see `feed.read_feed`) or products.

@@ -32,7 +32,7 @@ RECORD_COLUMNS = [
 ]
 VECTOR_COLUMN: Mapping[VectorModality, str] = {"image": "image_vector", "text": "text_vector"}
 LATENTS_COLUMN = "latents"  # what the re-ranker reads of a product
-VECTOR_COLUMNS = [*VECTOR_COLUMN.values(), LATENTS_COLUMN]
+SHELF_COLUMNS = [*RECORD_COLUMNS, *VECTOR_COLUMN.values(), LATENTS_COLUMN]
 _IDS_PER_FILTER = 500
 # LanceDB detects conflicting rows of two writers only by this key, which must be set in the table
 # and in the data, and only as long as no index exists on the column. Never create one on it.

@@ -25,6 +25,7 @@ from sgmn.catalogue.stamp import ModelStamp
 from sgmn.catalogue.update import (
     EncodeProducts,
     ProgressCallback,
+    RemovalReport,
     TableUpdate,
     UpdateOptions,
     UpdateReport,
@@ -47,14 +48,6 @@ class Hit:
 
     product: Product
     score: float
-
-
-@dataclass(frozen=True, slots=True)
-class RemovalReport:
-    """How many rows were removed, and the ids that no row had."""
-
-    count: int
-    unknown_ids: tuple[str, ...]
 
 
 class ProductTable:
@@ -167,7 +160,7 @@ class ProductTable:
 
         Raises IndexingError for a shop without products.
         """
-        records = self._read_columns([*rows.RECORD_COLUMNS, *rows.VECTOR_COLUMNS], shop_id)
+        records = self._read_columns(rows.SHELF_COLUMNS, shop_id)
         if not records.num_rows:
             shops = ", ".join(repr(shop) for shop in list(self.shops())[:20]) or "none"
             raise IndexingError(
@@ -178,13 +171,12 @@ class ProductTable:
     def shelf_of(self, product_keys: Iterable[ProductKey]) -> Shelf:
         """The products with these keys in memory, ordered by shop and id."""
         ids = [rows.row_id(key) for key in product_keys]
-        columns = [*rows.RECORD_COLUMNS, *rows.VECTOR_COLUMNS]
-        parts = [
-            self._read(self._select(columns).where(f"id IN ({listed})"))
+        queries = [
+            self._select(rows.SHELF_COLUMNS).where(f"id IN ({listed})")
             for listed in rows.sql_lists(ids)
         ]
         order = [("shop_id", "ascending"), ("product_id", "ascending")]
-        return self._to_shelf(pa.concat_tables(parts).sort_by(order))
+        return self._to_shelf(pa.concat_tables(map(self._read, queries)).sort_by(order))
 
     def _to_shelf(self, records: pa.Table) -> Shelf:
         from sgmn.catalogue.shelf import Shelf  # needs PyTorch
@@ -238,14 +230,14 @@ class ProductTable:
             raise IndexingError(message, self.path, "search without it: exact, but slower")
         column = VECTOR_COLUMN[modality]
         if not self._table.count_rows(f"{column} IS NOT NULL"):
-            content = "an image" if modality == "image" else "a title"
-            raise IndexingError(f"has no product with {content}", self.path)
+            what = "an image" if modality == "image" else "a title"
+            raise IndexingError(f"has no product with {what}", self.path)
         config = IvfRq(distance_type="cosine")
         create = partial(self._table.create_index, column, config=config, replace=True)
         self._retry(create, "cannot build a vector index")
 
     def optimize(self) -> None:
-        """Merge small files, bring indexes up to date, delete versions nobody reads any more."""
+        """Merge small files, update indexes, and delete versions older than MAX_READ_TIME."""
         failure = "cannot be optimized"
         self._retry(self._index_shops, failure)
         self._retry(partial(self._table.optimize, cleanup_older_than=MAX_READ_TIME), failure)

@@ -55,6 +55,14 @@ class UpdateReport:
 
 
 @dataclass(frozen=True, slots=True)
+class RemovalReport:
+    """How many rows were removed, and the ids that no row had."""
+
+    count: int
+    unknown_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateOptions:
     """Options of an update; see `ProductTable.update`."""
 

@@ -113,5 +113,6 @@ def _print_report(report: UpdateReport) -> None:
         typer.echo(f"warning: {issue}", err=True)
     typer.echo(
         f"{report.added} added, {report.replaced} replaced, {report.unchanged} unchanged,"
-        f" {report.removed} removed, {len(report.rejected_rows)} rejected"
+        f" {report.removed} removed, {len(report.rejected_rows)} rejected,"
+        f" {len(report.warnings)} warnings"
     )

@@ -1,1 +1,1 @@
-"""Datasets: labelled clips and products, read and checked."""
+"""Datasets of labeled clips, streams and products."""

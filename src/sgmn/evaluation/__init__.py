@@ -1,1 +1,1 @@
-"""Evaluation: ranks, metrics with confidence, reports and comparisons."""
+"""Evaluation: ranks, metrics with confidence intervals, reports and comparisons."""

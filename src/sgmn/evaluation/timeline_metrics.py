@@ -103,7 +103,9 @@ def compute_agreement(
 def time_weighted_accuracy(
     truth: Timeline, prediction: Timeline, duration_s: float | None = None
 ) -> float:
-    """The share of the judged time in which `found` equals `truth`, 0..1; see `agreement`.
+    """The share of the time in which prediction and truth agree, 0..1.
+
+    See `compute_agreement` for the arguments and errors.
 
     >>> truth = [Segment(0, 6, "a"), Segment(6, 10, None)]
     >>> time_weighted_accuracy(truth, [Segment(1, 7, "a")])
