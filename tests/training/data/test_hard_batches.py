@@ -1,4 +1,4 @@
-"""Hard batches: confusable products together, every item once, and always the same order."""
+"""Hard batches contain confusable products; every example appears once, in a repeatable order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ S, BATCH = 120, 8
 
 
 def catalogue(seed: int = 0) -> tuple[list[Key], ProductVectors]:
-    """Two shops of 60 products in families of 6 look-alikes each, in a mixed order."""
+    """Two shops of 60 products, in families of 6 similar products each, in random order."""
     torch.manual_seed(seed)
     family = normalize(torch.randn(S // 6, 24), dim=-1).repeat_interleave(6, 0)
     picture = normalize(family + 0.1 * torch.randn(S, 24), dim=-1)[torch.randperm(S)]
@@ -26,7 +26,7 @@ def catalogue(seed: int = 0) -> tuple[list[Key], ProductVectors]:
 
 
 def examples(keys: list[Key]) -> list[list[Key]]:
-    """Two items a product; some show a second product."""
+    """Two examples of each product; some show a second product."""
     return [[key] for key in keys] + [
         [key, keys[0]] if n < 9 else [key] for n, key in enumerate(keys)
     ]
@@ -39,7 +39,7 @@ def order(seed: int = 0, epoch: int = 0, vectors: int = 0) -> NDArray[np.int64]:
 
 
 def closeness(orders: list[NDArray[np.int64]]) -> float:
-    """Mean similarity of different products within the batches of epochs laid end to end."""
+    """Mean similarity of different products within the batches of consecutive epochs."""
     keys, products = catalogue()
     similar = product_similarity(products, products)
     place = {key: n for n, key in enumerate(keys)}
@@ -54,20 +54,20 @@ def closeness(orders: list[NDArray[np.int64]]) -> float:
 
 
 @pytest.mark.parametrize("epoch", [0, 1, 7])
-def test_every_item_comes_exactly_once(epoch: int) -> None:
+def test_every_example_appears_exactly_once(epoch: int) -> None:
     assert sorted(order(epoch=epoch)) == list(range(2 * S))
 
 
 def test_confusable_products_share_a_batch() -> None:
-    """Well above a plain shuffle, in whatever epoch the batches begin."""
+    """Much more often than in a random order, also in batches that span epochs."""
     rng = np.random.default_rng(0)
     plain = closeness([rng.permutation(2 * S) for _ in range(3)])
     assert plain < 0.1
     assert closeness([order(epoch=epoch) for epoch in range(3)]) > plain + 0.1
 
 
-def test_batches_follow_the_epochs_laid_end_to_end() -> None:
-    """With 241 items an epoch begins within a batch; its own batches are whole all the same."""
+def test_batches_are_cut_from_consecutive_epochs() -> None:
+    """With 241 examples, an epoch begins within a batch; its own batches are complete."""
     keys, products = catalogue()
     near = nearest_products(keys, products, torch.arange(S), count=8)
     items = [*examples(keys), [keys[5]]]
@@ -88,15 +88,15 @@ def test_a_pure_function_of_seed_epoch_and_vectors() -> None:
         assert not np.array_equal(order(1, 2, 0), other)
 
 
-def test_half_of_a_batch_is_of_one_shop_and_half_of_any() -> None:
+def test_half_of_a_batch_is_of_one_shop_and_half_of_any_shop() -> None:
     batches = (order() % S % 2).reshape(-1, BATCH)
     of_the_shop = (batches == batches[:, :1]).mean(0)
     assert of_the_shop[: BATCH // 2].mean() > 0.9
     assert 0.3 < of_the_shop[BATCH // 2 :].mean() < 0.7
 
 
-def test_neighbours_of_neighbours_fill_the_half() -> None:
-    """On a ring where each knows but the next, half of a batch lies in a row."""
+def test_neighbors_of_neighbors_fill_half_of_a_batch() -> None:
+    """On a ring where each product has one neighbor, half of a batch is consecutive."""
     keys = [("shop", str(place)) for place in range(20)]
     ring = np.roll(np.arange(20), -1)[:, None]
     found = hard_order([[key] for key in keys], keys, ring, BATCH, 0, 0)
@@ -104,7 +104,7 @@ def test_neighbours_of_neighbours_fill_the_half() -> None:
     assert sorted(found) == list(range(20))
 
 
-def test_neighbours_are_the_nearest_of_the_shop_and_no_duplicates() -> None:
+def test_neighbors_are_the_nearest_of_the_shop_without_duplicates() -> None:
     keys, products = catalogue()
     classes = torch.arange(S)
     similar = product_similarity(products, products).numpy()
@@ -117,7 +117,7 @@ def test_neighbours_are_the_nearest_of_the_shop_and_no_duplicates() -> None:
     assert twin not in near[0]
 
 
-def test_a_small_shop_has_as_few_neighbours_as_it_has() -> None:
+def test_a_small_shop_has_fewer_neighbors() -> None:
     keys, products = catalogue()
     alone = [("a shop of its own", "0"), *keys[1:4]]
     near = nearest_products(alone, products[:4], torch.arange(4), count=5)

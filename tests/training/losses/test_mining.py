@@ -1,4 +1,4 @@
-"""Hardness over the modalities, near-duplicates, and what is never a negative."""
+"""Hardness over the modalities, near-duplicates, and products that are never negatives."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def products(pictures: list[int | None], words: list[int | None]) -> ProductVect
 
 
 def axes(of_rows: list[int | None]) -> tuple[Tensor, Tensor]:
-    """Unit vectors along an axis each; garbage where there is None, which nothing may read."""
+    """Unit vectors along an axis each; NaN where there is None, which nothing may read."""
     present = torch.tensor([axis is not None for axis in of_rows])
     vectors = one_hot(torch.tensor([axis or 0 for axis in of_rows]), D).float()
     vectors[~present] = torch.nan
@@ -64,7 +64,7 @@ def test_a_pair_close_in_one_modality_only_is_hard(
     assert hardness(clip, both).tolist() == [[0, 1]]
 
 
-def test_hardness_does_not_see_what_is_missing() -> None:
+def test_hardness_ignores_missing_modalities() -> None:
     clip = clips([0, None, None], [None, 1, None])
     found = hardness(clip, products([0, None], [None, 1]))
     assert found.tolist() == [[1, 0], [0, 1], [-inf, -inf]]
@@ -83,13 +83,13 @@ def test_hardness_is_the_greatest_cosine() -> None:
     torch.testing.assert_close(found, torch.tensor(expected))
 
 
-def test_products_are_alike_in_any_modality_but_not_across() -> None:
+def test_products_are_similar_in_any_modality_but_not_across() -> None:
     one = products([0], [1])
     others = products([0, 5, 1, None], [5, 1, 0, None])
     assert product_similarity(one, others).tolist() == [[1, 1, 0, -inf]]
 
 
-def test_duplicates_are_close_in_all_that_both_have() -> None:
+def test_duplicates_are_similar_in_every_shared_modality() -> None:
     listed = products(
         [0, 0, 0, 1, None, None, None],
         [1, 1, 2, 1, None, 3, 3],
@@ -99,7 +99,7 @@ def test_duplicates_are_close_in_all_that_both_have() -> None:
     assert same(found.classes) == {(0, 1), (5, 6)}
 
 
-def test_duplicates_of_duplicates_and_one_image_file() -> None:
+def test_duplicates_are_transitive_and_share_image_files() -> None:
     angle = torch.tensor([0.0, 0.08, 0.16, 1.5])
     turning = torch.stack([angle.cos(), angle.sin()], dim=1)
     there, none = torch.ones(4, dtype=torch.bool), torch.zeros(4, dtype=torch.bool)
@@ -135,7 +135,7 @@ def test_no_negative_is_a_positive_or_its_duplicate() -> None:
 
 
 def test_two_clips_of_one_product_are_never_negatives() -> None:
-    """Their product, and its duplicate, is a negative of neither, however hard it is."""
+    """Their product and its duplicate are negatives of neither, however hard they are."""
     positive = torch.tensor([[1, 0, 0], [1, 0, 0]]).bool()
     classes = torch.tensor([0, 1, 0])
     very_hard = torch.tensor([[0.9, 0.1, 0.95], [0.9, 0.2, 0.95]])
@@ -143,7 +143,7 @@ def test_two_clips_of_one_product_are_never_negatives() -> None:
     assert places[valid].tolist() == [1, 1]
 
 
-def test_hardest_first_and_the_rest_is_invalid() -> None:
+def test_the_hardest_come_first_and_the_rest_is_invalid() -> None:
     found = torch.tensor([[0.1, 0.9, 0.5, -inf], [0.3, 0.2, 0.1, 0.0]])
     allowed = torch.tensor([[1, 1, 1, 1], [0, 0, 1, 0]]).bool()
     places, valid = select_hardest(found, allowed, k=5)
@@ -158,7 +158,7 @@ def test_a_row_without_a_negative_is_counted() -> None:
     assert valid.int().tolist() == [[0, 0], [1, 0]] and count_without_negative(valid) == 1
 
 
-def test_clips_without_words_or_frames_stay_finite_from_mining_to_loss() -> None:
+def test_losses_of_clips_without_text_or_frames_are_finite() -> None:
     clip = clips([0, 1, None], [None, 2, None])
     listed = products([0, 1, 2, None], [3, None, 4, 5])
     positive = torch.eye(3, 4, dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""Distance-weighted triplets: who may be drawn, who learns, and what the memory holds."""
+"""Distance-weighted triplets: which negatives are drawn, gradients, and the memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ D = 16
 
 
 def shelf(count: int, width: int = D, seed: int = 0) -> Tensor:
-    """Vectors with much in common, so that all are within reach of each other."""
+    """Similar vectors, so that all are within the maximum distance of each other."""
     generator = torch.Generator().manual_seed(seed)
     own = normalize(torch.randn(count, width, generator=generator), dim=1)
     return normalize(torch.ones(width) / width**0.5 + own, dim=1)
@@ -27,7 +27,7 @@ def every(rows: Tensor) -> MaskedVectors:
 def drawn(
     clips: Tensor, products: Tensor, positive: Tensor, classes: Tensor, draws: int = 30
 ) -> Tensor:
-    """How often each product (S,) was pushed away from the clips: a gradient towards them.
+    """Count how often each product (S,) was pushed away from the clips.
 
     A margin above all cosines makes every drawn triplet count.
     """
@@ -42,7 +42,7 @@ def drawn(
 
 
 def test_loss_is_the_mean_over_clips_of_the_formula() -> None:
-    """With one possible negative each, nothing is left to chance; clip 0 has nothing to learn."""
+    """With one possible negative each, nothing is random; clip 0 has no loss."""
     products = shelf(2)
     clips = normalize(products[[0, 0]] + torch.tensor([[0.0], [0.3]]) * products[1], dim=1)
     positive = torch.eye(2, dtype=torch.bool)
@@ -65,7 +65,7 @@ def test_near_duplicates_and_other_positives_are_never_drawn() -> None:
     assert counts[1] > 0 and counts[0] == counts[2] == 0
 
 
-def test_two_clips_of_one_product_are_pulled_to_it_and_not_apart() -> None:
+def test_two_clips_of_one_product_are_both_pulled_to_it() -> None:
     products = shelf(3)
     clips = shelf(2, seed=1)
     positive = torch.tensor([[1, 0, 0], [1, 0, 0]]).bool()
@@ -78,8 +78,8 @@ def test_two_clips_of_one_product_are_pulled_to_it_and_not_apart() -> None:
 
 
 @pytest.mark.parametrize("width", [64, 512, 1152, 4096])
-def test_a_close_pair_does_not_silence_the_rest(width: int) -> None:
-    """Nor does a far one: every clip draws a triplet and learns, in wide spaces too."""
+def test_a_close_pair_does_not_suppress_the_others(width: int) -> None:
+    """Nor does a distant one: every clip has a triplet and a gradient, in any dimension."""
     products = shelf(32, width)
     products[16] = normalize(products[0] + 0.05 * products[2], dim=0)
     products[17] = -products[1]
@@ -93,8 +93,8 @@ def test_a_close_pair_does_not_silence_the_rest(width: int) -> None:
     assert (clips.grad.norm(dim=1) > 1e-3).all()
 
 
-def test_a_row_without_a_negative_is_counted_and_does_not_silence_the_rest() -> None:
-    """Clip 0 sells all but product 3, which lies at the other end of the sphere."""
+def test_a_row_without_a_negative_is_counted_and_has_no_influence() -> None:
+    """Clip 0 sells all but product 3, which lies on the other side of the sphere."""
     products = shelf(3)
     products = torch.cat([products, -products[:1]])
     clips = products[[0, 2]] + 0.1 * products[1]
@@ -107,7 +107,7 @@ def test_a_row_without_a_negative_is_counted_and_does_not_silence_the_rest() -> 
     torch.testing.assert_close(both.loss, alone.loss)
 
 
-def test_no_triplet_at_all_is_zero_with_a_graph_and_counted() -> None:
+def test_the_loss_without_triplets_is_zero_and_differentiable() -> None:
     clips, products = shelf(2).requires_grad_(), shelf(2).requires_grad_()
     classes = torch.zeros(2, dtype=torch.long)
     none = torch.zeros(2, dtype=torch.bool)
@@ -125,7 +125,7 @@ def test_no_triplet_at_all_is_zero_with_a_graph_and_counted() -> None:
     assert not clips.grad.any() and not products.grad.any()
 
 
-def test_what_has_no_vector_is_no_anchor_no_positive_and_no_negative() -> None:
+def test_missing_vectors_are_in_no_triplet() -> None:
     """A clip without frames and products without pictures change neither loss nor gradient."""
     clips, products = shelf(3, seed=1), shelf(4)
     clips[1], products[2:] = 0, 0
@@ -156,8 +156,8 @@ def test_draws_follow_the_seed_and_are_weighted_by_distance() -> None:
     assert first[5] > first[1:5].sum() and first[1:].count_nonzero() > 1
 
 
-def test_memory_gives_negatives_of_past_batches_without_their_graph() -> None:
-    """A batch of one product has no negative but in memory, where its own copies do not count."""
+def test_the_memory_provides_negatives_of_past_batches_without_gradient() -> None:
+    """A batch of one product has negatives only in memory, and its own copies do not count."""
     triplets = TripletLoss(D, margin=3.0, memory=4)
     own, past = shelf(1).requires_grad_(), shelf(2, seed=1).requires_grad_()
     clip, yes = shelf(1, seed=2), torch.ones(1, 1, dtype=torch.bool)
@@ -174,7 +174,7 @@ def test_memory_gives_negatives_of_past_batches_without_their_graph() -> None:
     assert not any(buffer.requires_grad for buffer in triplets.buffers())
 
 
-def test_memory_forgets_the_oldest_and_skips_what_has_no_vector() -> None:
+def test_the_memory_drops_the_oldest_and_skips_missing_vectors() -> None:
     triplets = TripletLoss(D, memory=3)
     missing = torch.zeros(2, dtype=torch.bool)
     triplets.remember(MaskedVectors(shelf(2), missing), torch.arange(2))
@@ -189,7 +189,7 @@ def test_memory_forgets_the_oldest_and_skips_what_has_no_vector() -> None:
 
 
 @pytest.mark.parametrize("batches", [0, 1, 3])
-def test_a_restored_memory_goes_on_as_the_first_would(batches: int) -> None:
+def test_a_restored_memory_continues_like_the_original(batches: int) -> None:
     first, second = TripletLoss(D, margin=3.0, memory=5), TripletLoss(D, margin=3.0, memory=5)
     for seed in range(batches):
         first.remember(every(shelf(3, seed=seed)), torch.arange(3) + 3 * seed)
