@@ -49,7 +49,18 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One listing of a shop. `image` is the main view, `images` are further views."""
+    """A product listing of a shop.
+
+    Attributes:
+        product_id: Unique within the shop.
+        title: Title of the listing; may be empty if there is an image.
+        image: Path of the main view; may be None if there is a title.
+        images: Paths of further views.
+        shop_id: The shop that sells the product.
+        category: Category name of the shop.
+        attributes: Named attributes such as color; reports can break down results by them.
+        extra: Other fields of the dataset row, unchanged.
+    """
 
     product_id: str
     title: str = ""
@@ -76,16 +87,27 @@ class Product:
 
     @property
     def image_paths(self) -> tuple[Path, ...]:
-        """Every view, main view first."""
+        """The paths of all views, main view first."""
         return (() if self.image is None else (self.image,)) + self.images
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A piece of a stream: a video (or frames on disk), what is said, what is sold.
+    """A clip of a livestream, with its transcript and the products it sells.
 
-    `start` and `end` cut the clip out of `video`; `end` None means to its end.
-    `boxes` holds, per sampled frame, the boxes of the product meant.
+    Attributes:
+        clip_id: Unique within the dataset.
+        video: Video file that contains the clip; None if the clip consists of `frames`.
+        frames: Paths of the frames in order, instead of a video.
+        transcript: Utterances of the clip, in order.
+        product_ids: The products on sale in the clip.
+        shop_id: The shop of these products.
+        start: Start of the clip within `video`, in seconds.
+        end: End of the clip within `video`, in seconds; None for the end of the video.
+        boxes: For each sampled frame, the bounding boxes of the product on sale.
+        split: Name of the dataset split, such as "train".
+        attributes: Named attributes; reports can break down results by them.
+        extra: Other fields of the dataset row, unchanged.
     """
 
     clip_id: str
@@ -121,7 +143,7 @@ class Clip:
 
     @property
     def text(self) -> str:
-        """The whole transcript as one text, in the order in which it was said."""
+        """The transcript as one string, in order."""
         return " ".join(u.text.strip() for u in self.transcript if u.text.strip())
 
 
@@ -134,20 +156,20 @@ def _is_box(box: Sequence[float]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ClipContent:
-    """What a clip shows and says, decoded: frames in the order of time, and words."""
+    """A decoded clip: its frames in order, and its transcript as one string."""
 
     frames: tuple[ImageArray, ...]
     text: str = ""
 
-    def select_modalities(self, kept: Collection[str]) -> ClipContent:
-        """The clip without its frames unless "image" is kept, without words unless "text"."""
-        frames = self.frames if "image" in kept else ()
-        return ClipContent(frames, self.text if "text" in kept else "")
+    def select_modalities(self, modalities: Collection[str]) -> ClipContent:
+        """Return the clip with only the given modalities, out of "image" and "text"."""
+        frames = self.frames if "image" in modalities else ()
+        return ClipContent(frames, self.text if "text" in modalities else "")
 
 
 @dataclass(frozen=True, slots=True)
 class ProductContent:
-    """What a listing shows and says, decoded: views (main view first) and title."""
+    """A decoded listing: its images, main view first, and its title."""
 
     images: tuple[ImageArray, ...]
     title: str = ""

@@ -48,7 +48,7 @@ def test_no_products_is_an_empty_shelf() -> None:
 
 def test_a_cell_of_another_size_is_refused() -> None:
     cells = to_bytes(compress(tokens()))
-    with pytest.raises(ValueError, match=f"{R} tokens of {D + 1} take {R * (D + 3)}"):
+    with pytest.raises(ValueError, match=f"expected {R * (D + 3)} for {R} tokens of {D + 1}"):
         from_bytes(cells, R, D + 1)
 
 

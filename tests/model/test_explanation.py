@@ -55,7 +55,7 @@ def explained(
 
 
 def summed(compared: ProductExplanation) -> float:
-    return sum(term.adds for term in compared.terms) + sum(compared.changes.values())
+    return sum(term.contribution for term in compared.terms) + sum(compared.adjustments.values())
 
 
 def test_the_terms_add_up_to_the_score(embedder: Embedder, rng: np.random.Generator) -> None:
@@ -63,46 +63,50 @@ def test_the_terms_add_up_to_the_score(embedder: Embedder, rng: np.random.Genera
     products = some_products(rng)
     for clip in some_clips(rng)[:3]:
         found, scores = explained(embedder, clip, products)
-        assert [one.place for one in found.comparisons] == list(range(len(products)))
-        for compared in found.comparisons:
-            assert compared.score == pytest.approx(scores[compared.place], abs=1e-5)
+        assert [one.index for one in found.products] == list(range(len(products)))
+        for compared in found.products:
+            assert compared.score == pytest.approx(scores[compared.index], abs=1e-5)
             assert summed(compared) == pytest.approx(compared.score, abs=1e-5)
 
 
 def test_a_term_adds_what_it_is_worth(opened: Embedder, rng: np.random.Generator) -> None:
     clip, products = some_clips(rng)[0], some_products(rng)
     found, _ = explained(opened, clip, products)
-    clips, shelf, weights = opened.encode_clips([clip]), opened.encode_products(products), opened.ranker.weights
-    terms = {term.name: term for term in found.comparisons[0].terms}
-    assert set(terms) == {"image", "text", "match", "said-shown", "seen-titled"}
+    clips, shelf, weights = (
+        opened.encode_clips([clip]),
+        opened.encode_products(products),
+        opened.ranker.weights,
+    )
+    terms = {term.name: term for term in found.products[0].terms}
+    assert set(terms) == {"image", "text", "match", "text-image", "image-text"}
     value = float(clips.text[0] @ shelf.text[0])
     assert terms["text"].value == pytest.approx(value, abs=1e-6)
     weight = float(weights.text * clips.text_reliability)
     assert terms["text"].weight == pytest.approx(weight, abs=1e-6)
     total = sum(float(w) for w in (1 + weights.match + weights.text + weights.cross,))
     scale = total / sum(term.weight for term in terms.values())
-    assert terms["text"].adds == pytest.approx(scale * weight * value, abs=1e-5)
+    assert terms["text"].contribution == pytest.approx(scale * weight * value, abs=1e-5)
 
 
 def test_what_is_missing_drops_out(embedder: Embedder, rng: np.random.Generator) -> None:
     silent = ClipContent((noise(rng),))
     found, _ = explained(embedder, silent, [ProductContent((noise(rng),), "red box")])
-    spoken = {"text", "said-shown"}
-    terms = found.comparisons[0].terms
+    spoken = {"text", "text-image"}
+    terms = found.products[0].terms
     assert all((term.name in spoken) == (not term.present) for term in terms)
-    assert all(term.adds == 0 for term in terms if not term.present)
+    assert all(term.contribution == 0 for term in terms if not term.present)
     total = sum(term.weight for term in terms)
     there = sum(term.weight for term in terms if term.present)
     picture = terms[0]
-    assert picture.adds == pytest.approx(picture.value * total / there, abs=1e-6)
+    assert picture.contribution == pytest.approx(picture.value * total / there, abs=1e-6)
 
 
 def test_what_is_not_to_count_adds_nothing(opened: Embedder, rng: np.random.Generator) -> None:
     clip, products = some_clips(rng)[0], some_products(rng)[:2]
     shelf = opened.encode_products(products).select_modalities(("image",))
     assert shelf.text[0].norm() > 0  # it has words, but they are taken for missing
-    for compared in explain(opened, clip, shelf, dict(enumerate(products))).comparisons:
-        assert {t.name for t in compared.terms if not t.present} == {"text", "seen-titled"}
+    for compared in explain(opened, clip, shelf, dict(enumerate(products))).products:
+        assert {t.name for t in compared.terms if not t.present} == {"text", "image-text"}
         assert summed(compared) == pytest.approx(compared.score, abs=1e-5)
 
 
@@ -110,8 +114,8 @@ def test_nothing_to_compare_is_said(tiny: Callable[[], Model], rng: np.random.Ge
     used = Embedder(tiny(), "cpu")
     silent, untitled = ClipContent((noise(rng),)), ProductContent((), "red box")
     found, scores = explained(used, silent, [untitled])
-    assert dict(found.comparisons[0].changes) == {NOT_COMPARABLE: pytest.approx(scores[0])}
-    assert found.comparisons[0].frames == () and found.comparisons[0].views == ()
+    assert dict(found.products[0].adjustments) == {NOT_COMPARABLE: pytest.approx(scores[0])}
+    assert found.products[0].frame_similarities == () and found.products[0].views == ()
 
 
 def test_the_second_look_is_told_apart(opened: Embedder, rng: np.random.Generator) -> None:
@@ -120,17 +124,17 @@ def test_the_second_look_is_told_apart(opened: Embedder, rng: np.random.Generato
     shelf = opened.encode_products(products)
     first = opened.ranker.first_pass.score(opened.encode_clips([clip]), shelf)[0]
     candidates = set(first.topk(3).indices.tolist())
-    for compared in found.comparisons:
-        again = compared.place in candidates
-        assert set(compared.changes) == ({"as a pair", "beside the others"} if again else
-                                         {"beside the others"})  # fmt: skip
-        change = scores[compared.place] - float(first[compared.place])
-        assert sum(compared.changes.values()) == pytest.approx(change, abs=1e-5)
+    for compared in found.products:
+        again = compared.index in candidates
+        assert set(compared.adjustments) == ({"pairwise score", "other candidates"} if again else
+                                         {"other candidates"})  # fmt: skip
+        change = scores[compared.index] - float(first[compared.index])
+        assert sum(compared.adjustments.values()) == pytest.approx(change, abs=1e-5)
     opened.network.parts.fusion.output.weight.data.zero_()  # now pairs say nothing
     del opened.ranker
     again_found, _ = explained(opened, clip, products)
-    for compared in again_found.comparisons:
-        assert compared.changes.get("as a pair", 0.0) == 0.0
+    for compared in again_found.products:
+        assert compared.adjustments.get("pairwise score", 0.0) == 0.0
 
 
 CANVAS, GRID = (160, 96), (10, 6)  # patches of 16 by 16
@@ -201,7 +205,9 @@ def test_each_picture_gets_its_own_patches(
     for gaze, picture in zip(found.frames, clip.frames, strict=True):
         assert gaze.heatmap is not None and gaze.heatmap.shape == picture.shape[:2]
         assert np.unravel_index(gaze.heatmap.argmax(), gaze.heatmap.shape)[0] > picture.shape[0] / 2
-        assert gaze.heatmap[-1, -1] == gaze.heatmap.max() and gaze.heatmap.sum() == pytest.approx(1.0)
+        assert gaze.heatmap[-1, -1] == gaze.heatmap.max() and gaze.heatmap.sum() == pytest.approx(
+            1.0
+        )
 
 
 def test_weights_are_those_of_the_model(opened: Embedder, rng: np.random.Generator) -> None:
@@ -212,12 +218,12 @@ def test_weights_are_those_of_the_model(opened: Embedder, rng: np.random.Generat
     np.testing.assert_allclose(shares, vectors.frame_weights[0], atol=1e-6)
     assert len(set(shares)) > 1 and sum(shares) == pytest.approx(1.0, abs=1e-5)
     alone = vectors.frames[0] @ opened.encode_products([product]).image[0]
-    np.testing.assert_allclose(found.comparisons[0].frames, alone, atol=1e-5)
+    np.testing.assert_allclose(found.products[0].frame_similarities, alone, atol=1e-5)
 
     tokens = opened.network.encode_tokens(opened.preprocessor.prepare_products([product]))
     with torch.inference_mode():
         guided = opened.network.parts.guide(tokens, "products")
-    views = found.comparisons[0].views
+    views = found.products[0].views
     np.testing.assert_allclose([v.weight for v in views], guided.frame_weights[0], atol=1e-6)
     assert len(views) == 2 and views[0].weight != views[1].weight
     assert views[1].heatmap is not None  # of a picture that fills its canvas
@@ -243,7 +249,7 @@ def test_a_model_without_guidance_looks_at_everything_alike(
     tiny: Callable[[], Model], rng: np.random.Generator
 ) -> None:
     found, _ = explained(Embedder(tiny(), "cpu"), some_clips(rng)[0], some_products(rng)[:2])
-    assert not found.guided
+    assert not found.has_guidance
     assert all(gaze.heatmap is None for gaze in found.frames)
     assert [gaze.weight for gaze in found.frames] == pytest.approx([1 / 3] * 3)
     assert [word.text for word in found.words] == ["red", "jar"]
@@ -305,7 +311,9 @@ def test_a_words_share_is_that_of_its_tokens() -> None:
     found = weigh_words("Red jammy jar", prepare, weights)
     assert [word.text for word in found] == ["Red", "jammy", "jar"]
     assert [word.weight for word in found] == pytest.approx([0.2, 0.6, 0.2])
-    assert [word.weight for word in weigh_words("Red jammy jar", prepare)] == pytest.approx([1 / 3] * 3)
+    assert [word.weight for word in weigh_words("Red jammy jar", prepare)] == pytest.approx(
+        [1 / 3] * 3
+    )
 
 
 def test_words_follow_the_models_own_tokens(opened: Embedder, rng: np.random.Generator) -> None:
@@ -320,7 +328,7 @@ def test_words_follow_the_models_own_tokens(opened: Embedder, rng: np.random.Gen
     tokens = opened.build_tokens([opened.encode_images(clip.frames)], [text])
     with torch.inference_mode():
         read = opened.network.parts.contextualize(tokens)
-        shares = opened.network.parts.text_pooling.shares(read.words, read.word_mask)
+        shares = opened.network.parts.text_pooling.compute_weights(read.words, read.word_mask)
     weights = shares[0][~own]
     expected = weights / weights.sum()
     np.testing.assert_allclose([word.weight for word in found.words], expected, atol=1e-6)

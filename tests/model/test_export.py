@@ -66,7 +66,7 @@ class FirstPass(nn.Module):
         super().__init__()
         self.guidance, self.head = Guidance(D, HEADS), ScoreHead()
         # A graph module has a `graph` of its own: what is exported must name none at its top.
-        self.clip_graph = ClipGraph(D, HEADS, layers=2, count=3)
+        self.clip_graph = ClipGraph(D, HEADS, layers=2, instances=3)
 
     def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
         clips, shelf = ItemTokens(*given[:8]), ProductVectors(*given[8:])

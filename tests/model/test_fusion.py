@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch.nn.functional import normalize
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sgmn.model.fusion import HEAD, ClipSide, Fusion
+from sgmn.model.fusion import HEAD, ClipMemory, Fusion
 from sgmn.model.tokens import ItemTokens
 
 B, L, S, T, N, W, D = 4, 9, 6, 3, 5, 4, 24
@@ -111,8 +111,10 @@ def test_the_chosen_get_what_all_pairs_get(count: int) -> None:
     side, latents = f.prepare_clips(*bag), f.encode_products(shop)
     everything = f(side, latents)
     close(f.score_candidates(side, latents, places), everything.gather(1, places))
-    close(f.score_candidates(side, f.prepare_products(latents), places), everything.gather(1, places))
-    few = ClipSide(*(part[:1] for part in side))
+    close(
+        f.score_candidates(side, f.prepare_products(latents), places), everything.gather(1, places)
+    )
+    few = ClipMemory(*(part[:1] for part in side))
     close(f.score_candidates(few, latents, torch.tensor([[5, 0, 1]])), everything[:1, [5, 0, 1]])
 
 
@@ -224,7 +226,10 @@ def test_a_fresh_query_finds_the_token_like_it() -> None:
     f = Fusion(128)
     latents, tokens = torch.randn(S, 8, 128), torch.randn(1, 60, 128)
     tokens[0, :8] = latents[0] + 0.3 * torch.randn(8, 128)
-    side, asked = f.prepare_clips(tokens, torch.ones(1, 60, dtype=torch.bool)), f.prepare_products(latents[:1])
+    side, asked = (
+        f.prepare_clips(tokens, torch.ones(1, 60, dtype=torch.bool)),
+        f.prepare_products(latents[:1]),
+    )
     found = (asked.queries[0] @ side.keys[0].mT).argmax(-1)
     assert torch.equal(found, torch.arange(8)[None])
     likeness = functional.cosine_similarity(side.values[0, 0, :8], asked.values[0], dim=-1)

@@ -26,10 +26,10 @@ def clips(seed: int = 0) -> Clips:
     return frames, present, patches, weights, mask
 
 
-def trained(layers: int = 1, count: int = 3, seed: int = 4) -> ClipGraph:
+def trained(layers: int = 1, instances: int = 3, seed: int = 4) -> ClipGraph:
     """As after training: nothing is at its start, and the gates are open."""
     torch.manual_seed(seed)
-    graph = ClipGraph(D, heads=4, layers=layers, count=count)
+    graph = ClipGraph(D, heads=4, layers=layers, instances=instances)
     with torch.no_grad():
         for parameter in graph.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -152,7 +152,7 @@ def test_the_distance_in_time_matters() -> None:
 
 def hearing(kind: int) -> ClipGraph:
     """Fresh, but listening to one kind of node."""
-    graph = ClipGraph(D, count=1)
+    graph = ClipGraph(D, instances=1)
     graph.last_layer.gate.data[:, kind] = 0.1
     return graph
 

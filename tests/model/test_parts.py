@@ -126,7 +126,10 @@ def test_parts_come_back_from_disk(tiny: Callable[[], Any], tmp_path: Any, rng: 
     again = Embedder(checkpoint.load(tmp_path), "cpu")
     used = Embedder(model, "cpu")
     clips, products = some_clips(rng), some_products(rng)
-    found = [one.ranker.score(one.encode_clips(clips), one.encode_products(products)) for one in (used, again)]
+    found = [
+        one.ranker.score(one.encode_clips(clips), one.encode_products(products))
+        for one in (used, again)
+    ]
     assert torch.equal(*found)
     assert again.network.config == model.network.config
 

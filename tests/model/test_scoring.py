@@ -138,7 +138,11 @@ def test_only_drops_the_other_modality() -> None:
 
 
 def test_nothing_to_compare_is_the_lowest_score() -> None:
-    scores = score(clips().select_modalities(["text"]), products().select_modalities(["image"]), weights(cross=0.0))
+    scores = score(
+        clips().select_modalities(["text"]),
+        products().select_modalities(["image"]),
+        weights(cross=0.0),
+    )
     lowest = torch.full((B, S), -(1 + 0.7 + 0.4 + 0.5))
     torch.testing.assert_close(scores, lowest, atol=1e-6, rtol=0)
 

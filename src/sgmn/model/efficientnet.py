@@ -1,8 +1,9 @@
-"""EfficientNet-Lite as a picture tower: inverted residuals without normalisation layers.
+"""EfficientNet-Lite as an image tower: inverted residuals without normalization layers.
 
-Blocks and sizes are those of EfficientNet (Tan and Le 2019, arXiv 1905.11946), in the variant
-for phones: ReLU6, no squeezing. Batch norms are folded into the convolutions (`folded`), so what
-a picture looks like never depends on the statistics of a batch, in training as at inference.
+Blocks and sizes follow EfficientNet (Tan and Le 2019, arXiv 1905.11946) in its mobile variant, with
+ReLU6 and without squeeze-and-excitation. Batch norms are folded into the convolutions (see
+`fold_batch_norms`), so features never depend on batch statistics, neither in training nor at
+inference.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 MODEL_TYPE = "efficientnet_lite"
-STEM, HEAD = 32, 1280
-EARLY = 5  # blocks that make large maps of few channels
-FEW = 2  # pictures whose large maps stay in a CPU's cache
-EPSILON = 1e-3  # of the batch norms that were folded in
+STEM, HEAD = 32, 1280  # channels
+EARLY_BLOCKS = 5  # blocks with large feature maps of few channels
+CPU_CHUNK = 2  # images whose large feature maps fit into the cache of a CPU
+BATCH_NORM_EPSILON = 1e-3  # of the folded batch norms
 # kernel, stride, expansion, channels, repeats
 STAGES = (
     (3, 1, 1, 16, 1),
@@ -35,137 +36,143 @@ STAGES = (
 
 
 class Features(NamedTuple):
-    """What the tower sees: (N, 1280, H/32, W/32)."""
+    """The output of the tower: (N, 1280, H/32, W/32)."""
 
     last_hidden_state: Tensor
 
 
 @dataclass(frozen=True)
 class BlockShape:
-    """An inverted residual's shape."""
+    """The shape of an inverted residual block."""
 
     kernel: int
     stride: int
     expansion: int
-    entering: int
-    leaving: int
+    in_channels: int
+    out_channels: int
 
 
 class LiteTower(nn.Module):
-    """Normalised pixels (N, 3, H, W) to features (N, 1280, H/32, W/32)."""
+    """Maps normalized pixels (N, 3, H, W) to features (N, 1280, H/32, W/32)."""
 
     def __init__(self, width: float = 1.0, depth: float = 1.0) -> None:
         super().__init__()
         self.config = SimpleNamespace(hidden_size=HEAD)
-        shapes = build_blocks(width, depth)
+        shapes = build_block_shapes(width, depth)
         self.stem = SameConv2d(3, STEM, 3, 2)
         self.blocks = nn.ModuleList(InvertedResidual(shape) for shape in shapes)
-        self.head = SameConv2d(shapes[-1].leaving, HEAD, 1)
-        for layer in self.modules():  # keeps the signal's size without norms (He et al. 2015)
+        self.head = SameConv2d(shapes[-1].out_channels, HEAD, 1)
+        for layer in self.modules():  # keeps the variance without norms (He et al. 2015)
             if isinstance(layer, SameConv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 layer.zero_bias()
 
     def freeze_blocks(self, count: int) -> None:
-        """No gradient for the stem and the first `count` blocks, which take most of the time, nor
-        for any block's look around: 6 % of the weights, a third of the rest of a step."""
-        for part in (self.stem, *self.blocks[:count], *(block.depthwise for block in self.blocks)):
+        """Freeze the stem, the first `count` blocks and the depthwise convolutions of all blocks.
+
+        Depthwise convolutions hold 6% of the weights, but take a third of the time of the other
+        blocks.
+        """
+        depthwise = (block.depthwise for block in self.blocks)
+        for part in (self.stem, *self.blocks[:count], *depthwise):
             part.requires_grad_(False)
 
     def forward(self, pixels: Tensor) -> Features:
-        """See the class."""
-        whole = self._early_learns or pixels.requires_grad or pixels.device.type != "cpu"
-        some = (pixels,) if whole else torch.split(pixels, FEW)
-        hidden = torch.cat([self._early(few) for few in some])
-        for block in self.blocks[EARLY:]:
+        """Compute the features of images."""
+        needs_all = self._has_early_gradient or pixels.requires_grad or pixels.device.type != "cpu"
+        chunks = (pixels,) if needs_all else torch.split(pixels, CPU_CHUNK)
+        hidden = torch.cat([self._forward_early(chunk) for chunk in chunks])
+        for block in self.blocks[EARLY_BLOCKS:]:
             hidden = block(hidden)
         return Features(relu6_inplace(self.head(hidden)))
 
-    def _early(self, pixels: Tensor) -> Tensor:
+    def _forward_early(self, pixels: Tensor) -> Tensor:
         hidden = relu6_inplace(self.stem(pixels))
-        for block in self.blocks[:EARLY]:
+        for block in self.blocks[:EARLY_BLOCKS]:
             hidden = block(hidden)
         return hidden
 
     @property
-    def _early_learns(self) -> bool:
-        """Whether what the early blocks make must be kept for a gradient."""
-        parts = (self.stem, *self.blocks[:EARLY])
+    def _has_early_gradient(self) -> bool:
+        """Whether the feature maps of the early blocks are needed for a gradient."""
+        parts = (self.stem, *self.blocks[:EARLY_BLOCKS])
         return torch.is_grad_enabled() and any(
             weight.requires_grad for part in parts for weight in part.parameters()
         )
 
 
 class InvertedResidual(nn.Module):
-    """Widen, look around in each channel, narrow; with a short cut where the shape stays."""
+    """Expands the channels, convolves each and projects them, with a shortcut for equal shapes."""
 
     def __init__(self, shape: BlockShape) -> None:
         super().__init__()
-        inner = shape.entering * shape.expansion
-        widens = shape.expansion > 1
-        self.expand = SameConv2d(shape.entering, inner, 1) if widens else None
+        inner = shape.in_channels * shape.expansion
+        expands = shape.expansion > 1
+        self.expand = SameConv2d(shape.in_channels, inner, 1) if expands else None
         self.depthwise = SameConv2d(inner, inner, shape.kernel, shape.stride, groups=inner)
-        self.project = SameConv2d(inner, shape.leaving, 1)
-        self.has_shortcut = shape.stride == 1 and shape.entering == shape.leaving
+        self.project = SameConv2d(inner, shape.out_channels, 1)
+        self.has_shortcut = shape.stride == 1 and shape.in_channels == shape.out_channels
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C', H/stride, W/stride)."""
-        wide = hidden if self.expand is None else relu6_inplace(self.expand(hidden))
-        found: Tensor = self.project(relu6_inplace(self.depthwise(wide)))
-        return found.add_(hidden) if self.has_shortcut else found
+        """Map (N, C, H, W) to (N, C', H/stride, W/stride)."""
+        expanded = hidden if self.expand is None else relu6_inplace(self.expand(hidden))
+        output: Tensor = self.project(relu6_inplace(self.depthwise(expanded)))
+        return output.add_(hidden) if self.has_shortcut else output
 
 
 class SameConv2d(nn.Conv2d):
-    """With a bias, and as much padding as `ceil(size / stride)` needs, the odd pixel at the end."""
+    """A convolution with "same" padding: output size ceil(size / stride), odd pixel last."""
 
     def __init__(
-        self, entering: int, leaving: int, kernel: int, stride: int = 1, groups: int = 1
+        self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1
     ) -> None:
-        super().__init__(entering, leaving, kernel, stride, groups=groups)
+        super().__init__(in_channels, out_channels, kernel, stride, groups=groups)
 
     def zero_bias(self) -> None:
-        """Start without an offset."""
+        """Set the bias to zero."""
         assert self.bias is not None
         nn.init.zeros_(self.bias)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """See `nn.Conv2d`."""
-        sides = zip(pixels.shape[:-3:-1], self.kernel_size, self.stride, strict=True)
-        room = [max((ceil(n / step) - 1) * step + side - n, 0) for n, side, step in sides]
-        if any(some % 2 for some in room):
-            pixels = functional.pad(pixels, [half for r in room for half in (r // 2, r - r // 2)])
-            room = [0, 0]
-        padding = [r // 2 for r in reversed(room)]
+        sizes = zip(pixels.shape[:-3:-1], self.kernel_size, self.stride, strict=True)
+        missing = [max((ceil(n / stride) - 1) * stride + side - n, 0) for n, side, stride in sizes]
+        if any(count % 2 for count in missing):
+            pads = [pad for count in missing for pad in (count // 2, count - count // 2)]
+            pixels = functional.pad(pixels, pads)
+            missing = [0, 0]
+        padding = [count // 2 for count in reversed(missing)]
         return functional.conv2d(
             pixels, self.weight, self.bias, self.stride, padding, 1, self.groups
         )
 
 
-def relu6_inplace(found: Tensor) -> Tensor:
-    """ReLU6 of what a convolution found, in its place: no other map of that size is written."""
-    return functional.relu6(found, inplace=True)
+def relu6_inplace(features: Tensor) -> Tensor:
+    """Apply ReLU6 in place, to avoid another feature map of this size."""
+    return functional.relu6(features, inplace=True)
 
 
-def build_blocks(width: float, depth: float) -> list[BlockShape]:
-    """The blocks of a size; stem, head and the number of the outer stages' blocks never scale."""
-    found, entering = [], STEM
-    for place, (kernel, stride, expansion, channels, repeats) in enumerate(STAGES):
-        outer = place in (0, len(STAGES) - 1)
-        leaving = _rounded(channels * width)
-        for again in range(repeats if outer else ceil(repeats * depth)):
-            found.append(BlockShape(kernel, 1 if again else stride, expansion, entering, leaving))
-            entering = leaving
-    return found
+def build_block_shapes(width: float, depth: float) -> list[BlockShape]:
+    """The blocks of a model size. Stem, head and the depth of the outer stages do not scale."""
+    shapes, in_channels = [], STEM
+    for stage, (kernel, stride, expansion, channels, repeats) in enumerate(STAGES):
+        is_outer = stage in (0, len(STAGES) - 1)
+        out_channels = _round_channels(channels * width)
+        for repeat in range(repeats if is_outer else ceil(repeats * depth)):
+            block_stride = 1 if repeat else stride
+            shapes.append(BlockShape(kernel, block_stride, expansion, in_channels, out_channels))
+            in_channels = out_channels
+    return shapes
 
 
-def _rounded(channels: float, unit: int = 8) -> int:
-    """To a multiple of 8, never down by more than a tenth."""
-    near = max(unit, int(channels + unit / 2) // unit * unit)
-    return near + unit if near < 0.9 * channels else near
+def _round_channels(channels: float, divisor: int = 8) -> int:
+    """Round to a multiple of 8, but never down by more than 10%."""
+    nearest = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return nearest + divisor if nearest < 0.9 * channels else nearest
 
 
-# The names of the public checkpoints: a convolution's here, and the norm that stands behind it.
-PUBLIC = {
+# Names in the public checkpoints: a convolution with its name here, and the norm that follows it.
+PUBLIC_NAMES = {
     "_conv_stem": ("stem", "_bn0"),
     "_conv_head": ("head", "_bn1"),
     "_expand_conv": ("expand", "_bn0"),
@@ -175,19 +182,22 @@ PUBLIC = {
 
 
 def fold_batch_norms(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a `LiteTower` from those of the public PyTorch checkpoints, classifier left out.
+    """Convert the public PyTorch checkpoints into weights of a `LiteTower`, without classifier.
 
-    stored: names like `_blocks.3._expand_conv.weight` and `_blocks.3._bn0.running_var`.
+    Args:
+        stored: Tensors by names such as `_blocks.3._expand_conv.weight` and
+            `_blocks.3._bn0.running_var`.
     """
-    found = {}
+    weights = {}
     for key, weight in stored.items():
         prefix, _, layer = key.removesuffix(".weight").rpartition(".")
-        if layer not in PUBLIC:
+        if layer not in PUBLIC_NAMES:
             continue
-        place = f"{prefix}." if prefix else ""
-        own, norm = (place + name for name in PUBLIC[layer])
-        own = own.removeprefix("_")
-        gain = stored[f"{norm}.weight"] / (stored[f"{norm}.running_var"] + EPSILON).sqrt()
-        found[f"{own}.weight"] = weight * gain[:, None, None, None]
-        found[f"{own}.bias"] = stored[f"{norm}.bias"] - stored[f"{norm}.running_mean"] * gain
-    return found
+        parent = f"{prefix}." if prefix else ""
+        name, norm = (parent + part for part in PUBLIC_NAMES[layer])
+        name = name.removeprefix("_")
+        variance = stored[f"{norm}.running_var"] + BATCH_NORM_EPSILON
+        gain = stored[f"{norm}.weight"] / variance.sqrt()
+        weights[f"{name}.weight"] = weight * gain[:, None, None, None]
+        weights[f"{name}.bias"] = stored[f"{norm}.bias"] - stored[f"{norm}.running_mean"] * gain
+    return weights

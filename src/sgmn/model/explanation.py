@@ -1,9 +1,9 @@
-"""Why a clip got its product: where the model looked, what it heard, what the score is made of.
+"""Explains a score: where the model attended, which words counted, and the terms of the score.
 
-Everything here is what the score was computed from, not a guess about it: the weights are those
-of the guided attention, and the terms are those of the one score and add up to it.
+An explanation consists of the values that the score was computed from: the weights of the guided
+attention, and the terms of the score, which add up to it.
 
-Axes: one clip of T frames, S products of a shelf, N patches a picture; h, w a picture's pixels.
+Axes: one clip of T frames, S products of a shelf, N patches per image; h, w pixels of an image.
 """
 
 from __future__ import annotations
@@ -27,17 +27,19 @@ from sgmn.model.tokens import ImageTokens, ItemTokens
 from sgmn.model.word_spans import WordWeight, weigh_words
 from sgmn.records import ClipContent, ImageArray, ProductContent
 
-# What a score has beside its terms.
-NOT_COMPARABLE, INTERACTION, PAIR = "nothing to compare", "beside the others", "as a pair"
+# Adjustments of a score besides its terms.
+NOT_COMPARABLE, INTERACTION, FUSION = "no common modality", "other candidates", "pairwise score"
 
 
 @dataclass(frozen=True, eq=False)
 class AttentionMap:
-    """How a frame, or a view of a product, was looked at.
+    """Attention to one frame of a clip, or to one image of a product.
 
-    share: ω, its weight among the frames or views; they sum to 1. heat: (h, w) in the picture's
-    own pixels, each patch's weight spread evenly over its area; sums to the share of the
-    attention that lay on the picture, as the rest lay on its padding. None without guidance.
+    Attributes:
+        weight: ω, the weight of the image; the weights of all images of an item sum to 1.
+        heatmap: (h, w) attention per pixel of the image, each patch spread evenly over its area.
+            It sums to the attention on the image; the rest lies on the padding of the canvas.
+            None if the model has no guidance.
     """
 
     weight: float
@@ -45,49 +47,71 @@ class AttentionMap:
 
 
 class TermContribution(NamedTuple):
-    """A term of the score: its weight λ, its value (a cosine, -1..1) and what it adds.
+    """A term of the score for one pair.
 
-    `adds` is λ·value, scaled up for the terms that dropped out; 0 for one that did.
+    Attributes:
+        name: See `scoring.compute_terms`.
+        weight: λ, times the reliability of the text for text terms.
+        value: A cosine, -1..1.
+        contribution: What the term adds to the score: weight times value, rescaled for missing
+            terms; 0 if the term is missing.
+        present: False if a modality is missing.
     """
 
     name: str
     weight: float
     value: float
-    adds: float
+    contribution: float
     present: bool
 
 
 @dataclass(frozen=True, eq=False)
 class ProductExplanation:
-    """The clip held against the product at `place` on the shelf.
+    """The score of the clip with one product.
 
-    score: the sum of what `terms` add and of `changes`, which are OTHERS and PAIR, what the
-    second look changed by seeing the other candidates (or by keeping the product below them)
-    and by comparing clip and product token by token, and NOTHING, the lowest score there is.
-    views: one a picture. title: its words. frames: (T,) cosines of the product with each frame
-    alone, none for a product without a picture.
+    Attributes:
+        index: Index of the product on the shelf.
+        score: The sum of all contributions of `terms` and all values of `adjustments`.
+        terms: The terms of the first pass.
+        adjustments: Changes besides the terms, by name. INTERACTION is the change by the other
+            candidates, or by ranking the product below them. FUSION is the score of the pairwise
+            re-ranker. NOT_COMPARABLE is the lowest possible score.
+        views: The attention to each image of the product.
+        title: The words of the title with their weights.
+        frame_similarities: Cosine of the product with each frame; empty without image.
     """
 
-    place: int
+    index: int
     score: float
     terms: tuple[TermContribution, ...]
-    changes: Mapping[str, float]
+    adjustments: Mapping[str, float]
     views: tuple[AttentionMap, ...]
     title: tuple[WordWeight, ...]
-    frames: tuple[float, ...]
+    frame_similarities: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """A clip's frames and words with what they weighed, and the products it was held against.
+    """The attention of a clip, and its scores with some products.
 
-    guided: False where the model has no guidance, and so looks at everything alike.
+    Attributes:
+        frames: The attention to each frame.
+        words: The words of the transcript with their weights.
+        products: The explained products.
+        has_guidance: False if the model has no guidance and all weights are uniform.
     """
 
     frames: tuple[AttentionMap, ...]
     words: tuple[WordWeight, ...]
-    comparisons: tuple[ProductExplanation, ...]
-    guided: bool
+    products: tuple[ProductExplanation, ...]
+    has_guidance: bool
+
+
+class _ItemAttention(NamedTuple):
+    """The attention to the images and words of a clip or product."""
+
+    images: tuple[AttentionMap, ...]
+    words: tuple[WordWeight, ...]
 
 
 @torch.inference_mode()
@@ -95,135 +119,142 @@ def explain(
     embedder: Embedder,
     clip: ClipContent,
     shelf: ProductVectors,
-    shown: Mapping[int, ProductContent],
+    products: Mapping[int, ProductContent],
 ) -> Explanation:
-    """Explain the scores of a clip with some products of a shelf (S).
+    """Explain the scores of a clip with some products of a shelf.
 
-    `shown` are these products by their place on the shelf, such as the best and the runner-up.
-    The whole shelf is wanted, as candidates are scored again beside each other. Raises SgmnError
-    for a clip without frames.
+    Args:
+        embedder: The model.
+        clip: A clip with frames.
+        shelf: All S products of the shelf, because candidates of the re-ranker affect each other.
+        products: The products to explain, by their index on the shelf.
+
+    Raises SgmnError for a clip without frames.
     """
     if not clip.frames:
-        raise SgmnError("has no frame to explain", "the clip", "give one that shows something")
-    looks = embedder.encode_images(clip.frames)
-    clips = embedder.encode_windows([looks], [clip.text])
-    frames, said = _looked(embedder, "clips", clip.frames, looks, clip.text)
-    found = {}
-    for place, content in shown.items():
-        seen = embedder.encode_images(content.images)
-        found[place] = _looked(embedder, "products", content.images, seen, content.title)
-    compared = tuple(_compared(embedder.ranker, clips, shelf, at, *found[at]) for at in shown)
-    return Explanation(frames, said, compared, _is_guided(embedder))
+        raise SgmnError("has no frame to explain", "the clip", "pass a clip with frames")
+    images = embedder.encode_images(clip.frames)
+    vectors = embedder.encode_windows([images], [clip.text])
+    attention = _compute_attention(embedder, "clips", clip.frames, images, clip.text)
+    explanations = []
+    for index, content in products.items():
+        encoded = embedder.encode_images(content.images)
+        item = _compute_attention(embedder, "products", content.images, encoded, content.title)
+        explanations.append(_explain_product(embedder.ranker, vectors, shelf, index, item))
+    return Explanation(
+        attention.images, attention.words, tuple(explanations), _has_guidance(embedder)
+    )
 
 
 @torch.inference_mode()
-def compute_heatmap(embedder: Embedder, picture: ImageArray, said: str) -> Heatmap | None:
-    """Where a frame (H, W, 3) is looked at while `said` is said, as `AttentionMap.heat` has it."""
-    gazes, _ = _looked(embedder, "clips", [picture], embedder.encode_images([picture]), said)
-    return gazes[0].heatmap
+def compute_heatmap(embedder: Embedder, image: ImageArray, text: str) -> Heatmap | None:
+    """Compute the heatmap of a frame (H, W, 3) with a transcript; see `AttentionMap`."""
+    tokens = embedder.encode_images([image])
+    return _compute_attention(embedder, "clips", [image], tokens, text).images[0].heatmap
 
 
-def _is_guided(embedder: Embedder) -> bool:
+def _has_guidance(embedder: Embedder) -> bool:
     return bool(embedder.network.parts.guidance)
 
 
-def _looked(
-    embedder: Embedder, side: Side, pictures: Sequence[ImageArray], looks: ImageTokens, text: str
-) -> tuple[tuple[AttentionMap, ...], tuple[WordWeight, ...]]:
-    """How the pictures and words of one clip or product were looked at and heard."""
-    tokens = embedder.build_tokens([looks], [text]).to(embedder.network.device)
-    guided = embedder.network.parts.guide(tokens, side)
-    shares = guided.frame_weights[0].tolist()
-    heard = weigh_words(text, embedder.preprocessor, _weighed(embedder, side, tokens, guided))
-    if not _is_guided(embedder):
-        return tuple(AttentionMap(share, None) for share in shares[: len(pictures)]), heard
-    patches = guided.patch_weights[0].double().cpu().numpy()
-    heats = _heats(embedder, pictures, patches[: len(pictures)])
-    return tuple(map(AttentionMap, shares[: len(pictures)], heats)), heard
+def _compute_attention(
+    embedder: Embedder, side: Side, images: Sequence[ImageArray], encoded: ImageTokens, text: str
+) -> _ItemAttention:
+    tokens = embedder.build_tokens([encoded], [text]).to(embedder.network.device)
+    guidance = embedder.network.parts.guide(tokens, side)
+    weights = guidance.frame_weights[0].tolist()[: len(images)]
+    token_weights = _compute_token_weights(embedder, side, tokens, guidance)
+    words = weigh_words(text, embedder.preprocessor, token_weights)
+    if not _has_guidance(embedder):
+        return _ItemAttention(tuple(AttentionMap(weight, None) for weight in weights), words)
+    patch_weights = guidance.patch_weights[0].double().cpu().numpy()
+    heatmaps = _build_heatmaps(embedder, images, patch_weights[: len(images)])
+    return _ItemAttention(tuple(map(AttentionMap, weights, heatmaps)), words)
 
 
-def _weighed(
-    embedder: Embedder, side: Side, tokens: ItemTokens, guided: GuidanceOutput
+def _compute_token_weights(
+    embedder: Embedder, side: Side, tokens: ItemTokens, guidance: GuidanceOutput
 ) -> list[float] | None:
-    """What each token counts: of a transcript for the score, else for where to look."""
+    """The weight of each text token: in the text vector if it is pooled, else in the attention."""
     parts = embedder.network.parts
     if side == "clips" and parts.text_pooling is not None:
-        read = parts.contextualize(tokens)
-        found: list[float] = parts.text_pooling.shares(read.words, read.word_mask)[0].tolist()
-        return found
-    return guided.word_weights[0].tolist() if _is_guided(embedder) else None
+        context = parts.contextualize(tokens)
+        weights = parts.text_pooling.compute_weights(context.words, context.word_mask)
+        return list(weights[0].tolist())
+    return guidance.word_weights[0].tolist() if _has_guidance(embedder) else None
 
 
-def _heats(embedder: Embedder, pictures: Sequence[ImageArray], patches: Heatmap) -> list[Heatmap]:
-    """The patch weights (T, N) of each picture as a map of it."""
-    canvases = [choose_canvas(picture, embedder.preprocessor.canvases) for picture in pictures]
+def _build_heatmaps(
+    embedder: Embedder, images: Sequence[ImageArray], patch_weights: Heatmap
+) -> list[Heatmap]:
+    """Turn the patch weights (T, N) of images into heatmaps."""
+    canvases = [choose_canvas(image, embedder.preprocessor.canvases) for image in images]
     grids = {canvas: embedder.network.patch_grid(canvas) for canvas in set(canvases)}
-    found = []
-    for picture, canvas, weights in zip(pictures, canvases, patches, strict=True):
+    heatmaps = []
+    for image, canvas, weights in zip(images, canvases, patch_weights, strict=True):
         cells = weights[: prod(grids[canvas])].reshape(grids[canvas])
-        found.append(project_to_image(cells, canvas, compute_placement(picture.shape, canvas), picture.shape))
-    return found
+        placement = compute_placement(image.shape, canvas)
+        heatmaps.append(project_to_image(cells, canvas, placement, image.shape))
+    return heatmaps
 
 
-def _compared(
+def _explain_product(
     ranker: Ranker,
     clips: ClipVectors,
     shelf: ProductVectors,
-    place: int,
-    views: tuple[AttentionMap, ...],
-    title: tuple[WordWeight, ...],
+    index: int,
+    attention: _ItemAttention,
 ) -> ProductExplanation:
-    """One clip and the product at a place of the shelf."""
-    product = shelf[[place]]
-    score = float(ranker.score(clips, shelf)[0, place])
-    alone = (clips.frames[0] @ product.image[0]).tolist() if product.has_image else []
+    product = shelf[[index]]
+    score = float(ranker.score(clips, shelf)[0, index])
+    similarities = (clips.frames[0] @ product.image[0]).tolist() if product.has_image else []
     return ProductExplanation(
-        place,
+        index,
         score,
-        _terms(ranker, clips, product),
-        _changes(ranker, clips, shelf, place, score),
-        views,
-        title,
-        tuple(alone),
+        _compute_contributions(ranker, clips, product),
+        _compute_adjustments(ranker, clips, shelf, index, score),
+        attention.images,
+        attention.words,
+        tuple(similarities),
     )
 
 
-def _terms(ranker: Ranker, clips: ClipVectors, product: ProductVectors) -> tuple[TermContribution, ...]:
-    """The terms of the first pass for one pair, rescaled as `scoring.score` does.
-
-    The weight of a term is with how much the words tell, where it is the words'.
-    """
-    found = compute_terms(clips, product, ranker.weights)
-    there = sum(float(term.weight * term.present) for term in found.values())
-    scale = sum(float(term.weight) for term in found.values()) / there if there else 0.0
-    return tuple(
-        TermContribution(
-            name,
-            float(term.weight) * (far or 1.0),
-            float(term.value),
-            scale * float(term.weight) * far * float(term.value),
-            far > 0,
+def _compute_contributions(
+    ranker: Ranker, clips: ClipVectors, product: ProductVectors
+) -> tuple[TermContribution, ...]:
+    """The terms of the first pass for one pair, rescaled as in `scoring.combine_terms`."""
+    terms = compute_terms(clips, product, ranker.weights)
+    present = sum(float(term.weight * term.presence) for term in terms.values())
+    scale = sum(float(term.weight) for term in terms.values()) / present if present else 0.0
+    contributions = []
+    for name, term in terms.items():
+        weight, value, presence = float(term.weight), float(term.value), float(term.presence)
+        contribution = scale * weight * presence * value
+        contributions.append(
+            TermContribution(name, weight * (presence or 1.0), value, contribution, presence > 0)
         )
-        for name, term in found.items()
-        for far in [float(term.present)]
-    )
+    return tuple(contributions)
 
 
-def _changes(
-    ranker: Ranker, clips: ClipVectors, shelf: ProductVectors, place: int, score: float
+def _compute_adjustments(
+    ranker: Ranker, clips: ClipVectors, shelf: ProductVectors, index: int, score: float
 ) -> dict[str, float]:
-    """What a score has beside its terms; see `Comparison`."""
-    first = ranker.first_pass.score(clips, shelf)[0]
-    comparable = any(term.present for term in _terms(ranker, clips, shelf[[place]]))
-    changes = {} if comparable else {NOT_COMPARABLE: float(first[place])}
+    """The adjustments of `ProductExplanation`."""
+    first_pass = ranker.first_pass.score(clips, shelf)[0]
+    terms = _compute_contributions(ranker, clips, shelf[[index]])
+    is_comparable = any(term.present for term in terms)
+    adjustments = {} if is_comparable else {NOT_COMPARABLE: float(first_pass[index])}
     if ranker.parts is None:
-        return changes
-    rest, parts = score - float(first[place]), ranker.parts
-    again = place in first.topk(min(parts.config.candidates, len(first))).indices
-    if parts.fusion is not None and again:
-        side = parts.fusion.prepare_clips(clips.tokens, clips.token_mask)
-        changes[PAIR] = float(parts.fusion.score_candidates(side, shelf.latents, torch.tensor([[place]])))
-        rest -= changes[PAIR]
-    if parts.interaction is not None or not again:
-        changes[INTERACTION] = rest
-    return changes
+        return adjustments
+    remainder, parts = score - float(first_pass[index]), ranker.parts
+    candidate_count = min(parts.config.candidates, len(first_pass))
+    is_candidate = index in first_pass.topk(candidate_count).indices
+    if parts.fusion is not None and is_candidate:
+        memory = parts.fusion.prepare_clips(clips.tokens, clips.token_mask)
+        pair = torch.tensor([[index]])
+        fused = float(parts.fusion.score_candidates(memory, shelf.latents, pair))
+        adjustments[FUSION] = fused
+        remainder -= fused
+    if parts.interaction is not None or not is_candidate:
+        adjustments[INTERACTION] = remainder
+    return adjustments

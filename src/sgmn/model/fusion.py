@@ -1,12 +1,13 @@
-"""The pairwise re-ranker: a product asks the clip, and what it reads is held against it.
+"""The pairwise re-ranker: cross-attention from a product to a clip.
 
-A product becomes R latents without any clip; a clip becomes keys and values without any product.
-Both are computed once and cached, which is exact. Left for the pair is one small attention and
-one small comparison. Learned queries that read a set of any size are after Perceiver (Jaegle et
-al. 2021, arXiv 2103.03206), levelled queries and keys after Henry et al. (2020, arXiv 2010.04245).
+A product becomes R latent tokens without seeing a clip, and a clip becomes keys and values without
+seeing a product. Both are computed once and cached without loss. Per pair, only a small attention
+and a small comparison remain. Learned queries over a set of any size follow Perceiver (Jaegle et
+al. 2021, arXiv 2103.03206); standardized queries and keys follow Henry et al. (2020,
+arXiv 2010.04245).
 
-Axes: B clips, S products, R latents a product, K candidates a clip, L tokens, H heads,
-d width of a head, D width.
+Axes: B clips, S products, R latents per product, K candidates per clip, L tokens, H heads,
+d dimensions of a head, D dimensions.
 """
 
 from __future__ import annotations
@@ -20,20 +21,32 @@ from torch.nn import functional
 
 from sgmn.model.tokens import ItemTokens
 
-HEAD = 64  # d: the arithmetic of a pair grows with H·d, not with D
+HEAD = 64  # d: the cost of a pair grows with H·d, not with D
 HIDDEN = 64
 
 
-class ClipSide(NamedTuple):
-    """Clips as products read them: keys and values (B, H, L, d), mask (B, L) bool."""
+class ClipMemory(NamedTuple):
+    """Clips as the products attend to them.
+
+    Attributes:
+        keys: (B, H, L, d).
+        values: (B, H, L, d).
+        mask: (B, L) bool, False at padding.
+    """
 
     keys: Tensor
     values: Tensor
     mask: Tensor
 
 
-class ProductSide(NamedTuple):
-    """Products as they ask and compare: queries (S, H, R, d), own (S, R, H·d), there (S,) bool."""
+class ProductQueries(NamedTuple):
+    """Products as they attend to clips.
+
+    Attributes:
+        queries: (S, H, R, d).
+        values: (S, R, H·d), compared with what the queries retrieve from a clip.
+        mask: (S,) bool, False for a product without tokens.
+    """
 
     queries: Tensor
     values: Tensor
@@ -41,25 +54,20 @@ class ProductSide(NamedTuple):
 
 
 class Fusion(nn.Module):
-    """Scores of pairs, unbounded; a fresh one gives 0 for every pair.
+    """Computes an unbounded score for each pair; 0 for every pair before training.
 
-    Both sides start with the same projections: from the first step on, a product's query finds
-    the tokens like it, and what is read lies in the space of what it is compared with.
+    The projections of clips and products start equal: from the first step on, a query retrieves
+    the tokens similar to it, and the result lies in the same space as the product's values.
     """
 
     def __init__(self, dim: int, heads: int = 1, latents: int = 8) -> None:
         super().__init__()
         self.heads, inner = heads, heads * HEAD
-        self.latent_queries = nn.Parameter(
-            3.0 * torch.randn(latents, dim)
-        )  # 3: each picks few tokens
-        self.modality_bias = nn.Parameter(torch.zeros(latents, 2))  # to patches, to words
-        self.clip_projection = nn.Linear(
-            dim, 2 * inner, bias=False
-        )  # a clip's token to key and value
-        self.product_projection = nn.Linear(
-            dim, 2 * inner, bias=False
-        )  # a latent to query and own value
+        # The factor 3 makes each latent select only a few tokens.
+        self.latent_queries = nn.Parameter(3.0 * torch.randn(latents, dim))
+        self.modality_bias = nn.Parameter(torch.zeros(latents, 2))  # patches, words
+        self.clip_projection = nn.Linear(dim, 2 * inner, bias=False)  # keys and values
+        self.product_projection = nn.Linear(dim, 2 * inner, bias=False)  # queries and values
         self.log_sharpness = nn.Parameter(torch.full((heads,), log(10.0)))
         self.hidden = nn.Linear(inner, HIDDEN)
         self.output = nn.Linear(HIDDEN, 1, bias=False)
@@ -68,83 +76,88 @@ class Fusion(nn.Module):
         nn.init.zeros_(self.output.weight)
 
     def encode_products(self, tokens: ItemTokens) -> Tensor:
-        """Products to latents (S, R, D): each the mean of the tokens that its slot looks for.
+        """Encode products as latents (S, R, D), each a weighted mean of the product's tokens.
 
-        A product with neither picture nor title gives zeros.
+        A product without image and title gets zeros.
         """
-        patches, words = _levelled(tokens.patches.flatten(1, 2)), _levelled(tokens.words)
-        shown = (tokens.patch_mask & tokens.image_mask.unsqueeze(-1)).flatten(1, 2)
-        mask = torch.cat([shown, tokens.word_mask], 1).unsqueeze(1)
-        logits = self._logits(patches, words).masked_fill(~mask, -torch.inf)
-        # Nothing there: any logits will do, as nothing of it is weighed or learnt from.
+        patches, words = _standardize(tokens.patches.flatten(1, 2)), _standardize(tokens.words)
+        patch_mask = (tokens.patch_mask & tokens.image_mask.unsqueeze(-1)).flatten(1, 2)
+        mask = torch.cat([patch_mask, tokens.word_mask], 1).unsqueeze(1)
+        logits = self._compute_logits(patches, words).masked_fill(~mask, -torch.inf)
+        # Rows without tokens keep finite logits: the mask removes their weights below.
         logits = logits.masked_fill(~mask.any(-1, keepdim=True), 0.0)
-        shares, first = logits.softmax(-1) * mask, patches.shape[1]
-        return shares[..., :first] @ patches + shares[..., first:] @ words
+        weights, patch_count = logits.softmax(-1) * mask, patches.shape[1]
+        return weights[..., :patch_count] @ patches + weights[..., patch_count:] @ words
 
-    def _logits(self, patches: Tensor, words: Tensor) -> Tensor:
-        """How much each slot looks for each token: (S, R, L), the patches before the words."""
-        slots = self.latent_queries * self.latent_queries.shape[-1] ** -0.5
-        to_patches, to_words = self.modality_bias[:, :1], self.modality_bias[:, 1:]
-        return torch.cat([slots @ patches.mT + to_patches, slots @ words.mT + to_words], -1)
+    def _compute_logits(self, patches: Tensor, words: Tensor) -> Tensor:
+        """Attention logits (S, R, L) of each latent to each token, patches before words."""
+        queries = self.latent_queries * self.latent_queries.shape[-1] ** -0.5
+        patch_bias, word_bias = self.modality_bias[:, :1], self.modality_bias[:, 1:]
+        return torch.cat([queries @ patches.mT + patch_bias, queries @ words.mT + word_bias], -1)
 
-    def prepare_products(self, latents: Tensor) -> ProductSide:
-        """Latents (S, R, D) to what their pairs need, once for all clips."""
-        queries, own = self._split(self.product_projection(latents))
+    def prepare_products(self, latents: Tensor) -> ProductQueries:
+        """Project latents (S, R, D), once for all clips."""
+        queries, values = self._project_heads(self.product_projection(latents))
         sharpness = self.log_sharpness.exp().clamp(max=100.0)[:, None, None]
-        there = (latents != 0).flatten(1).any(1)
-        return ProductSide(queries * sharpness, own.transpose(1, 2).flatten(2), there)
+        mask = (latents != 0).flatten(1).any(1)
+        return ProductQueries(queries * sharpness, values.transpose(1, 2).flatten(2), mask)
 
-    def prepare_clips(self, tokens: Tensor, mask: Tensor) -> ClipSide:
-        """Clips' tokens (B, L, D), a set in any order, and mask (B, L) to what their pairs need."""
-        return ClipSide(*self._split(self.clip_projection(tokens)), mask)
+    def prepare_clips(self, tokens: Tensor, mask: Tensor) -> ClipMemory:
+        """Project the tokens (B, L, D) of clips, in any order, with their mask (B, L)."""
+        return ClipMemory(*self._project_heads(self.clip_projection(tokens)), mask)
 
-    def _split(self, both: Tensor) -> tuple[Tensor, Tensor]:
-        """(…, L, 2·H·d) to a pair of (…, H, L, d), levelled."""
-        heads = _levelled(both.view(*both.shape[:-1], 2, self.heads, HEAD))
+    def _project_heads(self, projected: Tensor) -> tuple[Tensor, Tensor]:
+        """Split (…, L, 2·H·d) into two standardized tensors (…, H, L, d)."""
+        heads = _standardize(projected.view(*projected.shape[:-1], 2, self.heads, HEAD))
         first, second = heads.unbind(-3)
         return first.transpose(-2, -3), second.transpose(-2, -3)
 
-    def forward(self, clips: ClipSide, latents: Tensor | ProductSide) -> Tensor:
-        """The score of every pair (B, S); 0 where the clip or the product has nothing.
+    def forward(self, clips: ClipMemory, products: Tensor | ProductQueries) -> Tensor:
+        """Score every pair (B, S); 0 if the clip or the product has no tokens.
 
-        latents: (S, R, D) of `products`, or what `shelf` made of them.
+        Args:
+            clips: The result of `prepare_clips`.
+            products: Latents (S, R, D), or the result of `prepare_products`.
         """
-        asked = self._asked(latents)
-        queries = asked.queries.transpose(0, 1).flatten(1, 2)  # (H, S·R, d)
-        return self._compared(clips, asked, queries.expand(clips.mask.shape[0], -1, -1, -1))
+        products = self._prepare(products)
+        queries = products.queries.transpose(0, 1).flatten(1, 2)  # (H, S·R, d)
+        return self._compare(clips, products, queries.expand(clips.mask.shape[0], -1, -1, -1))
 
-    def score_candidates(self, clips: ClipSide, latents: Tensor | ProductSide, places: Tensor) -> Tensor:
-        """The scores (B, K) of each clip's candidates alone, at `places` (B, K) long of S."""
-        if isinstance(latents, Tensor) and places.numel() < len(latents):
-            latents, places = latents[places.flatten()], _counted(places)
-        asked = ProductSide(*(side[places] for side in self._asked(latents)))
-        return self._compared(clips, asked, asked.queries.transpose(1, 2).flatten(2, 3))
+    def score_candidates(
+        self, clips: ClipMemory, products: Tensor | ProductQueries, candidates: Tensor
+    ) -> Tensor:
+        """Score each clip with its own candidates (B, K), which are indices into the products."""
+        if isinstance(products, Tensor) and candidates.numel() < len(products):
+            products, candidates = products[candidates.flatten()], _renumber(candidates)
+        selected = ProductQueries(*(rows[candidates] for rows in self._prepare(products)))
+        return self._compare(clips, selected, selected.queries.transpose(1, 2).flatten(2, 3))
 
-    def _asked(self, latents: Tensor | ProductSide) -> ProductSide:
-        return latents if isinstance(latents, ProductSide) else self.prepare_products(latents)
+    def _prepare(self, products: Tensor | ProductQueries) -> ProductQueries:
+        return products if isinstance(products, ProductQueries) else self.prepare_products(products)
 
-    def _compared(self, clips: ClipSide, asked: ProductSide, queries: Tensor) -> Tensor:
-        """The scores (B, S) of products (…, S, R, H·d) with their queries (B, H, S·R, d)."""
-        read = _read(clips, queries).view(queries.shape[0], *asked.values.shape[-3:])
-        found: Tensor = self.output(functional.gelu(self.hidden(read * asked.values)).mean(-2))
-        return found.squeeze(-1) * (clips.mask.any(1, keepdim=True) & asked.mask)
+    def _compare(self, clips: ClipMemory, products: ProductQueries, queries: Tensor) -> Tensor:
+        """Score (B, S) of products with values (…, S, R, H·d) and queries (B, H, S·R, d)."""
+        retrieved = _attend(clips, queries).view(queries.shape[0], *products.values.shape[-3:])
+        hidden = functional.gelu(self.hidden(retrieved * products.values)).mean(-2)
+        scores: Tensor = self.output(hidden)
+        return scores.squeeze(-1) * (clips.mask.any(1, keepdim=True) & products.mask)
 
 
-def _read(clips: ClipSide, queries: Tensor) -> Tensor:
-    """What queries (B, H, Q, d) find in their clips: (B, Q, H·d), levelled."""
-    # A clip with nothing: any token will do, as nothing of it is weighed or learnt from.
+def _attend(clips: ClipMemory, queries: Tensor) -> Tensor:
+    """Attention of queries (B, H, Q, d) to their clips: (B, Q, H·d), standardized."""
+    # A clip without tokens attends to padding: its score is masked later.
     mask = clips.mask | ~clips.mask.any(1, keepdim=True)
-    read = functional.scaled_dot_product_attention(
+    retrieved = functional.scaled_dot_product_attention(
         queries, clips.keys, clips.values, mask[:, None, None], scale=1 / HEAD
     )
-    return _levelled(read).transpose(1, 2).flatten(2)
+    return _standardize(retrieved).transpose(1, 2).flatten(2)
 
 
-def _levelled(rows: Tensor) -> Tensor:
-    """Mean 0 and variance 1 along the last axis; a dot product is then a correlation, times d."""
+def _standardize(rows: Tensor) -> Tensor:
+    """Mean 0 and variance 1 along the last axis, so that a dot product is d times a correlation."""
     return functional.layer_norm(rows, rows.shape[-1:], eps=1e-8)
 
 
-def _counted(places: Tensor) -> Tensor:
-    """0, 1, 2, … in the shape of `places`."""
-    return torch.arange(places.numel(), device=places.device).view(places.shape)
+def _renumber(indices: Tensor) -> Tensor:
+    """0, 1, 2, … in the shape of `indices`."""
+    return torch.arange(indices.numel(), device=indices.device).view(indices.shape)

@@ -1,16 +1,23 @@
-"""The clip graph: frames, motion and instances of one clip, joined across its whole length.
+"""The clip graph: message passing between the frames, motion and instances of a clip.
 
-    nodes    frames; differences of neighbouring frames (motion parts a handled product from a
-             still background); instances, the most salient patches of each frame
-    edges    a frame with every frame, and with the differences that start or end there;
-             a frame with every instance, the more the liker it is to one of its own, so that a
-             thing is followed through time; an instance with its frame and, by likeness, with
-             every other instance
+Nodes:
+    frame       one per frame
+    difference  of two neighboring frames: motion separates a handled product from a still
+                background
+    instance    the most salient patches of each frame
 
-Messages are gated by the kind of node that sends them, and a gate may be of either sign: what
-all frames share can be subtracted. Out come the frames.
+Edges (receiver - sender):
+    frame - frame           every pair
+    frame - difference      the differences that start or end at the frame
+    frame - instance        every pair, stronger if the instance resembles one of the frame's own
+                            instances, so that an object is tracked through time
+    instance - frame        the instance's own frame
+    instance - instance     every pair, stronger if they resemble each other
 
-Axes: B clips, T frames, N patches, M instances a frame, V nodes, H heads, D width.
+Messages have a gate per head and kind of sender. A gate may be negative: what all frames share can
+be subtracted. The output is the frame nodes.
+
+Axes: B clips, T frames, N patches, M instances per frame, V nodes, H heads, D dimensions.
 """
 
 from __future__ import annotations
@@ -32,60 +39,82 @@ from sgmn.model.guidance import (
 
 KINDS = 3  # frame, difference, instance
 ANY = 1 << 30
-# From how many frames on to how many, counted from its own, a node of each kind (row) hears
-# nodes of each kind (column). A difference stands at the earlier of its two frames.
-SINCE = ((-ANY, -1, -ANY), (0, 0, ANY), (0, ANY, -ANY))
-UNTIL = ((ANY, 0, ANY), (1, 0, -ANY), (0, -ANY, ANY))
-# Distances in time share a bias between these bounds, so that any length of clip will do.
+# Range of time offsets (sender minus receiver, in frames) at which a node of one kind (row)
+# receives messages from another kind (column). A difference has the time of its earlier frame.
+MIN_OFFSET = ((-ANY, -1, -ANY), (0, 0, ANY), (0, ANY, -ANY))
+MAX_OFFSET = ((ANY, 0, ANY), (1, 0, -ANY), (0, -ANY, ANY))
+# Time offsets between two bounds share a bias, so that clips may have any length.
 BOUNDS = (1, 2, 3, 5, 9, 17, 33)
 BUCKETS = 2 * len(BOUNDS) + 1
 
 
 class Nodes(NamedTuple):
-    """All nodes of clips: first the frames, then the differences, then the instances.
+    """The nodes of clips, in the order frames, differences, instances.
 
-    values: (B, V, D). mask: (B, V) bool. salience: (B, V) α of an instance, else 0.
-    likeness: (B, V, V) cosine of an instance (column) with the most alike of the row's own
-    instances, else 0. kind: (V,) below KINDS. linked: (V, V) bool, whom a node (row) hears.
-    place: (V, V) which bias an edge has, by the kinds and how far apart in time.
+    Attributes:
+        values: (B, V, D) node vectors.
+        mask: (B, V) bool, False at padding.
+        salience: (B, V) attention weight α of an instance, 0 for other nodes.
+        similarity: (B, V, V) cosine of an instance (column) with the most similar instance of the
+            receiver (row); 0 if the column is not an instance.
+        kind: (V,) kind of node, 0..KINDS - 1.
+        adjacency: (V, V) bool, whether a node (row) receives messages from another (column).
+        bias_index: (V, V) index of the time bias of an edge, by kinds and time offset.
     """
 
     values: Tensor
     mask: Tensor
     salience: Tensor
-    likeness: Tensor
+    similarity: Tensor
     kind: Tensor
-    linked: Tensor
-    place: Tensor
+    adjacency: Tensor
+    bias_index: Tensor
 
 
 class ClipGraph(nn.Module):
-    """Frames z (B, T, D) that have heard from the rest of their clip; a fresh graph is z = f."""
+    """Adds the context of the whole clip to its frame vectors. An untrained graph is an identity.
 
-    def __init__(self, dim: int, heads: int = 4, layers: int = 1, count: int = 4) -> None:
+    Args:
+        dim: Dimensions of a frame vector.
+        heads: Number of attention heads.
+        layers: Number of rounds of message passing.
+        instances: Maximum number of instances per frame.
+    """
+
+    def __init__(self, dim: int, heads: int = 4, layers: int = 1, instances: int = 4) -> None:
         super().__init__()
-        self.count = count
-        self.inner_layers = nn.ModuleList(MessagePassing(dim, heads, KINDS) for _ in range(layers - 1))
-        self.last_layer = MessagePassing(dim, heads, 1)  # only the frames are still to hear
+        self.instances = instances
+        self.inner_layers = nn.ModuleList(
+            MessagePassing(dim, heads, KINDS) for _ in range(layers - 1)
+        )
+        self.last_layer = MessagePassing(dim, heads, 1)  # only frames are part of the output
 
     def forward(
         self,
         frames: Tensor,
-        present: Tensor,
+        frame_mask: Tensor,
         patches: Tensor,
         patch_weights: Tensor,
         patch_mask: Tensor,
     ) -> Tensor:
-        """Frames (B, T, D) of length 1, zero at padding.
+        """Pass messages between the nodes of each clip.
 
-        present: (B, T) bool. patches: (B, T, N, D) with their weights α and mask (B, T, N).
+        Args:
+            frames: (B, T, D) frame vectors of length 1, zero at padding.
+            frame_mask: (B, T) bool.
+            patches: (B, T, N, D) patch vectors.
+            patch_weights: (B, T, N) attention weights α.
+            patch_mask: (B, T, N) bool.
+
+        Returns:
+            (B, T, D) frame vectors of length 1, zero at padding.
         """
-        mask = patch_mask & present.unsqueeze(-1)
-        found = build_nodes(frames, present, patches, patch_weights, mask, self.count)
+        mask = patch_mask & frame_mask.unsqueeze(-1)
+        nodes = build_nodes(frames, frame_mask, patches, patch_weights, mask, self.instances)
         for layer in self.inner_layers:
-            found = found._replace(values=layer(found, found.kind.shape[0]))
-        heard = functional.normalize(self.last_layer(found, frames.shape[1]), dim=-1)
-        return heard.masked_fill(~present.unsqueeze(-1), 0.0)
+            nodes = nodes._replace(values=layer(nodes, nodes.kind.shape[0]))
+        output = functional.normalize(self.last_layer(nodes, frames.shape[1]), dim=-1)
+        return output.masked_fill(~frame_mask.unsqueeze(-1), 0.0)
 
 
 class MessagePassing(nn.Module):
@@ -102,83 +131,95 @@ class MessagePassing(nn.Module):
         self.gate = nn.Parameter(torch.zeros(heads, KINDS))
 
     def forward(self, nodes: Nodes, rows: int) -> Tensor:
-        """The first `rows` nodes (B, rows, D) with what they heard added."""
-        logits = self.cosine_logits(nodes.values[:, :rows], nodes.values) + self.compute_biases(nodes, rows)
-        edges = (nodes.linked[:rows] & nodes.mask.unsqueeze(1)).unsqueeze(1)
+        """Return the first `rows` nodes (B, rows, D) with the messages they receive added."""
+        logits = self.cosine_logits(nodes.values[:, :rows], nodes.values)
+        logits = logits + self.compute_biases(nodes, rows)
+        edges = (nodes.adjacency[:rows] & nodes.mask.unsqueeze(1)).unsqueeze(1)
         weights = masked_softmax(logits, edges)
         weights = weights * (GAIN_SCALE * self.gate)[:, nodes.kind].unsqueeze(1)
-        heard = weights @ split_heads(self.value(nodes.values), self.heads)
-        message: Tensor = self.out(heard.transpose(1, 2).flatten(2))
+        heads = weights @ split_heads(self.value(nodes.values), self.heads)
+        message: Tensor = self.out(heads.transpose(1, 2).flatten(2))
         return nodes.values[:, :rows] + message
 
     def compute_biases(self, nodes: Nodes, rows: int) -> Tensor:
-        """What joins two nodes besides their content: logits (B, H, rows, V)."""
-        followed = self.tracking_scale[:, None, None] * nodes.likeness[:, None, :rows]
-        salient = self.salience_scale[:, None, None] * nodes.salience[:, None, None]
-        placed: Tensor = self.time_bias[:, nodes.place[:rows]]
-        return placed + followed + salient
+        """Edge logits (B, H, rows, V) from time offset, tracking and salience."""
+        tracking = self.tracking_scale[:, None, None] * nodes.similarity[:, None, :rows]
+        salience = self.salience_scale[:, None, None] * nodes.salience[:, None, None]
+        time: Tensor = self.time_bias[:, nodes.bias_index[:rows]]
+        return time + tracking + salience
 
 
-def select_instances(patches: Tensor, weights: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The most salient patches of each frame (B, T, M, D) and which there are (B, T, M) bool.
+def select_instances(
+    patches: Tensor, weights: Tensor, mask: Tensor, count: int
+) -> tuple[Tensor, Tensor]:
+    """Select the most salient patches of each frame.
 
-    M is `count`, or N where frames have fewer patches; what is missing is zero.
+    Returns:
+        Instances (B, T, M, D), zero at padding, and their mask (B, T, M) bool. M is the smaller
+        of `count` and N.
     """
-    places, there = rank_patches(weights, mask, count)
-    wanted = places.unsqueeze(-1).expand(*places.shape, patches.shape[-1])
-    return patches.gather(2, wanted).masked_fill(~there.unsqueeze(-1), 0.0), there
+    indices, selected_mask = rank_patches(weights, mask, count)
+    gather_index = indices.unsqueeze(-1).expand(*indices.shape, patches.shape[-1])
+    selected = patches.gather(2, gather_index)
+    return selected.masked_fill(~selected_mask.unsqueeze(-1), 0.0), selected_mask
 
 
 def rank_patches(weights: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Where the highest weights stand (B, T, M), and whether each is a patch (B, T, M) bool.
+    """Return the indices (B, T, M) of the highest weights and their mask (B, T, M) bool.
 
-    Of equal weights the first wins, so that padding cannot change the choice.
+    The sort is stable: of equal weights the first wins, so padding cannot change the choice.
     """
     ranked = weights.detach().masked_fill(~mask, -1.0)
-    places = ranked.argsort(dim=-1, descending=True, stable=True)[..., :count]
-    return places, mask.gather(-1, places)
+    indices = ranked.argsort(dim=-1, descending=True, stable=True)[..., :count]
+    return indices, mask.gather(-1, indices)
 
 
 def build_nodes(
-    frames: Tensor, present: Tensor, patches: Tensor, weights: Tensor, mask: Tensor, count: int
+    frames: Tensor, frame_mask: Tensor, patches: Tensor, weights: Tensor, mask: Tensor, count: int
 ) -> Nodes:
-    """The nodes of clips with at most `count` instances a frame; see `ClipGraph` for the shapes."""
-    picked, there = select_instances(patches, weights, mask, count)
-    salience = weights.gather(-1, rank_patches(weights, mask, count)[0]).masked_fill(~there, 0.0)
-    steps = present[:, 1:] & present[:, :-1]
-    moved = (frames[:, 1:] - frames[:, :-1]).masked_fill(~steps.unsqueeze(-1), 0.0)
-    before = frames.shape[1] + moved.shape[1]  # nodes before the first instance
+    """Build the nodes of clips; see `ClipGraph.forward` for the shapes."""
+    instances, instance_mask = select_instances(patches, weights, mask, count)
+    salience = weights.gather(-1, rank_patches(weights, mask, count)[0])
+    salience = salience.masked_fill(~instance_mask, 0.0)
+    difference_mask = frame_mask[:, 1:] & frame_mask[:, :-1]
+    differences = frames[:, 1:] - frames[:, :-1]
+    differences = differences.masked_fill(~difference_mask.unsqueeze(-1), 0.0)
+    first_instance = frames.shape[1] + differences.shape[1]
     return Nodes(
-        torch.cat([frames, moved, picked.flatten(1, 2)], 1),
-        torch.cat([present, steps, there.flatten(1)], 1),
-        functional.pad(salience.flatten(1), (before, 0)),
-        functional.pad(compute_likeness(picked, there), (before, 0)),
-        *build_layout(frames.shape[1], picked.shape[2], frames.device),
+        torch.cat([frames, differences, instances.flatten(1, 2)], 1),
+        torch.cat([frame_mask, difference_mask, instance_mask.flatten(1)], 1),
+        functional.pad(salience.flatten(1), (first_instance, 0)),
+        functional.pad(compute_similarity(instances, instance_mask), (first_instance, 0)),
+        *build_layout(frames.shape[1], instances.shape[2], frames.device),
     )
 
 
-def compute_likeness(picked: Tensor, there: Tensor) -> Tensor:
-    """Of every node (row) with every instance (column): (B, V, T·M), see `Nodes`."""
-    turned = soft_normalize(picked.flatten(1, 2))
-    alike = turned @ turned.mT
-    own = alike.reshape(*there.shape, alike.shape[-1]).masked_fill(~there.unsqueeze(-1), -1.0)
-    nearest = functional.pad(own, (0, 0, 0, 1), value=-1.0).amax(2)  # -1 for a frame with none
-    return torch.cat([nearest, torch.zeros_like(nearest[:, 1:]), alike], 1)
+def compute_similarity(instances: Tensor, mask: Tensor) -> Tensor:
+    """Similarity (B, V, T·M) of every node (row) with every instance (column); see `Nodes`."""
+    vectors = soft_normalize(instances.flatten(1, 2))
+    cosines = vectors @ vectors.mT
+    own = cosines.reshape(*mask.shape, cosines.shape[-1]).masked_fill(~mask.unsqueeze(-1), -1.0)
+    nearest = functional.pad(own, (0, 0, 0, 1), value=-1.0).amax(2)  # -1 without instances
+    return torch.cat([nearest, torch.zeros_like(nearest[:, 1:]), cosines], 1)
 
 
-def build_layout(frames: int, count: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """`kind`, `linked` and `place` of `Nodes`, which are the same for all clips of a length."""
+def build_layout(
+    frames: int, instances: int, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return `kind`, `adjacency` and `bias_index` of `Nodes` for clips of a number of frames."""
     index = torch.arange(frames, device=device)
-    times = (index, index[:-1], index.repeat_interleave(count))
+    times = (index, index[:-1], index.repeat_interleave(instances))
     time = torch.cat(times)
-    kind = torch.cat([torch.full_like(some, kind) for kind, some in enumerate(times)])
-    apart = time - time[:, None]
+    kind = torch.cat([torch.full_like(kind_times, kind) for kind, kind_times in enumerate(times)])
+    offset = time - time[:, None]
     pairs = kind[:, None] * KINDS + kind
-    since, until = (torch.tensor(table, device=device).flatten()[pairs] for table in (SINCE, UNTIL))
-    return kind, (since <= apart) & (apart <= until), pairs * BUCKETS + distance_bucket(apart)
+    low, high = (
+        torch.tensor(table, device=device).flatten()[pairs] for table in (MIN_OFFSET, MAX_OFFSET)
+    )
+    return kind, (low <= offset) & (offset <= high), pairs * BUCKETS + offset_bucket(offset)
 
 
-def distance_bucket(apart: Tensor) -> Tensor:
-    """Distances in time to 0..BUCKETS - 1, finer where they are short; past and future differ."""
-    bounds = torch.tensor(BOUNDS, device=apart.device)
-    return apart.sign() * torch.bucketize(apart.abs(), bounds, right=True) + len(BOUNDS)
+def offset_bucket(offset: Tensor) -> Tensor:
+    """Map time offsets to 0..BUCKETS - 1. Short offsets have finer buckets; the sign counts."""
+    bounds = torch.tensor(BOUNDS, device=offset.device)
+    return offset.sign() * torch.bucketize(offset.abs(), bounds, right=True) + len(BOUNDS)

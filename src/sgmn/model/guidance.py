@@ -1,15 +1,15 @@
-"""Text-guided attention: what is said points at where to look, and when.
+"""Text-guided attention: the words of a clip select the patches and frames to attend to.
 
-Every head compares each word with each patch in a space of its own; a patch is salient when
-some word answers it. The heads' saliencies add up, so that "blue" in one head and "mug" in
-another mean the blue mug. Two choices keep the heat-map honest:
+Every head compares each word with each patch in its own subspace; a patch is salient if it matches
+some word. The saliencies of the heads are averaged, so "blue" in one head and "mug" in another
+select the blue mug. Two choices keep the attention maps faithful:
 
-- One distribution over the patches serves all of the content. With one for each head, and
-  values of their own, the heads learn to spell the words into the frame instead of pointing.
-- The gate is never negative: what is pointed at can only be added. A gate of either sign may as
-  well learn to point at everything else and subtract it.
+- All values share one distribution over the patches. With separate distributions and values per
+  head, the heads learn to write the words into the frame vector instead of localizing.
+- The gate is never negative, so attended content can only be added. A gate of either sign can
+  learn to attend to everything else and subtract it.
 
-Axes: B clips or products, T frames or views, N patches, L words, H heads, D width.
+Axes: B clips or products, T frames or views, N patches, L words, H heads, D dimensions.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ from torch.nn import functional
 
 from sgmn.model.tokens import ItemTokens
 
-# A gate is one number that has to travel from 0 to about 1 while a weight moves by hundredths.
+# Scale of gates and of vectors that start at zero: a gate has to move from 0 to about 1, while
+# other weights move by hundredths.
 GAIN_SCALE = 10.0
 
 
 class GuidanceOutput(NamedTuple):
-    """Where to look, and what is seen there.
+    """Guided frames and the attention weights.
 
-    frames: (B, T, D) guided frames of length 1; zero at padding.
-    frame_weights: (B, T) ω, sums to 1 over a clip's frames, exactly 0 at padding.
-    patch_weights: (B, T, N) α, sums to 1 over a frame's patches, exactly 0 at padding.
-    word_weights: (B, L) each word's share in the pointing, sums to 1, exactly 0 at padding; for
-        showing, without gradient.
+    Attributes:
+        frames: (B, T, D) guided frame vectors of length 1; zero at padding.
+        frame_weights: (B, T) ω, sums to 1 over the frames of an item; 0 at padding.
+        patch_weights: (B, T, N) α, sums to 1 over the patches of a frame; 0 at padding.
+        word_weights: (B, L) how much each word contributes to the attention, sums to 1; 0 at
+            padding. For display only: it has no gradient.
     """
 
     frames: Tensor
@@ -44,11 +46,11 @@ class GuidanceOutput(NamedTuple):
 
 
 class Guidance(nn.Module):
-    """α and ω from words and patches, and frames moved towards what α points at.
+    """Attention α over patches and ω over frames, and frame vectors that include attended patches.
 
-    f[t] = norm(c[t] + gate·content(Σ_n α[t,n]·P[t,n]). Query, key and content start as the
-    identity: where words and patches share a space, α points from the first step, and a fresh
-    gate and time gain of 0 leave f = c and ω uniform.
+    f[t] = norm(c[t] + gate·value(Σ_n α[t,n]·P[t,n])). Query, key and value start as the identity,
+    so α is meaningful from the first step if words and patches share a space. Gate and time gain
+    start at 0, so an untrained guidance leaves f = c and ω uniform.
     """
 
     def __init__(self, dim: int, heads: int = 4) -> None:
@@ -59,60 +61,68 @@ class Guidance(nn.Module):
         self.time_gain = nn.Parameter(torch.zeros(()))
 
     def forward(self, tokens: ItemTokens) -> GuidanceOutput:
-        """Clips or products, of which any may lack words or frames."""
+        """Guide clips or products. Items may lack words or frames."""
         mask = tokens.patch_mask & tokens.image_mask.unsqueeze(-1)
-        answers = self.compute_logits(tokens)
-        spoken = tokens.word_mask.any(1)[:, None, None]
-        saliency = answers.logsumexp(2).mean(1).masked_fill(~spoken, 0.0)
+        logits = self.compute_logits(tokens)
+        has_words = tokens.word_mask.any(1)[:, None, None]
+        saliency = logits.logsumexp(2).mean(1).masked_fill(~has_words, 0.0)
         saliency = saliency + self.prior(tokens.patches).squeeze(-1)
-        where = masked_softmax(saliency, mask)
-        when = self.compute_frame_weights(saliency, mask, tokens.image_mask)
-        frames = self.guide_frames(tokens, where)
-        return GuidanceOutput(frames, when, where, self.compute_word_weights(answers, where, when, tokens))
+        patch_weights = masked_softmax(saliency, mask)
+        frame_weights = self.compute_frame_weights(saliency, mask, tokens.image_mask)
+        return GuidanceOutput(
+            self.guide_frames(tokens, patch_weights),
+            frame_weights,
+            patch_weights,
+            self.compute_word_weights(logits, patch_weights, frame_weights, tokens),
+        )
 
     def compute_logits(self, tokens: ItemTokens) -> Tensor:
-        """How each patch answers each word, with the word's importance: logits (B, H, L, T, N)."""
+        """Logits (B, H, L, T, N): similarity of word and patch plus log importance of the word."""
         words = functional.normalize(tokens.words, dim=-1)
-        alike: Tensor = self.cosine_logits(words, tokens.patches.flatten(1, 2))
-        found = alike + self.log_importance(words, tokens.word_mask).unsqueeze(-1)
-        return found.reshape(*found.shape[:3], *tokens.patches.shape[1:3])
+        similarity: Tensor = self.cosine_logits(words, tokens.patches.flatten(1, 2))
+        logits = similarity + self.log_importance(words, tokens.word_mask).unsqueeze(-1)
+        return logits.reshape(*logits.shape[:3], *tokens.patches.shape[1:3])
 
     def log_importance(self, words: Tensor, mask: Tensor) -> Tensor:
-        """The log of each word's importance (B, H, L): a share of the clip's words."""
+        """Log importance (B, H, L) of each word; the importance sums to 1 over a clip's words."""
         logits: Tensor = self.importance(words).mT
-        # A silent clip: any logits will do, as nothing of it is weighed or learnt from.
+        # A clip without words keeps finite logits: their result is masked later.
         padding = (~mask & mask.any(1, keepdim=True)).unsqueeze(1)
         return logits.masked_fill(padding, -torch.inf).log_softmax(-1)
 
-    def compute_frame_weights(self, saliency: Tensor, mask: Tensor, present: Tensor) -> Tensor:
-        """ω (B, T): how strongly a frame answers, as the log-mean-exp over its patches."""
-        some = mask.any(-1)
-        salient = saliency.masked_fill(~mask & some.unsqueeze(-1), -torch.inf)
-        strength = salient.logsumexp(-1) - mask.sum(-1).clamp(min=1).log()
-        strength = strength.masked_fill(~some, 0.0)
-        return masked_softmax(straight_through_gate(strength, self.time_gain), present)
+    def compute_frame_weights(self, saliency: Tensor, mask: Tensor, frame_mask: Tensor) -> Tensor:
+        """ω (B, T): a softmax over the log-mean-exp of each frame's saliency (B, T, N)."""
+        has_patches = mask.any(-1)
+        masked = saliency.masked_fill(~mask & has_patches.unsqueeze(-1), -torch.inf)
+        strength = masked.logsumexp(-1) - mask.sum(-1).clamp(min=1).log()
+        strength = strength.masked_fill(~has_patches, 0.0)
+        return masked_softmax(straight_through_gate(strength, self.time_gain), frame_mask)
 
-    def guide_frames(self, tokens: ItemTokens, where: Tensor) -> Tensor:
-        """Frames (B, T, D) with what is pointed at added."""
-        pointed = self.value(torch.einsum("btn,btnd->btd", where, tokens.patches))
-        frames = functional.normalize(
-            tokens.images + straight_through_gate(pointed, GAIN_SCALE * self.gate), dim=-1
-        )
+    def guide_frames(self, tokens: ItemTokens, patch_weights: Tensor) -> Tensor:
+        """Add the attended patches to the frame vectors: (B, T, D)."""
+        attended = self.value(torch.einsum("btn,btnd->btd", patch_weights, tokens.patches))
+        added = straight_through_gate(attended, GAIN_SCALE * self.gate)
+        frames = functional.normalize(tokens.images + added, dim=-1)
         return frames.masked_fill(~tokens.image_mask.unsqueeze(-1), 0.0)
 
     @torch.no_grad()
-    def compute_word_weights(self, answers: Tensor, where: Tensor, when: Tensor, tokens: ItemTokens) -> Tensor:
-        """Each word's share (B, L) in the pointing; its importance where there is no picture."""
-        looked = where * when.unsqueeze(-1)
-        shares = torch.einsum("bltn,btn->bl", answers.softmax(2).mean(1), looked)
+    def compute_word_weights(
+        self, logits: Tensor, patch_weights: Tensor, frame_weights: Tensor, tokens: ItemTokens
+    ) -> Tensor:
+        """Share (B, L) of each word in the attention; its importance for items without images."""
+        attention = patch_weights * frame_weights.unsqueeze(-1)
+        weights = torch.einsum("bltn,btn->bl", logits.softmax(2).mean(1), attention)
         words = functional.normalize(tokens.words, dim=-1)
-        important = self.log_importance(words, tokens.word_mask).exp().mean(1)
-        shares = shares + (1 - looked.sum((1, 2))).unsqueeze(1) * important
-        return shares.masked_fill(~tokens.word_mask, 0.0)
+        importance = self.log_importance(words, tokens.word_mask).exp().mean(1)
+        weights = weights + (1 - attention.sum((1, 2))).unsqueeze(1) * importance
+        return weights.masked_fill(~tokens.word_mask, 0.0)
 
 
 class CosineLogits(nn.Module):
-    """Cosines of rows in H spaces, over a learned temperature; the spaces start as slices of D."""
+    """Cosine similarities in H subspaces, divided by a learned temperature.
+
+    The subspaces start as slices of the D dimensions.
+    """
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
@@ -120,61 +130,66 @@ class CosineLogits(nn.Module):
         self.query, self.key = identity_linear(dim), identity_linear(dim)
         self.log_temperature = nn.Parameter(torch.full((heads,), log(0.1)))
 
-    def forward(self, asking: Tensor, asked: Tensor) -> Tensor:
+    def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Logits (B, H, V, U) of rows (B, V, D) and (B, U, D)."""
-        queries = soft_normalize(split_heads(self.query(asking), self.heads))
-        keys = soft_normalize(split_heads(self.key(asked), self.heads))
+        queries = soft_normalize(split_heads(self.query(queries), self.heads))
+        keys = soft_normalize(split_heads(self.key(keys), self.heads))
         temperature = self.log_temperature.exp().clamp(0.01, 10.0)
         return queries / temperature[:, None, None] @ keys.mT
 
 
 def box_loss(patch_weights: Tensor, inside: Tensor) -> Tensor:
-    """How little of α (B, T, N) lies `inside` (B, T, N) bool the box: a scalar >= 0.
+    """Penalize attention outside of the product's bounding box: a scalar >= 0.
 
-    The mean over frames that have a box of -log Σ_inside α; 0 when none has.
+    Args:
+        patch_weights: (B, T, N) α.
+        inside: (B, T, N) bool, which patches lie inside the box.
+
+    Returns:
+        The mean of -log Σ_inside α over the frames with a box; 0 if no frame has one.
     """
-    boxed = inside.any(-1) & (patch_weights.sum(-1) > 0)
-    share = (patch_weights * inside).sum(-1).clamp(min=1e-20).masked_fill(~boxed, 1.0)
-    return -share.log().sum() / boxed.sum().clamp(min=1)
+    has_box = inside.any(-1) & (patch_weights.sum(-1) > 0)
+    share = (patch_weights * inside).sum(-1).clamp(min=1e-20).masked_fill(~has_box, 1.0)
+    return -share.log().sum() / has_box.sum().clamp(min=1)
 
 
 def straight_through_gate(value: Tensor, gate: Tensor) -> Tensor:
-    """max(gate, 0)·value, whose gradients do not die while the gate is shut.
+    """Compute max(gate, 0)·value with gradients that do not vanish at a closed gate.
 
-    The gate learns as if it could be negative, and the value as if the gate were open to 1 at
-    least: so attention learns to point where that would help, before its gate opens.
+    The gate gets the gradient of an unclamped gate, and the value that of a gate of at least 1.
+    Attention can therefore learn where to look before its gate opens.
     """
     gate = gate + (gate.clamp(min=0.0) - gate).detach()
-    lack = (1.0 - gate.detach()).clamp(min=0.0)
-    return gate * value + lack * (value - value.detach())
+    missing = (1.0 - gate.detach()).clamp(min=0.0)
+    return gate * value + missing * (value - value.detach())
 
 
 def masked_softmax(logits: Tensor, mask: Tensor) -> Tensor:
-    """Softmax over the last axis where the mask holds; exactly 0 elsewhere and in empty rows."""
-    some = mask.any(-1, keepdim=True)
-    shares = logits.masked_fill(~mask & some, -torch.inf).softmax(-1)
-    return shares.masked_fill(~mask, 0.0)
+    """Softmax over the last axis where the mask is True; 0 elsewhere and in empty rows."""
+    has_any = mask.any(-1, keepdim=True)
+    weights = logits.masked_fill(~mask & has_any, -torch.inf).softmax(-1)
+    return weights.masked_fill(~mask, 0.0)
 
 
 def split_heads(rows: Tensor, heads: int) -> Tensor:
-    """Rows (..., V, D) to heads (..., H, V, D/H)."""
+    """Reshape rows (..., V, D) to heads (..., H, V, D/H)."""
     return rows.reshape(*rows.shape[:-1], heads, rows.shape[-1] // heads).transpose(-2, -3)
 
 
 def soft_normalize(rows: Tensor) -> Tensor:
-    """Rows at length 1, but near zero (a still video's differences) no steep gradient."""
+    """Normalize rows to length 1. Rows near zero stay short, so their gradient stays bounded."""
     return rows * (rows.square().sum(-1, keepdim=True) + 1e-4).rsqrt()
 
 
 def identity_linear(dim: int) -> nn.Linear:
-    """A linear map (D to D) that starts as the identity."""
+    """A linear layer (D to D) without bias that starts as the identity."""
     layer = nn.Linear(dim, dim, bias=False)
     nn.init.eye_(layer.weight)
     return layer
 
 
 def zero_linear(dim: int, out: int) -> nn.Linear:
-    """A linear map that starts at zero."""
+    """A linear layer without bias that starts at zero."""
     layer = nn.Linear(dim, out, bias=False)
     nn.init.zeros_(layer.weight)
     return layer

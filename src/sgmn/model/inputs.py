@@ -1,8 +1,8 @@
-"""Frames and words to tensors and masks: the same canvas in training, evaluation and live.
+"""Images and texts as tensors, prepared alike in training, evaluation and live use.
 
-A picture is never cut: it is scaled to fit a canvas and the rest is padded. A tower names the
-canvases that it can see (height, width); each picture takes the one nearest to its own shape,
-so what a picture looks like never depends on its neighbours in a batch.
+Images are never cropped: an image is scaled to fit a canvas, and the rest of the canvas is padded.
+A tower has several canvases (height, width), and each image uses the one with the nearest aspect
+ratio. The tensor of an image therefore does not depend on the other images of a batch.
 """
 
 from __future__ import annotations
@@ -25,9 +25,12 @@ Canvas = tuple[int, int]  # height, width
 
 @dataclass(frozen=True)
 class ImageInputs:
-    """N pictures in groups of one canvas each.
+    """N images, grouped by canvas.
 
-    groups: (rows (n,), pixels (n, 3, H, W) uint8); the rows together are 0..N-1.
+    Attributes:
+        groups: Per canvas, the indices (n,) of its images in 0..N-1 and their pixels
+            (n, 3, H, W) uint8.
+        count: The number N of images.
     """
 
     groups: tuple[tuple[Tensor, Tensor], ...]
@@ -36,9 +39,13 @@ class ImageInputs:
 
 @dataclass(frozen=True)
 class TextInputs:
-    """N texts as M >= N pieces that fit the tower: a long transcript is cut, never truncated.
+    """N tokenized texts. A text too long for the tower is split into pieces, never truncated.
 
-    ids, mask: (M, L) tokens and bool; owner: (M,) the text of each piece. Empty texts own none.
+    Attributes:
+        ids: (M, L) token ids of the M pieces.
+        mask: (M, L) bool, False at padding.
+        owner: (M,) the text of each piece; an empty text has no piece.
+        count: The number N of texts.
     """
 
     ids: Tensor
@@ -49,9 +56,13 @@ class TextInputs:
 
 @dataclass(frozen=True)
 class ItemInputs:
-    """Clips or products for the network: pictures with their owners, and one text each.
+    """Clips or products as network input: any number of images and one text each.
 
-    owner, place: (N,) which item each picture belongs to, and its place within it.
+    Attributes:
+        images: The images of all items.
+        owner: (N,) the item of each image.
+        position: (N,) the position of each image within its item.
+        texts: One text per item.
     """
 
     images: ImageInputs
@@ -61,12 +72,12 @@ class ItemInputs:
 
     @property
     def count(self) -> int:
-        """How many clips or products."""
+        """The number of clips or products."""
         return self.texts.count
 
 
 class Placement(NamedTuple):
-    """The part of a canvas that a picture covers, in pixels; the rest is padding."""
+    """The part of a canvas that an image covers, in pixels; the rest is padding."""
 
     top: int
     left: int
@@ -74,52 +85,55 @@ class Placement(NamedTuple):
     width: int
 
 
-def choose_canvas(picture: ImageArray, canvases: Sequence[Canvas]) -> Canvas:
-    """The canvas whose aspect is nearest to that of the picture (ratio of ratios)."""
-    aspect = log(picture.shape[0] / picture.shape[1])
+def choose_canvas(image: ImageArray, canvases: Sequence[Canvas]) -> Canvas:
+    """Return the canvas whose aspect ratio is nearest to that of the image."""
+    aspect = log(image.shape[0] / image.shape[1])
     return min(canvases, key=lambda canvas: abs(log(canvas[0] / canvas[1]) - aspect))
 
 
 def compute_placement(shape: Sequence[int], canvas: Canvas) -> Placement:
-    """Where a picture of `shape` (height, width, …) lies on a canvas: scaled to fit, centred."""
+    """Compute where an image of `shape` (height, width, …) lies when scaled to fit and centered."""
     scale = min(canvas[0] / shape[0], canvas[1] / shape[1])
     height, width = (max(1, round(side * scale)) for side in shape[:2])
     return Placement((canvas[0] - height) // 2, (canvas[1] - width) // 2, height, width)
 
 
-def fit_to_canvas(picture: ImageArray, canvas: Canvas, fill: Sequence[int]) -> Tensor:
-    """A picture (H, W, 3) scaled to fit and centred on a canvas: (3, h, w) uint8."""
-    pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
-    top, left, *size = compute_placement(picture.shape, canvas)
+def fit_to_canvas(image: ImageArray, canvas: Canvas, fill_color: Sequence[int]) -> Tensor:
+    """Scale an image (H, W, 3) to fit a canvas and center it: (3, h, w) uint8."""
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+    top, left, *size = compute_placement(image.shape, canvas)
     if list(pixels.shape[1:]) != size:
         pixels = functional.interpolate(pixels[None], size, mode="bilinear", antialias=True)[0]
-    padded = torch.tensor(fill, dtype=torch.uint8)[:, None, None].repeat(1, *canvas)
+    padded = torch.tensor(fill_color, dtype=torch.uint8)[:, None, None].repeat(1, *canvas)
     padded[:, top : top + size[0], left : left + size[1]] = pixels
     return padded
 
 
 def prepare_images(
-    found: Sequence[ImageArray], canvases: Sequence[Canvas], fill: Sequence[int]
+    images: Sequence[ImageArray], canvases: Sequence[Canvas], fill_color: Sequence[int]
 ) -> ImageInputs:
-    """Pictures (H, W, 3) of any sizes on the canvases of a tower."""
-    rows: dict[Canvas, list[int]] = defaultdict(list)
-    for row, picture in enumerate(found):
-        rows[choose_canvas(picture, canvases)].append(row)
+    """Place images (H, W, 3) of any sizes on canvases."""
+    rows_of: dict[Canvas, list[int]] = defaultdict(list)
+    for row, image in enumerate(images):
+        rows_of[choose_canvas(image, canvases)].append(row)
     groups = tuple(
-        (torch.tensor(some), torch.stack([fit_to_canvas(found[row], canvas, fill) for row in some]))
-        for canvas, some in rows.items()
+        (
+            torch.tensor(rows),
+            torch.stack([fit_to_canvas(images[row], canvas, fill_color) for row in rows]),
+        )
+        for canvas, rows in rows_of.items()
     )
-    return ImageInputs(groups, len(found))
+    return ImageInputs(groups, len(images))
 
 
-def tokenize_texts(found: Sequence[str], tokenizer: Any, max_tokens: int) -> TextInputs:
-    """Texts to tokens; what is longer than `max_tokens` goes on in a further piece."""
-    spoken = [row for row, text in enumerate(found) if text.strip()]
-    if not spoken:
-        empty = torch.zeros(0, 1, dtype=torch.long)
-        return TextInputs(empty, empty.bool(), empty[:, 0], len(found))
+def tokenize_texts(texts: Sequence[str], tokenizer: Any, max_tokens: int) -> TextInputs:
+    """Tokenize texts; a text of more than `max_tokens` tokens is split into pieces."""
+    rows = [row for row, text in enumerate(texts) if text.strip()]
+    if not rows:
+        ids = torch.zeros(0, 1, dtype=torch.long)
+        return TextInputs(ids, ids.bool(), ids[:, 0], len(texts))
     tokens = tokenizer(
-        [found[row] for row in spoken],
+        [texts[row] for row in rows],
         max_length=max_tokens,
         truncation=True,
         padding=True,
@@ -127,42 +141,50 @@ def tokenize_texts(found: Sequence[str], tokenizer: Any, max_tokens: int) -> Tex
         return_attention_mask=True,
         return_tensors="pt",
     )
-    owner = torch.tensor(spoken)[tokens["overflow_to_sample_mapping"]]
-    return TextInputs(tokens["input_ids"], tokens["attention_mask"].bool(), owner, len(found))
+    owner = torch.tensor(rows)[tokens["overflow_to_sample_mapping"]]
+    return TextInputs(tokens["input_ids"], tokens["attention_mask"].bool(), owner, len(texts))
 
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """How a network wants its input: canvases, fill colour, tokenizer, tokens a piece."""
+    """Turns decoded clips and products into the input of a network.
+
+    Attributes:
+        canvases: The sizes (height, width) of image that the image tower accepts.
+        fill_color: RGB color of the padding, 0..255.
+        tokenizer: The tokenizer of the text tower.
+        max_tokens: Maximum length of a piece of text.
+    """
 
     canvases: tuple[Canvas, ...]
-    fill: tuple[int, int, int]
+    fill_color: tuple[int, int, int]
     tokenizer: Any
     max_tokens: int
 
-    def prepare_images(self, found: Sequence[ImageArray]) -> ImageInputs:
-        """Pictures (H, W, 3) of any sizes to tensors."""
-        return prepare_images(found, self.canvases, self.fill)
+    def prepare_images(self, images: Sequence[ImageArray]) -> ImageInputs:
+        """Place images (H, W, 3) of any sizes on the canvases."""
+        return prepare_images(images, self.canvases, self.fill_color)
 
-    def tokenize_texts(self, found: Sequence[str]) -> TextInputs:
-        """Texts to tokens."""
-        return tokenize_texts(found, self.tokenizer, self.max_tokens)
+    def tokenize_texts(self, texts: Sequence[str]) -> TextInputs:
+        """Tokenize texts of any length."""
+        return tokenize_texts(texts, self.tokenizer, self.max_tokens)
 
     def prepare_clips(self, contents: Sequence[ClipContent]) -> ItemInputs:
-        """Decoded clips to tensors."""
-        return self._inputs([c.frames for c in contents], [c.text for c in contents])
+        """Prepare decoded clips."""
+        return self._prepare_items([c.frames for c in contents], [c.text for c in contents])
 
     def prepare_products(self, contents: Sequence[ProductContent]) -> ItemInputs:
-        """Decoded products to tensors."""
-        return self._inputs([c.images for c in contents], [c.title for c in contents])
+        """Prepare decoded products."""
+        return self._prepare_items([c.images for c in contents], [c.title for c in contents])
 
-    def _inputs(self, shown: Sequence[Sequence[ImageArray]], said: Sequence[str]) -> ItemInputs:
-        owner = [item for item, views in enumerate(shown) for _ in views]
-        place = [place for views in shown for place in range(len(views))]
-        flat = [picture for views in shown for picture in views]
+    def _prepare_items(
+        self, images: Sequence[Sequence[ImageArray]], texts: Sequence[str]
+    ) -> ItemInputs:
+        owner = [item for item, views in enumerate(images) for _ in views]
+        position = [position for views in images for position in range(len(views))]
         return ItemInputs(
-            self.prepare_images(flat),
+            self.prepare_images([image for views in images for image in views]),
             torch.tensor(owner, dtype=torch.long),
-            torch.tensor(place, dtype=torch.long),
-            self.tokenize_texts(said),
+            torch.tensor(position, dtype=torch.long),
+            self.tokenize_texts(texts),
         )

@@ -1,15 +1,16 @@
-"""Instance-level interaction: clips and products of one group see each other.
+"""Instance-level interaction: the clips and products of a group attend to each other.
 
-Nodes are clips and products together. Each hears from the most similar clips and the most
-similar products: by cosine within a kind, by the score of the first pass across. The attention's
-bias is -distance within a kind (weights in exp(-distance)) and the relevance across.
+The nodes are clips and products together. Each node receives messages from its most similar clips
+and products: similar by cosine within a kind, by the score of the first pass across kinds. The
+attention has this similarity as a bias: -distance within a kind (weights in exp(-distance)), the
+score across kinds.
 
-What a neighbour sends is its *difference* to the node that hears it, times a gate for the two
-kinds, of either sign. With a positive gate a node moves towards its neighbours: windows of one
-live even out their noise. With a negative one it moves away from them: between near-twins what
-they share cancels in the difference, so they part along what tells them apart and nowhere else.
+A message is the *difference* between sender and receiver, times a gate per pair of kinds. With a
+positive gate, nodes move towards their neighbors: windows of one stream average out their noise.
+With a negative gate, they move apart: near-twins cancel what they share, and keep only what tells
+them apart.
 
-Axes: G groups, W clips, S products, V = W + S nodes, H heads, D width.
+Axes: G groups, W clips, S products, V = W + S nodes, H heads, D dimensions.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ KINDS = 2  # clip, product
 
 
 class Interaction(nn.Module):
-    """Clips v' and products I' that have heard from their neighbours; fresh, v' = v and I' = I."""
+    """Exchanges messages between clips and products. Untrained, it changes neither."""
 
     def __init__(self, dim: int, heads: int = 4, neighbors: int = 8) -> None:
         super().__init__()
@@ -52,48 +53,62 @@ class Interaction(nn.Module):
         product_mask: Tensor,
         relevance: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Clips (G, W, D) and products (G, S, D) of length 1 to the same, zero at padding.
+        """Update the vectors of clips and products.
 
-        The masks are (G, W) and (G, S) bool; relevance: (G, W, S), the higher the better.
+        Args:
+            clips: (G, W, D) vectors of length 1.
+            clip_mask: (G, W) bool.
+            products: (G, S, D) vectors of length 1.
+            product_mask: (G, S) bool.
+            relevance: (G, W, S) score of each clip with each product.
+
+        Returns:
+            Clips (G, W, D) and products (G, S, D) of length 1, zero at padding.
         """
+        clip_count = clips.shape[1]
         nodes, mask = torch.cat([clips, products], 1), torch.cat([clip_mask, product_mask], 1)
         nodes = nodes.masked_fill(~mask.unsqueeze(-1), 0.0)
-        kind = torch.arange(nodes.shape[1], device=nodes.device) >= clips.shape[1]
-        bonds = compute_affinity(nodes, relevance)
-        weights = self.attention_weights(nodes, kind.long(), bonds, self.select_neighbors(bonds, mask, clips.shape[1]))
+        kind = (torch.arange(nodes.shape[1], device=nodes.device) >= clip_count).long()
+        affinity = compute_affinity(nodes, relevance)
+        adjacency = self.select_neighbors(affinity, mask, clip_count)
+        weights = self.compute_weights(nodes, kind, affinity, adjacency)
         values = split_heads(self.value(nodes), self.heads)
-        heard = weights @ values - weights.sum(-1, keepdim=True) * values
-        moved = functional.normalize(nodes + self.out(heard.transpose(1, 2).flatten(2)), dim=-1)
-        moved = moved.masked_fill(~mask.unsqueeze(-1), 0.0)
-        return moved[:, : clips.shape[1]], moved[:, clips.shape[1] :]
+        messages = weights @ values - weights.sum(-1, keepdim=True) * values
+        updated = nodes + self.out(messages.transpose(1, 2).flatten(2))
+        updated = functional.normalize(updated, dim=-1).masked_fill(~mask.unsqueeze(-1), 0.0)
+        return updated[:, :clip_count], updated[:, clip_count:]
 
-    def attention_weights(self, nodes: Tensor, kind: Tensor, bonds: Tensor, linked: Tensor) -> Tensor:
-        """How much of each other's difference a node (row) takes: gated attention (G, H, V, V)."""
+    def compute_weights(
+        self, nodes: Tensor, kind: Tensor, affinity: Tensor, adjacency: Tensor
+    ) -> Tensor:
+        """Gated attention (G, H, V, V): how much a node (row) takes of another's difference."""
         within, across = self.log_similarity_scale.exp(), GAIN_SCALE * self.relevance_scale
-        strength = torch.stack([within, across, across, within], 1)
+        scale = torch.stack([within, across, across, within], 1)
         pairs = kind[:, None] * KINDS + kind
-        bias = strength[:, pairs] * bonds.unsqueeze(1) + self.kind_bias.flatten(1)[:, pairs]
-        shares = masked_softmax(self.cosine_logits(nodes, nodes) + bias, linked.unsqueeze(1))
-        return shares * (GAIN_SCALE * self.gate).flatten(1)[:, pairs]
+        bias = scale[:, pairs] * affinity.unsqueeze(1) + self.kind_bias.flatten(1)[:, pairs]
+        logits = self.cosine_logits(nodes, nodes) + bias
+        attention = masked_softmax(logits, adjacency.unsqueeze(1))
+        return attention * (GAIN_SCALE * self.gate).flatten(1)[:, pairs]
 
-    def select_neighbors(self, bonds: Tensor, mask: Tensor, clips: int) -> Tensor:
-        """Whom each node (row) hears (G, V, V): itself and its nearest of each kind."""
-        itself = torch.eye(bonds.shape[1], dtype=torch.bool, device=bonds.device)
-        known = mask.unsqueeze(1) & ~itself
-        ranked = bonds.detach().masked_fill(~known, -torch.inf)
-        near = [self.top_neighbors(part) for part in (ranked[..., :clips], ranked[..., clips:])]
-        return torch.cat(near, -1) & known | itself
+    def select_neighbors(self, affinity: Tensor, mask: Tensor, clip_count: int) -> Tensor:
+        """The senders of each node (row), (G, V, V) bool: itself and its nearest of each kind."""
+        diagonal = torch.eye(affinity.shape[1], dtype=torch.bool, device=affinity.device)
+        others = mask.unsqueeze(1) & ~diagonal
+        ranked = affinity.detach().masked_fill(~others, -torch.inf)
+        kinds = (ranked[..., :clip_count], ranked[..., clip_count:])
+        nearest = torch.cat([self.select_top(kind) for kind in kinds], -1)
+        return nearest & others | diagonal
 
-    def top_neighbors(self, ranked: Tensor) -> Tensor:
-        """The highest of each row; equals come in together, so that order does not matter."""
+    def select_top(self, ranked: Tensor) -> Tensor:
+        """Mark the highest values of each row. Ties are all included, so order does not matter."""
         count = min(self.neighbors, ranked.shape[-1])
         return ranked >= ranked.topk(count, dim=-1).values[..., -1:]
 
 
 def compute_affinity(nodes: Tensor, relevance: Tensor) -> Tensor:
-    """What joins two nodes (G, V, V): -distance (cosine - 1) within a kind, relevance across."""
+    """Affinity (G, V, V) of two nodes: cosine - 1 within a kind, relevance across kinds."""
     clips = relevance.shape[1]
-    near = nodes @ nodes.mT - 1
-    seen = torch.cat([near[:, :clips, :clips], relevance], 2)
-    shown = torch.cat([relevance.mT, near[:, clips:, clips:]], 2)
-    return torch.cat([seen, shown], 1)
+    similarity = nodes @ nodes.mT - 1
+    clip_rows = torch.cat([similarity[:, :clips, :clips], relevance], 2)
+    product_rows = torch.cat([relevance.mT, similarity[:, clips:, clips:]], 2)
+    return torch.cat([clip_rows, product_rows], 1)

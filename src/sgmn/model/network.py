@@ -1,8 +1,9 @@
-"""SGMN: frames and words of clips, pictures and titles of products, to the one score.
+"""SGMN: a network that scores clips (frames and transcript) with products (images and title).
 
-A fresh network on a pretrained backbone *is* mean-pooled backbone retrieval with a
-transcript-title score: every part above the towers starts as the identity, so training can only
-be asked to improve on it. Axes: B clips, T frames, S products, N pictures, D width.
+Untrained on a pretrained backbone, the network ranks like mean-pooled backbone retrieval with a
+transcript-title score, because every part above the towers starts as an identity.
+
+Axes: B clips, T frames, S products, N images, D dimensions.
 """
 
 from __future__ import annotations
@@ -27,15 +28,23 @@ GRAY: Color = (0.5, 0.5, 0.5)
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """All that shapes the network; it travels with the weights.
+    """Everything that determines the architecture; stored with the weights.
 
-    family, towers: see `encoders.build`. canvases: (height, width) in pixels that the picture
-    tower sees. mean, std: of pixel values in 0..1. max_tokens: of one piece of text.
-    text_source: "minilm" when the text tower lies in a Python package, not in the checkpoint.
-    text_weight, match_temperature, logit_scale: the score's start, see `scoring.ScoreHead`.
-    text_score_floor: below which the text score flattens out, a cosine; -1 for no floor, see
-    `scoring.soft_floor`.
-    terms: of the score, besides the picture's. parts: what stands between towers and score.
+    Attributes:
+        family: Tower family, see `towers.build_towers`.
+        towers: Tower configs, see `towers.build_towers`.
+        dim: Dimensions of the common space.
+        canvases: Image sizes (height, width) in pixels that the image tower accepts.
+        mean: Mean of the pixel values in 0..1.
+        std: Standard deviation of the pixel values in 0..1.
+        max_tokens: Maximum number of tokens in a piece of text.
+        text_source: "minilm" if a Python package provides the text tower, else "".
+        text_weight: Initial weight of the text term, see `scoring.ScoreHead`.
+        match_temperature: Initial temperature, see `scoring.ScoreHead`.
+        logit_scale: Initial logit scale, see `scoring.ScoreHead`.
+        text_score_floor: Floor of the text term, a cosine; -1 for none. See `scoring.soft_floor`.
+        terms: Terms of the score besides the image term.
+        parts: The parts between towers and score.
     """
 
     family: str
@@ -55,13 +64,18 @@ class NetworkConfig:
 
     @property
     def fill_color(self) -> tuple[int, int, int]:
-        """The mean colour, which pads a picture: zero once normalised."""
+        """The RGB color of padding: the mean color, which is zero after normalization."""
         red, green, blue = (round(255 * value) for value in self.mean)
         return red, green, blue
 
 
 class SGMN(nn.Module):
-    """The network of a config, with random weights until a checkpoint fills it."""
+    """The network of a config, with random weights.
+
+    Args:
+        config: The architecture.
+        towers: Existing towers to share; None builds new ones.
+    """
 
     mean: Tensor
     std: Tensor
@@ -83,94 +97,98 @@ class SGMN(nn.Module):
         self.text_is_frozen = False
 
     def forward(self, clips: ItemInputs, products: ItemInputs) -> Tensor:
-        """The first pass's score S (B, S) of every clip with every product."""
+        """Score every clip with every product (B, S), without the re-ranker."""
         return score(self.encode_clips(clips), self.encode_products(products), self.head())
 
-    def encode_images(self, pictures: ImageInputs) -> ImageTokens:
-        """Pictures through their tower."""
-        groups = [self._look(pixels) for _, pixels in pictures.groups]
+    def encode_images(self, images: ImageInputs) -> ImageTokens:
+        """Encode images with the image tower."""
+        groups = [self._encode_pixels(pixels) for _, pixels in images.groups]
         if not groups:
-            none = torch.zeros(0, 0, self.towers.dim, device=self.device)
-            return ImageTokens(none.sum(1), none, none[..., 0] > 0)
-        order = torch.cat([rows for rows, _ in pictures.groups]).argsort()
+            patches = torch.zeros(0, 0, self.towers.dim, device=self.device)
+            return ImageTokens(patches.sum(1), patches, patches[..., 0] > 0)
+        order = torch.cat([rows for rows, _ in images.groups]).argsort()
         return ImageTokens.cat(groups)[order.to(self.device)]
 
-    def _look(self, pixels: Tensor) -> ImageTokens:
-        """Pictures (n, 3, H, W) of one canvas."""
-        seen = self.towers.encode_image((pixels.to(self.device).float() - self.mean) / self.std)
-        length = seen.pooled.norm(dim=-1, keepdim=True).clamp(min=1e-12)
-        patches = seen.patches if self.parts.needs_tokens else seen.patches[:, :0]
+    def _encode_pixels(self, pixels: Tensor) -> ImageTokens:
+        """Encode pixels (n, 3, H, W) of one canvas."""
+        normalized = (pixels.to(self.device).float() - self.mean) / self.std
+        encoding = self.towers.encode_image(normalized)
+        length = encoding.pooled.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+        patches = encoding.patches if self.parts.needs_tokens else encoding.patches[:, :0]
         mask = torch.ones(patches.shape[:2], dtype=torch.bool, device=self.device)
-        return ImageTokens(seen.pooled / length, patches / length.unsqueeze(-1), mask)
+        return ImageTokens(encoding.pooled / length, patches / length.unsqueeze(-1), mask)
 
     @torch.inference_mode()
     def patch_grid(self, canvas: Canvas) -> tuple[int, int]:
-        """Rows and columns of the patches that the picture tower makes of a canvas."""
+        """The number of rows and columns of patches that the image tower makes of a canvas."""
         return self.towers.encode_image(torch.zeros(1, 3, *canvas, device=self.device)).grid
 
     def encode_texts(self, texts: TextInputs) -> TextTokens:
-        """Texts through their tower; the pieces of a long text count by their number of tokens."""
-        said = torch.zeros(texts.count, self.towers.dim, device=self.device)
+        """Encode texts. The pieces of a long text are weighted by their number of tokens."""
+        total = torch.zeros(texts.count, self.towers.dim, device=self.device)
         owner, mask = texts.owner.to(self.device), texts.mask.to(self.device)
-        present = torch.zeros(texts.count, dtype=torch.bool, device=self.device)
+        has_text = torch.zeros(texts.count, dtype=torch.bool, device=self.device)
         if not len(owner):
-            none = said.unsqueeze(1)[:, :0]
-            return TextTokens(said, present, none, none[..., 0] > 0)
-        heard = self.towers.encode_text(texts.ids.to(self.device), mask)
-        alone = functional.normalize(heard.pooled, dim=-1) * mask.sum(1, keepdim=True)
-        said = said.to(alone.dtype).index_add(0, owner, alone)
-        keep = slice(None) if self.parts.needs_tokens else slice(0)
-        words, kept = join_pieces(heard.words[:, keep], mask[:, keep], owner, texts.count)
-        present = present.index_fill(0, owner, True)
-        return TextTokens(functional.normalize(said, dim=-1), present, words, kept)
+            words = total.unsqueeze(1)[:, :0]
+            return TextTokens(total, has_text, words, words[..., 0] > 0)
+        encoding = self.towers.encode_text(texts.ids.to(self.device), mask)
+        pieces = functional.normalize(encoding.pooled, dim=-1) * mask.sum(1, keepdim=True)
+        total = total.to(pieces.dtype).index_add(0, owner, pieces)
+        columns = slice(None) if self.parts.needs_tokens else slice(0)
+        words, word_mask = join_pieces(
+            encoding.words[:, columns], mask[:, columns], owner, texts.count
+        )
+        has_text = has_text.index_fill(0, owner, True)
+        return TextTokens(functional.normalize(total, dim=-1), has_text, words, word_mask)
 
     def encode_tokens(self, inputs: ItemInputs | ItemTokens) -> ItemTokens:
-        """Clips or products through the towers, unless they went through them before."""
+        """Encode clips or products with the towers; tokens are only moved to the device."""
         if isinstance(inputs, ItemTokens):
             return inputs.to(self.device)
-        owner, place = inputs.owner.to(self.device), inputs.position.to(self.device)
+        owner, position = inputs.owner.to(self.device), inputs.position.to(self.device)
         return ItemTokens.assemble(
-            self.encode_images(inputs.images), owner, place, self.encode_texts(inputs.texts)
+            self.encode_images(inputs.images), owner, position, self.encode_texts(inputs.texts)
         )
 
     def encode_clips(self, inputs: ItemInputs | ItemTokens) -> ClipVectors:
-        """Clips to vectors; a clip without frames or without words says so."""
+        """Encode clips. The masks of the result mark clips without frames or text."""
         return self.parts.encode_clips(self.encode_tokens(inputs))
 
     def encode_products(self, inputs: ItemInputs | ItemTokens) -> ProductVectors:
-        """Products to vectors."""
+        """Encode products. The masks of the result mark products without images or title."""
         return self.parts.encode_products(self.encode_tokens(inputs))
 
     def with_parts(self, parts: PartsConfig, terms: tuple[str, ...]) -> SGMN:
-        """This network's towers, parts and score, with parts and terms added or left out.
+        """Return a network with other parts and terms; it shares the towers.
 
-        What is new is fresh: it changes no score before it has learnt. The towers are shared.
+        Parts and terms that both networks have keep their weights. New ones are untrained and do
+        not change the score.
         """
-        config = replace(self.config, parts=parts, terms=terms)
-        changed = SGMN(config, self.towers).to(self.device)
-        was, wanted = self.state_dict(), changed.state_dict()
-        new = {f"head.{term}" for term in {*LEARNED_TERMS} - ({*terms} & {*self.config.terms})}
-        kept = {
-            name: was[name]
-            for name, fresh in wanted.items()
-            if name in was and name not in new and was[name].shape == fresh.shape
+        network = SGMN(replace(self.config, parts=parts, terms=terms), self.towers).to(self.device)
+        source, target = self.state_dict(), network.state_dict()
+        kept_terms = {*terms} & {*self.config.terms}
+        new_terms = {f"head.{term}" for term in {*LEARNED_TERMS} - kept_terms}
+        reused = {
+            name: source[name]
+            for name, tensor in target.items()
+            if name in source and name not in new_terms and source[name].shape == tensor.shape
         }
-        changed.load_state_dict(wanted | kept)
-        return changed.freeze_text() if self.text_is_frozen else changed
+        network.load_state_dict(target | reused)
+        return network.freeze_text() if self.text_is_frozen else network
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.head.text.device
 
     def freeze_text(self) -> Self:
-        """Hold the text tower still: no gradient, no dropout; its projection goes on learning."""
+        """Freeze the text tower and disable its dropout; its projection remains trainable."""
         self.text_is_frozen = True
         self.towers.text_backbone().requires_grad_(False).eval()
         return self
 
     def train(self, mode: bool = True) -> Self:
-        """As in torch, but a frozen text tower stays as it is in evaluation."""
+        """See `nn.Module.train`; a frozen text tower stays in evaluation mode."""
         super().train(mode)
         if self.text_is_frozen:
             self.towers.text_backbone().eval()
@@ -178,7 +196,7 @@ class SGMN(nn.Module):
 
 
 def select_device(name: str) -> torch.device:
-    """The device of a name; "auto" is the first GPU, or else the CPU."""
+    """Return a device by name; "auto" is the first GPU if there is one, else the CPU."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -186,20 +204,28 @@ def select_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch without CUDA
         reason = str(error).splitlines()[0]
         raise SettingsError(
-            f"'device' {name!r} is not here ({reason})", remedy="take auto"
+            f"'device' {name!r} is not available ({reason})", remedy="use auto"
         ) from error
     return torch.device(name)
 
 
 def join_pieces(words: Tensor, mask: Tensor, owner: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Words (M, L, D) of pieces, in order of their `owner` (M,), to one row a text (count, L', D).
+    """Join the words of text pieces into one row per text.
 
-    The mask comes in and out alongside; the valid words of a text follow one another.
+    Args:
+        words: (M, L, D) the words of M pieces.
+        mask: (M, L) bool.
+        owner: (M,) the text of each piece, in ascending order.
+        count: The number of texts.
+
+    Returns:
+        Words (count, L', D) without gaps, and their mask (count, L').
     """
-    whose = owner.unsqueeze(1).expand_as(mask)[mask]
-    lengths = torch.bincount(whose, minlength=count)
-    first = lengths.cumsum(0) - lengths
-    place = torch.arange(len(whose), device=whose.device) - first[whose]
+    text_of_word = owner.unsqueeze(1).expand_as(mask)[mask]
+    lengths = torch.bincount(text_of_word, minlength=count)
+    starts = lengths.cumsum(0) - lengths
+    position = torch.arange(len(text_of_word), device=mask.device) - starts[text_of_word]
     size = (count, int(lengths.max()) if count else 0)
-    rows = words.new_zeros(*size, words.shape[-1]).index_put((whose, place), words[mask])
-    return rows, torch.arange(size[1], device=whose.device) < lengths.unsqueeze(1)
+    rows = words.new_zeros(*size, words.shape[-1])
+    rows = rows.index_put((text_of_word, position), words[mask])
+    return rows, torch.arange(size[1], device=mask.device) < lengths.unsqueeze(1)

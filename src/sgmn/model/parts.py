@@ -1,13 +1,15 @@
-"""The parts between the towers and the score, each of which may be left out.
+"""The parts of the network between the towers and the score. Each of them is optional.
 
-    clips:    tokens -> guidance -> clip graph -> frames, their weights, one vector a clip;
-              and the patches with theirs, for the instances of the score;
-              words -> reading -> emphasis -> what is said, and how much it tells
-    products: tokens -> guidance -> one vector a product, and the latents of the re-ranker
-    second:   the best of the first pass -> interaction, fusion -> their score again
+    clips:     tokens -> guidance -> clip graph -> frame vectors, frame weights, one image vector;
+               patches with weights, for the instance term of the score;
+               words -> text context -> text pooling -> one text vector and its reliability
+    products:  tokens -> guidance -> one image vector; latents for the re-ranker
+    re-ranker: best candidates of the first pass -> interaction, fusion -> new scores
 
-Every part starts as the identity, so that fresh parts change nothing; they are asked to improve
-on mean pooling. Axes: B clips, T frames, N patches, L words, S products, K candidates, D width.
+Every untrained part is an identity: it does not change the scores. Training therefore starts from
+mean pooling.
+
+Axes: B clips, T frames, N patches, L words, S products, K candidates, D dimensions.
 """
 
 from __future__ import annotations
@@ -34,11 +36,16 @@ Side = Literal["clips", "products"]
 
 @dataclass(frozen=True)
 class PartsConfig:
-    """Which parts there are (`enabled`, of PARTS), and their sizes.
+    """The enabled parts and their sizes.
 
-    heads: of every attention. graph_layers: of the clip graph. salient_patches: patches of each frame that the
-    graph and the re-ranker see. neighbors: of a node in the interaction. latents: tokens of a
-    product in the re-ranker. candidates: how many of the first pass are scored again.
+    Attributes:
+        enabled: Names of `PARTS`.
+        heads: Number of heads of every attention.
+        graph_layers: Number of layers of the clip graph.
+        salient_patches: Number of patches per frame that the graph and the re-ranker use.
+        neighbors: Number of neighbors of each kind in the interaction.
+        latents: Number of latent tokens per product in the re-ranker.
+        candidates: Number of products of the first pass that the re-ranker scores.
     """
 
     enabled: tuple[str, ...] = ()
@@ -51,144 +58,158 @@ class PartsConfig:
 
 
 class Parts(nn.Module):
-    """The parts of a config, for towers of width `dim`."""
+    """The parts of a config, for towers with `dim` dimensions."""
 
     def __init__(self, dim: int, config: PartsConfig) -> None:
         super().__init__()
         self.config = config
-        kept, heads = set(config.enabled), config.heads
-        self.text_context = TextContext(dim, heads) if "text_context" in kept else None
-        self.text_pooling = TextPooling(dim) if "text_pooling" in kept else None
-        sides = ("clips", "products") if "guidance" in kept else ()
+        enabled, heads = set(config.enabled), config.heads
+        self.text_context = TextContext(dim, heads) if "text_context" in enabled else None
+        self.text_pooling = TextPooling(dim) if "text_pooling" in enabled else None
+        sides = ("clips", "products") if "guidance" in enabled else ()
         self.guidance = nn.ModuleDict({side: Guidance(dim, heads) for side in sides})
         self.graph = (
             ClipGraph(dim, heads, config.graph_layers, config.salient_patches)
-            if "graph" in kept
+            if "graph" in enabled
             else None
         )
         self.interaction = (
-            Interaction(dim, heads, config.neighbors) if "interaction" in kept else None
+            Interaction(dim, heads, config.neighbors) if "interaction" in enabled else None
         )
-        self.fusion = Fusion(dim, heads, config.latents) if "fusion" in kept else None
+        self.fusion = Fusion(dim, heads, config.latents) if "fusion" in enabled else None
 
     @property
     def needs_tokens(self) -> bool:
-        """Whether any part looks at patches and single words."""
+        """Whether any part uses patches or words."""
         return not {*PARTS}.difference({"interaction"}).isdisjoint(self.config.enabled)
 
     @property
     def has_reranker(self) -> bool:
-        """Whether there is anything to say about candidates that the first pass did not."""
+        """Whether candidates of the first pass are scored again."""
         return self.interaction is not None or self.fusion is not None
 
     def guide(self, tokens: ItemTokens, side: Side) -> GuidanceOutput:
-        """Where to look and what counts; without guidance, at everything alike."""
+        """Compute the attention over frames and patches; uniform without the guidance part."""
         return self.guidance[side](tokens) if self.guidance else uniform_guidance(tokens)
 
     def contextualize(self, tokens: ItemTokens) -> ItemTokens:
-        """Clips with their words as they are meant."""
+        """Apply the text context part to clips, if it is enabled."""
         return tokens if self.text_context is None else self.text_context(tokens)
 
     def encode_clips(self, tokens: ItemTokens) -> ClipVectors:
-        """Clips to vectors; a clip without frames or without words says so."""
+        """Encode clips. The masks of the result mark clips without frames or text."""
         return self.encode_guided_clips(tokens)[0]
 
     def encode_guided_clips(self, tokens: ItemTokens) -> tuple[ClipVectors, GuidanceOutput]:
-        """The vectors of `clips`, and where was looked for them."""
-        guided = self.guide(tokens, "clips")
-        frames = guided.frames
+        """Encode clips, and return the guidance that was used."""
+        guidance = self.guide(tokens, "clips")
+        frames = guidance.frames
         if self.graph is not None:
             frames = self.graph(
-                frames, tokens.image_mask, tokens.patches, guided.patch_weights, tokens.patch_mask
+                frames, tokens.image_mask, tokens.patches, guidance.patch_weights, tokens.patch_mask
             )
-        read = self.contextualize(tokens)
-        found = pool_frames(frames, guided.frame_weights, read.text, read.has_text)
+        context = self.contextualize(tokens)
+        clips = pool_frames(frames, guidance.frame_weights, context.text, context.has_text)
         if self.text_pooling is not None:
-            said, reliability = self.text_pooling(read)
-            found = replace(found, text=said, text_reliability=reliability)
+            text, reliability = self.text_pooling(context)
+            clips = replace(clips, text=text, text_reliability=reliability)
         if "instances" in self.config.enabled:
-            found = add_instances(found, tokens, guided)
+            clips = add_instances(clips, tokens, guidance)
         if self.fusion is not None:
-            found = self._with_tokens(found, read, guided)
-        return found, guided
+            clips = self._add_tokens(clips, context, guidance)
+        return clips, guidance
 
-    def _with_tokens(self, found: ClipVectors, tokens: ItemTokens, guided: GuidanceOutput) -> ClipVectors:
-        """What the re-ranker reads: the frames, their salient patches, the words."""
-        patches, there = select_instances(
-            tokens.patches, guided.patch_weights, tokens.patch_mask, self.config.salient_patches
+    def _add_tokens(
+        self, clips: ClipVectors, tokens: ItemTokens, guidance: GuidanceOutput
+    ) -> ClipVectors:
+        """Add the tokens of the re-ranker: frames, salient patches and words."""
+        patches, patch_mask = select_instances(
+            tokens.patches, guidance.patch_weights, tokens.patch_mask, self.config.salient_patches
         )
-        read = torch.cat([found.frames, patches.flatten(1, 2), tokens.words], 1)
-        mask = torch.cat([tokens.image_mask, there.flatten(1, 2), tokens.word_mask], 1)
-        return replace(found, tokens=read, token_mask=mask)
+        joined = torch.cat([clips.frames, patches.flatten(1, 2), tokens.words], 1)
+        mask = torch.cat([tokens.image_mask, patch_mask.flatten(1, 2), tokens.word_mask], 1)
+        return replace(clips, tokens=joined, token_mask=mask)
 
     def encode_products(self, tokens: ItemTokens) -> ProductVectors:
-        """Products to vectors; of several views, those count more that answer the title."""
-        guided = self.guide(tokens, "products")
-        found = pool_frames(guided.frames, guided.frame_weights, tokens.text, tokens.has_text)
-        bare = ProductVectors(found.image, found.has_image, found.text, found.has_text)
-        return bare if self.fusion is None else replace(bare, latents=self.fusion.encode_products(tokens))
+        """Encode products. Guidance gives more weight to views that match the title."""
+        guidance = self.guide(tokens, "products")
+        pooled = pool_frames(guidance.frames, guidance.frame_weights, tokens.text, tokens.has_text)
+        products = ProductVectors(pooled.image, pooled.has_image, pooled.text, pooled.has_text)
+        if self.fusion is None:
+            return products
+        return replace(products, latents=self.fusion.encode_products(tokens))
 
     def rescore(
         self,
         clips: ClipVectors,
         products: ProductVectors,
         weights: ScoreWeights,
-        places: Tensor,
-        there: Tensor | None = None,
+        candidates: Tensor,
+        candidate_mask: Tensor | None = None,
     ) -> Tensor:
-        """The score (B, K) of each clip with its candidates, at `places` (B, K) of `products`.
+        """Score each clip with its candidates again: (B, K).
 
-        Each clip meets its own candidates: near-twins see each other and the clip. `there`
-        (B, K) bool tells which places stand for a candidate at all.
+        Every clip and its candidates form a group of their own in the interaction.
+
+        Args:
+            clips: B clips.
+            products: S products.
+            weights: The weights of the score.
+            candidates: (B, K) long, indices into `products`.
+            candidate_mask: (B, K) bool, False at padding; None for no padding.
         """
-        alone, theirs = clips.map_tensors(lambda t: t.unsqueeze(1)), products.map_tensors(lambda t: t[places])
-        if there is not None:
-            theirs = replace(theirs, has_image=theirs.has_image & there)
+        clip_groups = clips.map_tensors(lambda t: t.unsqueeze(1))
+        product_groups = products.map_tensors(lambda t: t[candidates])
+        if candidate_mask is not None:
+            has_image = product_groups.has_image & candidate_mask
+            product_groups = replace(product_groups, has_image=has_image)
         if self.interaction is not None:
-            alone, theirs = self.apply_interaction(alone, theirs, weights)
-        found = score(alone, theirs, weights).squeeze(1)
+            clip_groups, product_groups = self.apply_interaction(
+                clip_groups, product_groups, weights
+            )
+        scores = score(clip_groups, product_groups, weights).squeeze(1)
         if self.fusion is not None:
             side = self.fusion.prepare_clips(clips.tokens, clips.token_mask)
-            found = found + self.fusion.score_candidates(side, products.latents, places)
-        return found
+            scores = scores + self.fusion.score_candidates(side, products.latents, candidates)
+        return scores
 
     def apply_interaction(
         self, clips: ClipVectors, products: ProductVectors, weights: ScoreWeights
     ) -> tuple[ClipVectors, ProductVectors]:
-        """Groups of clips (G, W, …) and products (G, S, …) after they have seen each other."""
+        """Apply the interaction to groups of clips (G, W, …) and products (G, S, …)."""
         assert self.interaction is not None
-        seen, shown = self.interaction(
+        clip_images, product_images = self.interaction(
             clips.image,
             clips.has_image,
             products.image,
             products.has_image,
             score(clips, products, weights),
         )
-        return replace(clips, image=seen), replace(products, image=shown)
+        return replace(clips, image=clip_images), replace(products, image=product_images)
 
 
-def add_instances(found: ClipVectors, tokens: ItemTokens, guided: GuidanceOutput) -> ClipVectors:
-    """Clips with the patches of their frames, and what counts of each by time and place."""
-    weights = guided.patch_weights * guided.frame_weights.unsqueeze(-1)
+def add_instances(clips: ClipVectors, tokens: ItemTokens, guidance: GuidanceOutput) -> ClipVectors:
+    """Add the patches of all frames, each weighted by its frame weight times its patch weight."""
+    weights = guidance.patch_weights * guidance.frame_weights.unsqueeze(-1)
     patches = soft_normalize(tokens.patches).flatten(1, 2)
-    return replace(found, instances=patches, instance_weights=weights.flatten(1, 2))
+    return replace(clips, instances=patches, instance_weights=weights.flatten(1, 2))
 
 
 def uniform_guidance(tokens: ItemTokens) -> GuidanceOutput:
-    """No guidance: every frame, patch and word counts alike."""
+    """Guidance with uniform weights over the frames, patches and words of each item."""
     return GuidanceOutput(
         tokens.images,
-        _shares(tokens.image_mask),
-        _shares(tokens.patch_mask),
-        _shares(tokens.word_mask),
+        _uniform_weights(tokens.image_mask),
+        _uniform_weights(tokens.patch_mask),
+        _uniform_weights(tokens.word_mask),
     )
 
 
-def _shares(mask: Tensor) -> Tensor:
+def _uniform_weights(mask: Tensor) -> Tensor:
     return mask / mask.sum(-1, keepdim=True).clamp(min=1)
 
 
-def pool_frames(frames: Tensor, weights: Tensor, words: Tensor, has_words: Tensor) -> ClipVectors:
-    """Frame vectors (B, T, D) and their weights (B, T) to clips: v = norm(Σ ω[t]·norm(z[t]))."""
-    picture = functional.normalize((frames * weights.unsqueeze(-1)).sum(1), dim=-1)
-    return ClipVectors(frames, weights, picture, weights.sum(1) > 0, words, has_words)
+def pool_frames(frames: Tensor, weights: Tensor, text: Tensor, has_text: Tensor) -> ClipVectors:
+    """Pool frame vectors (B, T, D) with weights (B, T): v = norm(Σ_t ω[t]·z[t])."""
+    image = functional.normalize((frames * weights.unsqueeze(-1)).sum(1), dim=-1)
+    return ClipVectors(frames, weights, image, weights.sum(1) > 0, text, has_text)

@@ -1,7 +1,9 @@
-"""Which words of a transcript count, and how much the transcript tells at all.
+"""Text pooling: the weight of each word, and the reliability of the whole transcript.
 
-Most of what a salesperson says is not about the product: greetings, prices, the basket. A plain
-mean over the words drowns the few that are. Axes: B clips, L words, D width.
+Most of what a salesperson says is not about the product: greetings, prices, the shopping cart. A
+plain mean over the words drowns the few that name the product.
+
+Axes: B clips, L words, D dimensions.
 """
 
 from __future__ import annotations
@@ -17,10 +19,12 @@ from sgmn.model.tokens import ItemTokens
 
 
 class PooledText(NamedTuple):
-    """What is said, with the words that count made to count.
+    """One vector per transcript, and how reliable it is.
 
-    text: (B, D) of length 1, zero for a silent clip. reliability: (B,) how much it tells, 0..2, 1
-    where nothing is known; it multiplies the weight of the words' terms in the score.
+    Attributes:
+        text: (B, D) of length 1; zero for a clip without text.
+        reliability: (B,) 0..2, a factor of the weight of the text terms in the score; 1 for a
+            clip without text.
     """
 
     text: Tensor
@@ -28,10 +32,9 @@ class PooledText(NamedTuple):
 
 
 class TextPooling(nn.Module):
-    """A share of each word and the weight of all, both from the words in context.
+    """Weights the words of a transcript and estimates its reliability, from contextual words.
 
-    Fresh, every word counts alike and every transcript tells 1: it changes nothing. `GAIN_SCALE` lets
-    the two vectors, which begin at zero, move at the rate of everything else.
+    Untrained, all words have the same weight and every reliability is 1.
     """
 
     def __init__(self, dim: int) -> None:
@@ -43,26 +46,28 @@ class TextPooling(nn.Module):
         nn.init.zeros_(self.reliability.bias)
 
     def forward(self, tokens: ItemTokens) -> PooledText:
-        """Clips, of which any may be silent."""
+        """Pool the words of clips. Clips may have no text."""
         words, mask = tokens.words, tokens.word_mask
-        changed = self.shares(words, mask) - mask / mask.sum(1, keepdim=True).clamp(min=1)
-        # The mean's own length, so that for a tower that says the mean this is the weighted mean.
-        length = mean(words, mask).norm(dim=1, keepdim=True)
-        said = length * tokens.text + torch.einsum("bl,bld->bd", changed, words)
-        said = functional.normalize(said, dim=1) * tokens.has_text.unsqueeze(1)
-        reliability = 2 * torch.sigmoid(GAIN_SCALE * self.reliability(said).squeeze(1))
+        uniform = mask / mask.sum(1, keepdim=True).clamp(min=1)
+        change = torch.einsum("bl,bld->bd", self.compute_weights(words, mask) - uniform, words)
+        # Scaled to the mean's length: for a tower that returns the mean of its words, the sum
+        # is exactly the weighted mean.
+        length = masked_mean(words, mask).norm(dim=1, keepdim=True)
+        text = functional.normalize(length * tokens.text + change, dim=1)
+        text = text * tokens.has_text.unsqueeze(1)
+        reliability = 2 * torch.sigmoid(GAIN_SCALE * self.reliability(text).squeeze(1))
         return PooledText(
-            said, torch.where(tokens.has_text, reliability, torch.ones_like(reliability))
+            text, torch.where(tokens.has_text, reliability, torch.ones_like(reliability))
         )
 
-    def shares(self, words: Tensor, mask: Tensor) -> Tensor:
-        """Each word's share (B, L): sums to 1 over a clip's words, exactly 0 at padding."""
+    def compute_weights(self, words: Tensor, mask: Tensor) -> Tensor:
+        """The weight of each word (B, L): sums to 1 over the words of a clip, 0 at padding."""
         logits = GAIN_SCALE * self.importance(functional.normalize(words, dim=-1)).squeeze(-1)
-        silent = ~mask.any(1, keepdim=True)
-        found: Tensor = logits.masked_fill(~mask & ~silent, -torch.inf).softmax(1) * mask
-        return found
+        is_empty = ~mask.any(1, keepdim=True)
+        weights: Tensor = logits.masked_fill(~mask & ~is_empty, -torch.inf).softmax(1) * mask
+        return weights
 
 
-def mean(words: Tensor, mask: Tensor) -> Tensor:
-    """The plain mean (B, D) of the words; zero where there are none."""
+def masked_mean(words: Tensor, mask: Tensor) -> Tensor:
+    """The mean (B, D) of the words (B, L, D); zero without words."""
     return (words * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)

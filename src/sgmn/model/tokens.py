@@ -1,6 +1,6 @@
-"""What the towers give to the parts above them: clips or products as tokens in one space.
+"""The output of the towers: clips and products as tokens in a common space.
 
-Axes: B clips or products, T frames or views, N patches a picture, L words, D width.
+Axes: B clips or products, T frames or views, N patches of an image, L words, D dimensions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn import functional
 
 
 class TensorRows:
-    """Dataclasses of tensors that share their first axis."""
+    """Base of dataclasses whose fields are tensors with a common first axis."""
 
     def __len__(self) -> int:
         first: Tensor = next(self._tensors())
@@ -25,39 +25,43 @@ class TensorRows:
         return (getattr(self, f.name) for f in fields(self))  # type: ignore[arg-type]
 
     def __getitem__(self, rows: slice | Tensor | list[int]) -> Self:
-        """Some of the rows."""
+        """Select rows."""
         return self.map_tensors(lambda tensor: tensor[rows])
 
-    def map_tensors(self, change: Callable[[Tensor], Tensor]) -> Self:
-        """The same with every tensor changed alike."""
-        return type(self)(*map(change, self._tensors()))
+    def map_tensors(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """Apply a function to every tensor."""
+        return type(self)(*map(function, self._tensors()))
 
     def to(self, device: torch.device | str) -> Self:
-        """The same rows on another device."""
+        """Move all tensors to a device."""
         return self.map_tensors(lambda tensor: tensor.to(device))
 
     @classmethod
     def cat(cls, parts: Iterable[Self]) -> Self:
-        """The rows of all parts, in order; what is shorter along further axes is padded with 0."""
-        return cls(*map(_joined, zip(*(part._tensors() for part in parts), strict=True)))
+        """Concatenate rows. Shorter tensors are padded with zeros along the other axes."""
+        columns = zip(*(part._tensors() for part in parts), strict=True)
+        return cls(*map(_concatenate, columns))
 
 
-def _joined(tensors: Sequence[Tensor]) -> Tensor:
-    sizes = [max(sides) for sides in zip(*(tensor.shape[1:] for tensor in tensors), strict=True)]
-    return torch.cat([_padded(tensor, sizes) for tensor in tensors])
+def _concatenate(tensors: Sequence[Tensor]) -> Tensor:
+    sizes = [max(sizes) for sizes in zip(*(tensor.shape[1:] for tensor in tensors), strict=True)]
+    return torch.cat([_pad(tensor, sizes) for tensor in tensors])
 
 
-def _padded(tensor: Tensor, sizes: Sequence[int]) -> Tensor:
-    lack = [wanted - side for side, wanted in zip(tensor.shape[1:], sizes, strict=True)]
-    return functional.pad(tensor, [n for side in reversed(lack) for n in (0, side)])
+def _pad(tensor: Tensor, sizes: Sequence[int]) -> Tensor:
+    missing = [target - size for size, target in zip(tensor.shape[1:], sizes, strict=True)]
+    return functional.pad(tensor, [n for count in reversed(missing) for n in (0, count)])
 
 
 @dataclass(frozen=True)
 class ImageTokens(TensorRows):
-    """N pictures after their tower.
+    """N encoded images.
 
-    pooled: (N, D) of length 1. patches: (N, P, D), divided by the length that `pooled` had; zero
-    at padding. patch_mask: (N, P) bool. P is 0 where nothing reads patches.
+    Attributes:
+        pooled: (N, D) one vector per image, of length 1.
+        patches: (N, P, D) patch vectors, divided by the length of the pooled vector before
+            normalization; zero at padding. P is 0 if no part of the network uses patches.
+        patch_mask: (N, P) bool, False at padding.
     """
 
     pooled: Tensor
@@ -67,11 +71,14 @@ class ImageTokens(TensorRows):
 
 @dataclass(frozen=True)
 class TextTokens(TensorRows):
-    """N texts after their tower.
+    """N encoded texts.
 
-    pooled: (N, D) of length 1, zero for a text without words. has_text: (N,) bool.
-    words: (N, L, D) words in context, zero at padding. word_mask: (N, L) bool. L is 0 where
-    nothing reads single words.
+    Attributes:
+        pooled: (N, D) one vector per text, of length 1; zero for an empty text.
+        has_text: (N,) bool, False for an empty text.
+        words: (N, L, D) contextual word vectors; zero at padding. L is 0 if no part of the
+            network uses words.
+        word_mask: (N, L) bool, False at padding.
     """
 
     pooled: Tensor
@@ -82,15 +89,18 @@ class TextTokens(TensorRows):
 
 @dataclass(frozen=True)
 class ItemTokens(TensorRows):
-    """Clips with their frames and transcript, or products with their views and title.
+    """Encoded clips with frames and transcript, or products with views and title.
 
-    images: (B, T, D) a picture as its tower pools it, of length 1; zero at padding.
-    image_mask: (B, T) bool, False at padding; a clip without frames has none.
-    patches: (B, T, N, D), divided by the length that `images` had; zero at padding.
-    patch_mask: (B, T, N) bool; pictures of another canvas may have fewer patches than N.
-    words: (B, L, D) words in context; zero at padding. word_mask: (B, L) bool.
-    text: (B, D) the text as its tower pools it, of length 1; zero where there is none.
-    has_text: (B,) bool.
+    Attributes:
+        images: (B, T, D) one vector per image, of length 1; zero at padding.
+        image_mask: (B, T) bool, False at padding; all False for an item without images.
+        patches: (B, T, N, D) patch vectors, divided by the length of the image vector before
+            normalization; zero at padding.
+        patch_mask: (B, T, N) bool, False at padding; canvases differ in their number of patches.
+        words: (B, L, D) contextual word vectors; zero at padding.
+        word_mask: (B, L) bool, False at padding.
+        text: (B, D) one vector per text, of length 1; zero without text.
+        has_text: (B,) bool.
     """
 
     images: Tensor
@@ -103,13 +113,29 @@ class ItemTokens(TensorRows):
     has_text: Tensor
 
     @classmethod
-    def assemble(cls, looks: ImageTokens, owner: Tensor, place: Tensor, words: TextTokens) -> ItemTokens:
-        """Items from their pictures, of which `owner` and `place` (N,) say whose and where."""
-        sizes = (len(words), int(place.max()) + 1 if len(place) else 1)
+    def assemble(
+        cls, images: ImageTokens, owner: Tensor, position: Tensor, texts: TextTokens
+    ) -> ItemTokens:
+        """Build B items from N images and B texts.
 
-        def placed(rows: Tensor) -> Tensor:
-            return rows.new_zeros(*sizes, *rows.shape[1:]).index_put((owner, place), rows)
+        Args:
+            images: The encoded images.
+            owner: (N,) the item of each image.
+            position: (N,) the position of each image within its item.
+            texts: The encoded texts, one per item.
+        """
+        sizes = (len(texts), int(position.max()) + 1 if len(position) else 1)
 
-        present = placed(torch.ones_like(owner, dtype=torch.bool))
-        shown = (placed(looks.pooled), present, placed(looks.patches), placed(looks.patch_mask))
-        return cls(*shown, words.words, words.word_mask, words.pooled, words.has_text)
+        def scatter(rows: Tensor) -> Tensor:
+            return rows.new_zeros(*sizes, *rows.shape[1:]).index_put((owner, position), rows)
+
+        return cls(
+            images=scatter(images.pooled),
+            image_mask=scatter(torch.ones_like(owner, dtype=torch.bool)),
+            patches=scatter(images.patches),
+            patch_mask=scatter(images.patch_mask),
+            words=texts.words,
+            word_mask=texts.word_mask,
+            text=texts.pooled,
+            has_text=texts.has_text,
+        )

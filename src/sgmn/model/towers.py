@@ -1,11 +1,11 @@
-"""Image and text towers to tokens in one space, behind one interface.
+"""Image and text towers that encode into a common space, behind one interface.
 
-    picture tower: pixels (N, 3, H, W) normalised      -> Seen: global (N, D), patches (N, P, D)
-    text tower:    ids (M, L), mask (M, L) bool        -> Said: pooled (M, D), words (M, L, D)
+    image tower: pixels (N, 3, H, W), normalized  -> ImageEncoding: (N, D) and patches (N, P, D)
+    text tower:  ids (M, L), mask (M, L) bool     -> TextEncoding: (M, D) and words (M, L, D)
 
-All are projected into the common space, on every token; none is of length 1 yet. Families:
-CLIP, SigLIP, Chinese-CLIP, and a composed pair of any two `AutoModel` towers with linear
-projections. Towers are built from a config alone, so a checkpoint needs no hub.
+All vectors, including patches and words, are projected into the common space but not normalized
+yet. The families are CLIP, SigLIP, Chinese-CLIP, and any two `AutoModel` towers with linear
+projections. Towers are built from a config alone, so loading a checkpoint needs no network access.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ from sgmn.model import efficientnet
 
 
 class ImageEncoding(NamedTuple):
-    """Pictures in the common space: `pooled` (N, D) and `patches` (N, P, D).
+    """N images in the common space.
 
-    The patches are those of a `grid` of rows and columns, row by row.
+    Attributes:
+        pooled: (N, D) one vector per image.
+        patches: (N, P, D) patch vectors, row by row.
+        grid: The number of rows and columns of the patches.
     """
 
     pooled: Tensor
@@ -32,7 +35,13 @@ class ImageEncoding(NamedTuple):
 
 
 class TextEncoding(NamedTuple):
-    """Texts in the common space: `pooled` (M, D), `words` (M, L, D) and their mask (M, L)."""
+    """M texts in the common space.
+
+    Attributes:
+        pooled: (M, D) one vector per text.
+        words: (M, L, D) token vectors.
+        mask: (M, L) bool, False at padding.
+    """
 
     pooled: Tensor
     words: Tensor
@@ -40,43 +49,45 @@ class TextEncoding(NamedTuple):
 
 
 class Towers(nn.Module):
-    """A picture tower and a text tower with one space of `dim` dimensions."""
+    """An image tower and a text tower with a common space of `dim` dimensions."""
 
     dim: int
 
     def encode_image(self, pixels: Tensor) -> ImageEncoding:
-        """Normalised pixels (N, 3, H, W) to the common space."""
+        """Encode normalized pixels (N, 3, H, W)."""
         raise NotImplementedError
 
     def encode_text(self, ids: Tensor, mask: Tensor) -> TextEncoding:
-        """Tokens (M, L) to the common space."""
+        """Encode token ids (M, L) with mask (M, L)."""
         raise NotImplementedError
 
     def backbone(self) -> list[nn.Module]:
-        """The parts that come pretrained and want a smaller learning rate."""
+        """The pretrained modules, which are trained with a smaller learning rate."""
         raise NotImplementedError
 
     def text_backbone(self) -> nn.Module:
-        """The part that `freeze_text` holds still."""
+        """The module that `SGMN.freeze_text` freezes."""
         raise NotImplementedError
 
-    def freeze_blocks(self, blocks: int) -> None:
-        """Hold the first blocks of the picture tower still. Raises SettingsError."""
-        raise SettingsError("'still' is for the lite picture tower", remedy="leave it out")
+    def freeze_blocks(self, count: int) -> None:
+        """Freeze the first blocks of the image tower. Raises SettingsError if unsupported."""
+        raise SettingsError(
+            "'frozen_blocks' is only supported by EfficientNet-Lite towers", remedy="remove it"
+        )
 
 
 class PairTowers(Towers):
-    """A pretrained pair of `transformers`; its own code pools, the words and patches follow."""
+    """A pretrained pair of `transformers`, pooled by its own code."""
 
-    model: Any  # transformers' models are not typed
+    model: Any  # the models of transformers have no types
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
     def _grid(self, pixels: Tensor) -> tuple[int, int]:
-        side: int = self.model.config.vision_config.patch_size
-        return pixels.shape[-2] // side, pixels.shape[-1] // side
+        patch_size: int = self.model.config.vision_config.patch_size
+        return pixels.shape[-2] // patch_size, pixels.shape[-1] // patch_size
 
     def backbone(self) -> list[nn.Module]:
         """See `Towers.backbone`."""
@@ -89,7 +100,7 @@ class PairTowers(Towers):
 
 
 class ClipTowers(PairTowers):
-    """CLIP and Chinese-CLIP: every patch and word through the projection of the whole."""
+    """CLIP and Chinese-CLIP. Patches and words use the projections of the pooled vectors."""
 
     def __init__(self, model: Any) -> None:
         super().__init__(model)
@@ -99,20 +110,18 @@ class ClipTowers(PairTowers):
         """See `Towers.encode_image`."""
         out = self.model.get_image_features(pixel_values=pixels, interpolate_pos_encoding=True)
         patches = self.model.vision_model.post_layernorm(out.last_hidden_state[:, 1:])
-        return ImageEncoding(
-            out.pooler_output, self.model.visual_projection(patches), self._grid(pixels)
-        )
+        patches = self.model.visual_projection(patches)
+        return ImageEncoding(out.pooler_output, patches, self._grid(pixels))
 
     def encode_text(self, ids: Tensor, mask: Tensor) -> TextEncoding:
         """See `Towers.encode_text`."""
         out = self.model.get_text_features(input_ids=ids, attention_mask=mask.long())
-        return TextEncoding(
-            out.pooler_output, self.model.text_projection(out.last_hidden_state), mask
-        )
+        words = self.model.text_projection(out.last_hidden_state)
+        return TextEncoding(out.pooler_output, words, mask)
 
 
 class SiglipTowers(PairTowers):
-    """SigLIP and SigLIP 2 of fixed resolution: attention pooling, no projection of pictures."""
+    """SigLIP and SigLIP 2 with fixed resolution: attention pooling, no projection of images."""
 
     def __init__(self, model: Any) -> None:
         super().__init__(model)
@@ -124,33 +133,33 @@ class SiglipTowers(PairTowers):
         return ImageEncoding(out.pooler_output, out.last_hidden_state, self._grid(pixels))
 
     def encode_text(self, ids: Tensor, mask: Tensor) -> TextEncoding:
-        """See `Towers.encode_text`. SigLIP was trained on texts padded to full length, unmasked."""
+        """See `Towers.encode_text`. SigLIP was trained on unmasked texts padded to full length."""
         config = self.model.config.text_config
-        room = config.max_position_embeddings - ids.shape[1]
-        full = nn.functional.pad(
-            ids.masked_fill(~mask, config.pad_token_id), (0, room), value=config.pad_token_id
+        missing = config.max_position_embeddings - ids.shape[1]
+        padded = nn.functional.pad(
+            ids.masked_fill(~mask, config.pad_token_id), (0, missing), value=config.pad_token_id
         )
-        out = self.model.get_text_features(input_ids=full)
+        out = self.model.get_text_features(input_ids=padded)
         words = self.model.text_model.head(out.last_hidden_state[:, : ids.shape[1]])
         return TextEncoding(out.pooler_output, words, mask)
 
 
 class ComposedTowers(Towers):
-    """Any `AutoModel` picture tower and any `AutoModel` text tower, projected linearly.
+    """Any `AutoModel` image tower and any `AutoModel` text tower with linear projections.
 
-    The picture is the mean of its patches unless the tower pools by itself; the text is the
-    mean of its words. The text projection starts as the identity where the widths agree, so an
-    untrained pair still ranks by the text tower's own similarity.
+    An image is the mean of its patches unless its tower pools by itself; a text is the mean of
+    its words. The text projection starts as the identity if the dimensions agree, so an untrained
+    pair ranks by the similarity of the text tower.
     """
 
     def __init__(self, image: Any, text: Any, dim: int, *, from_scratch: bool) -> None:
         super().__init__()
         self.image, self.text, self.dim = image, text, dim
         self.from_scratch = from_scratch
-        self.image_projection = nn.Linear(_width(image.config), dim)  # the bias centres
-        self.text_projection = nn.Linear(_width(text.config), dim, bias=False)
+        self.image_projection = nn.Linear(_hidden_size(image.config), dim)  # bias centers
+        self.text_projection = nn.Linear(_hidden_size(text.config), dim, bias=False)
         nn.init.orthogonal_(self.text_projection.weight)
-        if _width(text.config) == dim:
+        if _hidden_size(text.config) == dim:
             nn.init.eye_(self.text_projection.weight)
 
     def encode_image(self, pixels: Tensor) -> ImageEncoding:
@@ -160,15 +169,15 @@ class ComposedTowers(Towers):
         if hidden.dim() == 4:  # a convolutional tower: (N, C, h, w)
             patches = self.image_projection(hidden.flatten(2).transpose(1, 2))
             grid = (hidden.shape[2], hidden.shape[3])
-            return ImageEncoding(patches.mean(1), patches, grid)  # linear: the mean may come last
-        pooled = getattr(out, "pooler_output", None)
-        whole = hidden.mean(1) if pooled is None else pooled
-        grid = self._grid(hidden.shape[1], pixels)
+            return ImageEncoding(patches.mean(1), patches, grid)
+        pooler_output = getattr(out, "pooler_output", None)
+        pooled = hidden.mean(1) if pooler_output is None else pooler_output
+        grid = self._find_grid(hidden.shape[1], pixels)
         patches = hidden[:, -grid[0] * grid[1] :]  # class and register tokens come first
-        return ImageEncoding(self.image_projection(whole), self.image_projection(patches), grid)
+        return ImageEncoding(self.image_projection(pooled), self.image_projection(patches), grid)
 
-    def _grid(self, tokens: int, pixels: Tensor) -> tuple[int, int]:
-        """Rows and columns of a transformer's patches; some towers merge theirs, two by two."""
+    def _find_grid(self, tokens: int, pixels: Tensor) -> tuple[int, int]:
+        """Rows and columns of a transformer's patches; some towers merge patches two by two."""
         side = self.image.config.patch_size
         while (grid := (pixels.shape[-2] // side, pixels.shape[-1] // side)) > (1, 1):
             if grid[0] * grid[1] <= tokens:
@@ -179,12 +188,12 @@ class ComposedTowers(Towers):
     def encode_text(self, ids: Tensor, mask: Tensor) -> TextEncoding:
         """See `Towers.encode_text`."""
         hidden = self.text(input_ids=ids, attention_mask=mask.long()).last_hidden_state
-        shares = (mask / mask.sum(1, keepdim=True)).unsqueeze(-1)
+        weights = (mask / mask.sum(1, keepdim=True)).unsqueeze(-1)
         words = self.text_projection(hidden)
-        return TextEncoding((words * shares).sum(1), words, mask)
+        return TextEncoding((words * weights).sum(1), words, mask)
 
     def backbone(self) -> list[nn.Module]:
-        """See `Towers.backbone`; a picture tower from scratch learns at the full rate."""
+        """See `Towers.backbone`; an image tower from scratch is not part of it."""
         return [self.text] if self.from_scratch else [self.image, self.text]
 
     def text_backbone(self) -> nn.Module:
@@ -192,20 +201,20 @@ class ComposedTowers(Towers):
         text: nn.Module = self.text
         return text
 
-    def freeze_blocks(self, blocks: int) -> None:
-        """See `Towers.hold`."""
+    def freeze_blocks(self, count: int) -> None:
+        """See `Towers.freeze_blocks`."""
         if isinstance(self.image, efficientnet.LiteTower):
-            self.image.freeze_blocks(blocks)
+            self.image.freeze_blocks(count)
         else:
-            super().freeze_blocks(blocks)
+            super().freeze_blocks(count)
 
 
-def _width(config: Any) -> int:
+def _hidden_size(config: Any) -> int:
     sizes = getattr(config, "hidden_sizes", None)
     return int(sizes[-1] if sizes else config.hidden_size)
 
 
-def _from_config(config: dict[str, Any]) -> nn.Module:
+def _build_tower(config: dict[str, Any]) -> nn.Module:
     from transformers import AutoConfig, AutoModel
 
     if config["model_type"] == efficientnet.MODEL_TYPE:
@@ -214,45 +223,49 @@ def _from_config(config: dict[str, Any]) -> nn.Module:
     return model
 
 
-def _composed(configs: dict[str, Any], dim: int) -> Towers:
-    image, text = _from_config(configs["image"]), _from_config(configs["text"])
+def _build_composed(configs: dict[str, Any], dim: int) -> Towers:
+    image, text = _build_tower(configs["image"]), _build_tower(configs["text"])
     from_scratch = "group_channels" in configs
     if from_scratch:
-        _replace_batch_norm(image, configs["group_channels"])
+        _replace_batch_norms(image, configs["group_channels"])
     return ComposedTowers(image, text, dim, from_scratch=from_scratch)
 
 
-def _replace_batch_norm(tower: nn.Module, group_channels: int) -> None:
-    """Group norm (Wu and He 2018) for batch norm, in place.
+def _replace_batch_norms(tower: nn.Module, group_channels: int) -> None:
+    """Replace batch norms by group norms (Wu and He 2018), in place.
 
-    Frames and shop images are different worlds: the statistics of one batch of either fit
-    neither at inference, and several processes would not equal one.
+    Frames and shop images differ so much that the batch statistics of neither fit the other at
+    inference, and training in several processes would differ from training in one.
     """
     for name, part in tower.named_children():
         if isinstance(part, nn.BatchNorm2d):
             groups = max(1, part.num_features // group_channels)
             setattr(tower, name, nn.GroupNorm(groups, part.num_features))
         else:
-            _replace_batch_norm(part, group_channels)
+            _replace_batch_norms(part, group_channels)
 
 
 FAMILIES: dict[str, Callable[[dict[str, Any], int], Towers]] = {
-    "clip": lambda configs, dim: ClipTowers(_from_config(configs["pair"])),
-    "chinese_clip": lambda configs, dim: ClipTowers(_from_config(configs["pair"])),
-    "siglip": lambda configs, dim: SiglipTowers(_from_config(configs["pair"])),
-    "composed": _composed,
+    "clip": lambda configs, dim: ClipTowers(_build_tower(configs["pair"])),
+    "chinese_clip": lambda configs, dim: ClipTowers(_build_tower(configs["pair"])),
+    "siglip": lambda configs, dim: SiglipTowers(_build_tower(configs["pair"])),
+    "composed": _build_composed,
 }
 
 
 def build_towers(family: str, configs: dict[str, Any], dim: int) -> Towers:
-    """Towers with random weights from `transformers` configs as plain dictionaries.
+    """Build towers with random weights.
 
-    configs: {"pair": config} for a pretrained pair, {"image": …, "text": …} for a composed one,
-    whose picture tower, where it is from scratch, has its batch norms replaced by group norms of
-    "group_channels" channels.
+    Args:
+        family: A name of `FAMILIES`.
+        configs: Configs of `transformers` as plain dictionaries: {"pair": config} for a pretrained
+            pair, {"image": config, "text": config} for composed towers. If "group_channels" is
+            present, the image tower is trained from scratch, and its batch norms are replaced by
+            group norms with this number of channels.
+        dim: Dimensions of the common space; a pretrained pair has its own.
     """
     if family not in FAMILIES:
         raise CheckpointError(
-            f"no towers of the family {family!r}", remedy=f"take one of {', '.join(FAMILIES)}"
+            f"unknown tower family {family!r}", remedy=f"choose one of {', '.join(FAMILIES)}"
         )
     return FAMILIES[family](configs, dim)

@@ -1,4 +1,4 @@
-"""The words of a text, put together from a tokenizer's pieces of them."""
+"""The words of a text, merged from the tokens of a tokenizer."""
 
 from __future__ import annotations
 
@@ -9,51 +9,57 @@ from typing import NamedTuple
 
 from sgmn.model.inputs import Preprocessor
 
-# Thai, Japanese and Chinese do not part their words: there each token is a word.
+# Thai, Japanese and Chinese do not separate words by spaces: each token is shown as a word.
 _UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
 
 class WordWeight(NamedTuple):
-    """A word as it was written, and its share of all words' weight; they sum to 1."""
+    """A word as written, and its weight; the weights of a text sum to 1."""
 
     text: str
     weight: float
 
 
 def weigh_words(
-    text: str, prepare: Preprocessor, weights: Sequence[float] | None = None
+    text: str, preprocessor: Preprocessor, weights: Sequence[float] | None = None
 ) -> tuple[WordWeight, ...]:
-    """The words of a text with their shares, from the weights of its tokens; None: all alike.
+    """Sum the weights of tokens into weights of words.
 
-    Tokens of one word are merged; those that the tokenizer adds by itself are left out.
+    Args:
+        text: The text.
+        preprocessor: Holds the tokenizer.
+        weights: The weight of each token, special tokens included, which are left out of the
+            result. None gives each word the same weight.
     """
-    spans = _spans(text, prepare)
-    found: list[tuple[int, int, float]] = []
-    alike = [1.0] * len(spans)
-    for (start, end), weight in zip(spans, alike if weights is None else weights, strict=True):
+    spans = _find_token_spans(text, preprocessor)
+    words: list[tuple[int, int, float]] = []
+    token_weights = [1.0] * len(spans) if weights is None else weights
+    for (start, end), weight in zip(spans, token_weights, strict=True):
         if not text[start:end].strip():
             continue
         start = end - len(text[start:end].lstrip())
-        if found and not _parted(text, found[-1][1], start):
-            begun, _, before = found.pop()
-            start, weight = begun, before + weight
-        found.append((start, end, weight))
+        if words and not _starts_word(text, words[-1][1], start):
+            start, _, previous_weight = words.pop()
+            weight += previous_weight
+        words.append((start, end, weight))
     if weights is None:
-        found = [(start, end, 1.0) for start, end, _ in found]
-    total = sum(weight for *_, weight in found) or 1.0
-    return tuple(WordWeight(text[start:end].strip(), weight / total) for start, end, weight in found)
+        words = [(start, end, 1.0) for start, end, _ in words]
+    total = sum(weight for *_, weight in words) or 1.0
+    return tuple(
+        WordWeight(text[start:end].strip(), weight / total) for start, end, weight in words
+    )
 
 
-def _spans(text: str, prepare: Preprocessor) -> list[tuple[int, int]]:
-    """Start and end in a text of each of its tokens, as `Preprocessor.texts` makes them.
+def _find_token_spans(text: str, preprocessor: Preprocessor) -> list[tuple[int, int]]:
+    """Start and end of each token in a text, as in `Preprocessor.tokenize_texts`.
 
-    Special tokens stand nowhere: (0, 0).
+    A special token has the span (0, 0).
     """
     if not text.strip():
         return []
-    tokens = prepare.tokenizer(
+    tokens = preprocessor.tokenizer(
         [text],
-        max_length=prepare.max_tokens,
+        max_length=preprocessor.max_tokens,
         truncation=True,
         return_overflowing_tokens=True,
         return_offsets_mapping=True,
@@ -61,9 +67,9 @@ def _spans(text: str, prepare: Preprocessor) -> list[tuple[int, int]]:
     return list(chain.from_iterable(tokens["offset_mapping"]))
 
 
-def _parted(text: str, end: int, start: int) -> bool:
-    """Whether the token that starts at `start` begins a word, after one that ended at `end`."""
-    if start < end:  # bytes of one character
+def _starts_word(text: str, end: int, start: int) -> bool:
+    """Whether a token at `start` begins a new word after a token that ended at `end`."""
+    if start < end:  # tokens that are bytes of the same character
         return False
-    between, beside = text[end:start], text[end - 1] + text[start]
-    return any(map(str.isspace, between)) or bool(_UNSPACED.search(beside))
+    gap, neighbors = text[end:start], text[end - 1] + text[start]
+    return any(map(str.isspace, gap)) or bool(_UNSPACED.search(neighbors))
