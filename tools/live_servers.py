@@ -1,7 +1,8 @@
-"""A video sent as a livestream on loopback, by ffmpeg: whole, broken off, stalled or garbled.
+"""Send a video as a live stream on the loopback interface with ffmpeg: intact, or with faults.
 
-A `Stage` is where it is sent to, a `Show` what is sent, a plan how. Frames are copied as they
-are, and encoded anew only from the middle on, where a copy would begin too early, at a keyframe.
+An `Endpoint` is the address of the stream, a `Broadcast` sends a video there, a plan decides how.
+Frames are copied without re-encoding, except when sending starts in the middle of the video: a copy
+would start too early, at a keyframe.
 """
 
 from __future__ import annotations
@@ -22,32 +23,35 @@ from time import monotonic, sleep, time
 from typing import IO, NamedTuple
 
 RESTARTS, PAUSE_S = 5, (2.0, 4.0)
-STALL_S = 7.0  # longer than the 5 s after which a source counts as stalled, no time-out yet
-PIECE_S, PIECES = 2, 6
+STALL_S = 7.0  # longer than the 5 s after which a source counts as stalled; shorter than a time-out
+SEGMENT_S, SEGMENTS = 2, 6  # of a playlist
 NOISE_BYTES = 2**20
-_GLANCE_S = 0.05
-_LOOPBACK = "127.0.0.1"
-_PLAYLIST = "live.m3u8"
-_COPY = ("-c:v", "copy")
-_ENCODE = ("-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-crf", "18")
-_KEYFRAMES = ("-force_key_frames", f"expr:gte(t,n_forced*{PIECE_S})")
+POLL_INTERVAL_S = 0.05
+LOOPBACK = "127.0.0.1"
+PLAYLIST = "live.m3u8"
+COPY = ("-c:v", "copy")
+ENCODE = ("-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-crf", "18")
+KEYFRAMES = ("-force_key_frames", f"expr:gte(t,n_forced*{SEGMENT_S})")
 
 
-class Stage(NamedTuple):
-    """Where a show can be watched, the arguments that send it there, and who is waited for."""
+class Endpoint(NamedTuple):
+    """Where a stream can be watched, and the ffmpeg arguments that send it there.
+
+    `is_requested` is set once a client has connected; an ffmpeg that listens waits by itself.
+    """
 
     address: str
     port: int
     output: Sequence[str]
-    expected: Event  # somebody has asked for it; an ffmpeg that listens waits by itself
+    is_requested: Event
 
 
 class Sender:
-    """One ffmpeg on the air. `sent` are the frames' times in what it sends and on the wall."""
+    """A running ffmpeg. `sent` are the times of the frames in its output and on the wall clock."""
 
-    def __init__(self, command: list[str], begin_s: float, log: Path) -> None:
+    def __init__(self, command: list[str], start_s: float, log: Path) -> None:
         self.sent: list[tuple[float, float]] = []
-        self._begin_s = begin_s
+        self._start_s = start_s
         with log.open("wb") as errors:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
@@ -57,10 +61,10 @@ class Sender:
 
     @property
     def position_s(self) -> float:
-        """How far into the video it has come."""
-        return self._begin_s + (self.sent[-1][0] if self.sent else 0.0)
+        """The position in the video."""
+        return self._start_s + (self.sent[-1][0] if self.sent else 0.0)
 
-    def is_over(self) -> bool:
+    def has_ended(self) -> bool:
         return self.process.poll() is not None
 
     def kill(self) -> None:
@@ -69,7 +73,7 @@ class Sender:
         self._reader.join(5)
 
     def _read(self, lines: IO[bytes]) -> None:
-        """Each line of ffmpeg's "framecrc" is a frame: stream, dts, pts, and others."""
+        """Read ffmpeg's "framecrc" output: one line per frame with stream, dts, pts and others."""
         tick = Fraction(1)
         for line in lines:
             if line.startswith(b"#tb 0:"):
@@ -78,35 +82,35 @@ class Sender:
                 self.sent.append((float(int(line.split(b",")[2]) * tick), time()))
 
 
-class Show:
-    """The first `seconds` of a video, sent at `pace` times its own; ffmpeg's logs to `folder`."""
+class Broadcast:
+    """Sends the first `seconds` of a video, at `pace` times its speed; ffmpeg logs to `folder`."""
 
     def __init__(self, video: Path, seconds: float, pace: float, folder: Path) -> None:
         self.video, self.seconds, self.pace, self.folder = video, seconds, pace, folder
         self.senders: list[Sender] = []
         self.stopped = Event()
 
-    def send(self, stage: Stage, begin_s: float = 0.0) -> Sender:
-        """Send from `begin_s` on, to a stage that may have an audience to wait for."""
-        self.until(stage.expected.is_set)
-        length = ("-t", f"{self.seconds - begin_s:.3f}")
+    def send(self, endpoint: Endpoint, start_s: float = 0.0) -> Sender:
+        """Start sending from `start_s`, after a client has connected."""
+        self.wait_until(endpoint.is_requested.is_set)
+        length = ("-t", f"{self.seconds - start_s:.3f}")
         command = ["ffmpeg", "-nostdin", "-hide_banner", "-nostats", "-y"]
-        command += ["-readrate", str(self.pace), "-ss", f"{begin_s:.3f}", "-i", str(self.video)]
-        command += ["-map", "0:v:0", *length, *((*_ENCODE, *_KEYFRAMES) if begin_s else _COPY)]
-        command += ["-flush_packets", "1", *stage.output]
-        command += ["-map", "0:v:0", *length, *_COPY, "-flush_packets", "1"]
+        command += ["-readrate", str(self.pace), "-ss", f"{start_s:.3f}", "-i", str(self.video)]
+        command += ["-map", "0:v:0", *length, *((*ENCODE, *KEYFRAMES) if start_s else COPY)]
+        command += ["-flush_packets", "1", *endpoint.output]
+        command += ["-map", "0:v:0", *length, *COPY, "-flush_packets", "1"]
         command += ["-f", "framecrc", "pipe:1"]
         log = self.folder / f"ffmpeg-{len(self.senders) + 1}.log"
-        self.senders.append(Sender(command, begin_s, log))
+        self.senders.append(Sender(command, start_s, log))
         return self.senders[-1]
 
-    def until(self, holds: Callable[[], bool]) -> None:
-        """Wait until it holds, or nobody watches any more."""
-        while not holds() and not self.stopped.wait(_GLANCE_S):
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition, or until the broadcast is stopped."""
+        while not condition() and not self.stopped.wait(POLL_INTERVAL_S):
             pass
 
-    def reach(self, sender: Sender, position_s: float) -> None:
-        self.until(lambda: sender.position_s >= position_s or sender.is_over())
+    def wait_for_position(self, sender: Sender, position_s: float) -> None:
+        self.wait_until(lambda: sender.position_s >= position_s or sender.has_ended())
 
     def close(self) -> None:
         self.stopped.set()
@@ -114,61 +118,61 @@ class Show:
             sender.kill()
 
 
-def whole(show: Show, stage: Stage) -> None:
-    """Once, to its end."""
-    show.until(show.send(stage).is_over)
+def send_whole(broadcast: Broadcast, endpoint: Endpoint) -> None:
+    """Send the video once, to its end."""
+    broadcast.wait_until(broadcast.send(endpoint).has_ended)
 
 
-def restarting(show: Show, stage: Stage) -> None:
-    """Killed and started again where it was, RESTARTS times, and then to its end."""
-    rng, sender = Random(0), show.send(stage)
+def send_with_restarts(broadcast: Broadcast, endpoint: Endpoint) -> None:
+    """Kill the sender RESTARTS times and continue where it was, then send to the end."""
+    rng, sender = Random(0), broadcast.send(endpoint)
     for number in range(1, RESTARTS + 1):
-        show.reach(sender, show.seconds * number / (RESTARTS + 1))
+        broadcast.wait_for_position(sender, broadcast.seconds * number / (RESTARTS + 1))
         sender.kill()
-        if show.stopped.wait(rng.uniform(*PAUSE_S)):
+        if broadcast.stopped.wait(rng.uniform(*PAUSE_S)):
             return
-        sender = show.send(stage, sender.position_s)
-    show.until(sender.is_over)
+        sender = broadcast.send(endpoint, sender.position_s)
+    broadcast.wait_until(sender.has_ended)
 
 
-def stalling(show: Show, stage: Stage) -> None:
-    """Silent in the middle for STALL_S with the line open; then it makes up for it at once."""
-    sender = show.send(stage)
-    show.reach(sender, show.seconds / 2)
+def send_with_stall(broadcast: Broadcast, endpoint: Endpoint) -> None:
+    """Pause in the middle for STALL_S with an open connection, then catch up at once."""
+    sender = broadcast.send(endpoint)
+    broadcast.wait_for_position(sender, broadcast.seconds / 2)
     sender.process.send_signal(signal.SIGSTOP)
-    show.stopped.wait(STALL_S)
+    broadcast.stopped.wait(STALL_S)
     sender.process.send_signal(signal.SIGCONT)
-    show.until(sender.is_over)
+    broadcast.wait_until(sender.has_ended)
 
 
-def garbled(show: Show, stage: Stage) -> None:
-    """Random bytes, once hanging up and once holding the line; then whole."""
-    _noise(show, stage, hangs_up=True)
-    _noise(show, stage, hangs_up=False)
-    if not show.stopped.is_set():
-        whole(show, stage)
+def send_after_noise(broadcast: Broadcast, endpoint: Endpoint) -> None:
+    """Send random bytes twice, closing and then holding the connection; then the whole video."""
+    _send_noise(broadcast, endpoint, closes=True)
+    _send_noise(broadcast, endpoint, closes=False)
+    if not broadcast.stopped.is_set():
+        send_whole(broadcast, endpoint)
 
 
-def garbage(show: Show, stage: Stage) -> None:
-    """Random bytes and nothing else."""
-    while not show.stopped.is_set():
-        _noise(show, stage, hangs_up=True)
+def send_noise_only(broadcast: Broadcast, endpoint: Endpoint) -> None:
+    """Send random bytes and nothing else."""
+    while not broadcast.stopped.is_set():
+        _send_noise(broadcast, endpoint, closes=True)
 
 
-def _noise(show: Show, stage: Stage, hangs_up: bool) -> None:
-    with socket.create_server((_LOOPBACK, stage.port)) as server:
-        line = _accepted(server, show.stopped)
-    if line is None:
+def _send_noise(broadcast: Broadcast, endpoint: Endpoint, closes: bool) -> None:
+    with socket.create_server((LOOPBACK, endpoint.port)) as server:
+        connection = _accept(server, broadcast.stopped)
+    if connection is None:
         return
-    with line, suppress(OSError):  # who reads may have enough of it
-        line.settimeout(60)
-        line.sendall(Random(0).randbytes(NOISE_BYTES))
-        if not hangs_up:
-            line.recv(1)
+    with connection, suppress(OSError):  # the reader may close the connection first
+        connection.settimeout(60)
+        connection.sendall(Random(0).randbytes(NOISE_BYTES))
+        if not closes:
+            connection.recv(1)
 
 
-def _accepted(server: socket.socket, stopped: Event) -> socket.socket | None:
-    server.settimeout(_GLANCE_S)
+def _accept(server: socket.socket, stopped: Event) -> socket.socket | None:
+    server.settimeout(POLL_INTERVAL_S)
     while not stopped.is_set():
         with suppress(TimeoutError):
             return server.accept()[0]
@@ -176,55 +180,55 @@ def _accepted(server: socket.socket, stopped: Event) -> socket.socket | None:
 
 
 @contextmanager
-def over_tcp(folder: Path) -> Iterator[Stage]:
-    """MPEG-TS to whoever calls."""
-    with socket.create_server((_LOOPBACK, 0)) as server:
+def serve_tcp(folder: Path) -> Iterator[Endpoint]:
+    """MPEG-TS for the first client that connects."""
+    with socket.create_server((LOOPBACK, 0)) as server:
         port = server.getsockname()[1]
-    address, anybody = f"tcp://{_LOOPBACK}:{port}", Event()
-    anybody.set()
-    yield Stage(address, port, ("-f", "mpegts", f"{address}?listen=1"), anybody)
+    address, is_requested = f"tcp://{LOOPBACK}:{port}", Event()
+    is_requested.set()
+    yield Endpoint(address, port, ("-f", "mpegts", f"{address}?listen=1"), is_requested)
 
 
 @contextmanager
-def over_hls(folder: Path) -> Iterator[Stage]:
-    """A sliding list of pieces on a web server, which writes its log to `folder`."""
+def serve_hls(folder: Path) -> Iterator[Endpoint]:
+    """A sliding playlist on a web server, which writes its log to `folder`."""
     with (
-        TemporaryDirectory() as pieces,
+        TemporaryDirectory() as segments,
         (folder / "http.log").open("w", buffering=1) as log,
-        _Pieces((_LOOPBACK, 0), partial(_Handler, directory=pieces)) as server,
+        _SegmentServer((LOOPBACK, 0), partial(_Handler, directory=segments)) as server,
     ):
         server.log = log
         Thread(target=server.serve_forever, daemon=True).start()
-        output = ["-f", "hls", "-hls_time", str(PIECE_S), "-hls_list_size", str(PIECES)]
+        output = ["-f", "hls", "-hls_time", str(SEGMENT_S), "-hls_list_size", str(SEGMENTS)]
         output += ["-hls_flags", "delete_segments+append_list+temp_file"]
-        output += ["-hls_segment_filename", f"{pieces}/%05d.ts", f"{pieces}/{_PLAYLIST}"]
-        address = f"http://{_LOOPBACK}:{server.server_port}/{_PLAYLIST}"
-        yield Stage(address, server.server_port, output, server.asked)
+        output += ["-hls_segment_filename", f"{segments}/%05d.ts", f"{segments}/{PLAYLIST}"]
+        address = f"http://{LOOPBACK}:{server.server_port}/{PLAYLIST}"
+        yield Endpoint(address, server.server_port, output, server.is_requested)
         server.shutdown()
 
 
-class _Pieces(ThreadingHTTPServer):
-    """`asked` is set once somebody wants to watch."""
+class _SegmentServer(ThreadingHTTPServer):
+    """`is_requested` is set by the first request."""
 
     daemon_threads = True
     log: IO[str]
 
-    def __init__(self, place: tuple[str, int], handler: Callable[..., _Handler]) -> None:
-        super().__init__(place, handler)
-        self.asked = Event()
+    def __init__(self, address: tuple[str, int], handler: Callable[..., _Handler]) -> None:
+        super().__init__(address, handler)
+        self.is_requested = Event()
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """Who asks before the first piece is there is answered when it is."""
+    """Holds a request that comes before the first segment until the playlist exists."""
 
-    server: _Pieces
+    server: _SegmentServer
 
     def do_GET(self) -> None:
-        self.server.asked.set()
-        until_s = monotonic() + PIECE_S * 3
-        while not Path(self.directory, _PLAYLIST).exists() and monotonic() < until_s:
-            sleep(_GLANCE_S)
-        with suppress(ConnectionError):  # who watches may leave in the middle of a piece
+        self.server.is_requested.set()
+        until_s = monotonic() + SEGMENT_S * 3
+        while not Path(self.directory, PLAYLIST).exists() and monotonic() < until_s:
+            sleep(POLL_INTERVAL_S)
+        with suppress(ConnectionError):  # the client may leave in the middle of a segment
             super().do_GET()
 
     def log_message(self, format: str, *arguments: object) -> None:

@@ -1,4 +1,4 @@
-"""`sgmn watch` in a process of its own: what it says and when, and whether its events hold."""
+"""Run `sgmn watch` in its own process, note when events appear, and check them."""
 
 from __future__ import annotations
 
@@ -16,99 +16,101 @@ from typing import NamedTuple
 from sgmn.live.events import Event, segments_from_events
 from sgmn.records import Segment
 
-GLANCE_S = 0.05
+POLL_INTERVAL_S = 0.05
 SUMMARY = re.compile(r"(\d+) events, (\d+) frames dropped, (\d+) reconnects")
 
 
-class Told(NamedTuple):
-    """A line of the events' file, and when it was there."""
+class EventLine(NamedTuple):
+    """A line of the events file, and the wall-clock time at which it was read."""
 
     line: str
     seen_s: float
 
 
 class Run(NamedTuple):
-    """What the program did. `status` is None if it had to be killed."""
+    """The result of a process; `status` is None if it had to be killed."""
 
     status: int | None
     wall_s: float
-    told: list[Told]
+    lines: list[EventLine]
     out: str
     err: str
 
     @property
     def counts(self) -> tuple[int, int, int] | None:
-        """Events, dropped frames and reconnects, as it says at its end."""
-        found = SUMMARY.search(" ".join(self.out.split()))
-        return (int(found[1]), int(found[2]), int(found[3])) if found else None
+        """Events, dropped frames and reconnects, from the summary that it prints."""
+        match = SUMMARY.search(" ".join(self.out.split()))
+        return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
-def watched(command: list[str], folder: Path, limit_s: float) -> Run:
-    """Run it, and note when each event is there. After `limit_s` all its stacks are dumped."""
+def run_watch(command: list[str], folder: Path, limit_s: float) -> Run:
+    """Run a command and note when each event is written; after `limit_s` it dumps its stacks."""
     paths = folder / "watch.out", folder / "watch.err"
     events = folder / "events.jsonl"
     events.write_text("")
     (folder / "timeline.json").unlink(missing_ok=True)
     environment = {**os.environ, "PYTHONFAULTHANDLER": "1", "COLUMNS": "120"}
-    begun_s = monotonic()
+    start_s = monotonic()
     with paths[0].open("wb") as out, paths[1].open("wb") as err:
         process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
         try:
-            told = list(_followed(process, events, begun_s + limit_s))
+            lines = list(_follow_events(process, events, start_s + limit_s))
         finally:
             is_hung = process.poll() is None
             if is_hung:
                 process.send_signal(signal.SIGABRT)
             status = process.wait()
     texts = (path.read_text(encoding="utf-8", errors="replace") for path in paths)
-    return Run(None if is_hung else status, monotonic() - begun_s, told, *texts)
+    return Run(None if is_hung else status, monotonic() - start_s, lines, *texts)
 
 
-def _followed(process: subprocess.Popen[bytes], path: Path, until_s: float) -> Iterator[Told]:
-    """Each line of a file as it comes, while the process lives and once after it."""
-    rest, is_over = "", False
+def _follow_events(
+    process: subprocess.Popen[bytes], path: Path, until_s: float
+) -> Iterator[EventLine]:
+    """Each line of a file as it is written, while the process runs and once after that."""
+    rest, has_ended = "", False
     with path.open(encoding="utf-8") as file:
-        while not is_over and monotonic() < until_s:
-            is_over = process.poll() is not None
+        while not has_ended and monotonic() < until_s:
+            has_ended = process.poll() is not None
             *lines, rest = (rest + file.read()).split("\n")
             seen_s = time()
-            yield from (Told(line, seen_s) for line in lines)
-            sleep(GLANCE_S)
+            yield from (EventLine(line, seen_s) for line in lines)
+            sleep(POLL_INTERVAL_S)
 
 
-def event_checks(events: Sequence[Event], folder: Path) -> dict[str, bool]:
-    """What docs/events.md promises."""
+def check_events(events: Sequence[Event], folder: Path) -> dict[str, bool]:
+    """Check what docs/events.md promises."""
     if not events:
         return {}
     corrected = {event.found_s for event in events if event.kind == "corrected"}
-    turns = [event for event in events if event.kind != "corrected"]
-    held = sorted(_in_force(events), key=lambda event: event.time_s)
+    changes = [event for event in events if event.kind != "corrected"]
+    final = sorted(_final_events(events), key=lambda event: event.time_s)
+    timeline = _read_timeline(folder / "timeline.json")
     return {
         "ids count from 1": [event.id for event in events] == list(range(1, len(events) + 1)),
         "found in order": all(a.found_s <= b.found_s for a, b in pairwise(events)),
-        "times fall only with a correction": all(
-            a.time_s <= b.time_s or b.found_s in corrected for a, b in pairwise(turns)
+        "times decrease only with a correction": all(
+            a.time_s <= b.time_s or b.found_s in corrected for a, b in pairwise(changes)
         ),
-        "each ends what was before": held[0].before is None
-        and all(a.product_id == b.before for a, b in pairwise(held)),
-        "the last is the end": events[-1].kind == "ended"
-        and events[-1] == held[-1]
+        "each event ends the previous product": final[0].before is None
+        and all(a.product_id == b.before for a, b in pairwise(final)),
+        "the last event is the end": events[-1].kind == "ended"
+        and events[-1] == final[-1]
         and events[-1].time_s == events[-1].found_s,
-        "the timeline is theirs": segments_from_events(events)
-        == _timeline(folder / "timeline.json"),
+        "the timeline follows from the events": segments_from_events(events) == timeline,
     }
 
 
-def _timeline(path: Path) -> tuple[Segment, ...]:
+def _read_timeline(path: Path) -> tuple[Segment, ...]:
     names = ("start", "end", "product_id", "confidence", "runner_up")
     rows = json.loads(path.read_text())["segments"] if path.exists() else ()
     return tuple(Segment(*(row[name] for name in names)) for row in rows)
 
 
-def _in_force(events: Sequence[Event]) -> Iterator[Event]:
-    """Each event that was not taken back, as last corrected."""
+def _final_events(events: Sequence[Event]) -> Iterator[Event]:
+    """Each event that was not retracted, in its last correction."""
     for event in events:
         if event.kind != "corrected":
-            own = [e for e in events if event.id in (e.id, e.corrects)]
-            if not own[-1].is_retraction:
-                yield own[-1]
+            versions = [one for one in events if event.id in (one.id, one.corrects)]
+            if not versions[-1].is_retraction:
+                yield versions[-1]

@@ -189,3 +189,31 @@ def test_progress_is_reported(index: Index, embedder: Embedder, labeled: Labeled
 
     Calibrator([labeled], index, embedder, track).measure()
     assert described == [("ranking", 4), ("watching", 1)]
+
+
+def test_watch_uses_the_model_settings_unless_overridden(
+    run: RunCommand, index: Index, embedder: Embedder, stream: Path, tmp_path: Path
+) -> None:
+    """One segment without switches, and many with free ones."""
+    model = replace(embedder.model, calibration={"timeline": {"switch_cost": 1e6}})
+    checkpoint.save(model, tmp_path / "model")
+    free = tmp_path / "free.toml"
+    free.write_text("switch_cost = 0\nnothing_threshold = 0.0\n")
+    misspelled = tmp_path / "misspelled.toml"
+    misspelled.write_text("switch_costs = 0\n")
+
+    def watch(*options: object) -> Any:
+        video, output = stream / "streams" / "s.mp4", tmp_path / "timeline.json"
+        words = ("-i", index.path, "-m", tmp_path / "model", "-o", output)
+        ended = run("watch", video, "-t", stream / "streams" / "s.json", *words, *options)
+        return ended, output
+
+    ended, output = watch()
+    assert ended.status == 0, ended.err
+    assert len(json.loads(output.read_text())["segments"]) == 1
+    ended, output = watch("--timeline", free)
+    assert ended.status == 0, ended.err
+    assert len(json.loads(output.read_text())["segments"]) > 1
+    ended, _ = watch("--timeline", misspelled)
+    assert ended.status == 2
+    assert "misspelled.toml: unknown key 'switch_costs'; did you mean 'switch_cost'" in ended.err

@@ -16,6 +16,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,12 +63,13 @@ def split_photos(photos: Sequence[Photo], features: NDArray[np.float32], output:
 def encode_photos(paths: Sequence[Path]) -> NDArray[np.float32]:
     """Features (N, D) of photos from a tower trained on ImageNet."""
     network = backbones.build_lite("lite1").network
+    tower: Any = network.towers.image
     features = []
     for batch in batched(paths, BATCH_SIZE):
         images = (image.read_image(path, SIDE_PX) for path in batch)
         pixels = torch.stack([fit_to_canvas(one, (SIDE_PX, SIDE_PX), GRAY) for one in images])
         normalized = (pixels.float() - network.mean) / network.std
-        features.append(network.towers.image(normalized).last_hidden_state.mean((2, 3)))
+        features.append(tower(normalized).last_hidden_state.mean((2, 3)))
     result: NDArray[np.float32] = torch.cat(features).numpy()
     return result
 

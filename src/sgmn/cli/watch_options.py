@@ -73,6 +73,14 @@ class WatchOptions:
     model: ModelOption = None
     shop: ShopOption = None
     modalities: ModalitiesOption = ALL_MODALITIES
+    timeline: Annotated[
+        Path | None,
+        typer.Option(
+            "--timeline",
+            metavar="FILE",
+            help="TOML file with timeline settings that override those of the model.",
+        ),
+    ] = None
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write the timeline as JSON."),

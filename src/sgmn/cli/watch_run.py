@@ -52,9 +52,9 @@ def _open_recognizer(
     options: WatchOptions, modalities: tuple[Modality, ...]
 ) -> tuple[StreamRecognizer, Index]:
     index = Index.open(options.index, options.model)
-    embedder = index.embedder
     shelf = loading.ShelfCache(index, modalities)[loading.resolve_shop(index, options.shop)]
-    return StreamRecognizer(embedder, shelf, modalities=modalities), index
+    timeline = loading.read_timeline_settings(options.timeline, index.embedder.model)
+    return StreamRecognizer(index.embedder, shelf, timeline, modalities), index
 
 
 def _print_result(

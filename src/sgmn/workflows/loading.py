@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from sgmn.catalogue.index import Index
 from sgmn.catalogue.shelf import Shelf
 from sgmn.errors import IndexingError, SgmnError
+from sgmn.live.evidence import TimelineSettings, timeline_settings
 from sgmn.model import checkpoint
+from sgmn.model.bundle import Model
 from sgmn.model.embedder import Embedder
 from sgmn.model.scoring import MODALITIES, Modality
+from sgmn.settings import read_toml
 
 
 def load_embedder(model: str) -> Embedder:
@@ -59,3 +63,11 @@ def parse_modalities(names: str) -> tuple[Modality, ...]:
             f"{names!r} does not name modalities", remedy=f"pass {known} or one of the two"
         )
     return tuple(m for m in MODALITIES if m in selected)
+
+
+def read_timeline_settings(path: Path | None, model: Model) -> TimelineSettings:
+    """The timeline settings of a model, overridden by those of a TOML file, if any.
+
+    Raises SettingsError for a file that cannot be read, an unknown key or an invalid value.
+    """
+    return timeline_settings(model, None if path is None else read_toml(path), path)
