@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE ?= 1
 DEMO := build/demo
-LIVE := $(DEMO)/world/test/streams/s1-000-l000
+STREAM := $(DEMO)/world/test/streams/s1-000-l000
 
 .PHONY: demo test lint bench clean
 
@@ -18,11 +18,11 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/ready
-	$(BIN)/sgmn synth $(DEMO)/world --config src/sgmn/configs/demo.toml --processes 2
+	$(BIN)/sgmn synth $(DEMO)/world --config demo --processes 2
 	$(BIN)/sgmn index $(DEMO)/world/test -o $(DEMO)/index --model builtin
-	$(BIN)/sgmn watch $(LIVE).mp4 --index $(DEMO)/index --transcript $(LIVE).json --truth $(LIVE).json \
+	$(BIN)/sgmn watch $(STREAM).mp4 --index $(DEMO)/index --transcript $(STREAM).json --truth $(STREAM).json \
 	  --output $(DEMO)/timeline.json --vtt $(DEMO)/chapters.vtt --html $(DEMO)/report.html
-	@echo "the report: $(DEMO)/report.html"
+	@echo "report: $(DEMO)/report.html"
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -25,7 +25,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def command_reference() -> str:
     """Return one section per command with its arguments and options."""
-    from sgmn.cli import app
+    from sgmn.cli.app import app
 
     group: Any = typer.main.get_command(app)
     lines = [

@@ -26,8 +26,12 @@ def open_event_output(options: WatchOptions) -> Iterator[EventHandler]:
     At the end, prints how many events the webhook delivered.
     """
     with ExitStack() as stack:
+        # The webhook comes first: an invalid one must not empty an existing events file. The
+        # stack ends its thread, whatever fails after it.
+        webhook = _open_webhook(options)
+        if webhook is not None:
+            stack.callback(webhook.close)
         write = _line_writer(options, stack)
-        webhook = _open_webhook(options, stack)
 
         def send(event: Event) -> None:
             content = to_json(event)
@@ -37,6 +41,8 @@ def open_event_output(options: WatchOptions) -> Iterator[EventHandler]:
                 webhook.send(content)
 
         yield send
+    if webhook is not None:
+        typer.echo(f"webhook: {webhook.close()}", err=True)
 
 
 def _line_writer(options: WatchOptions, stack: ExitStack) -> Callable[[str], None] | None:
@@ -58,16 +64,10 @@ def _write_line(file: TextIO, line: str) -> None:
         raise SgmnError(message, file.name, "free some disk space") from error
 
 
-def _open_webhook(options: WatchOptions, stack: ExitStack) -> Webhook | None:
+def _open_webhook(options: WatchOptions) -> Webhook | None:
     if options.webhook is None:
         return None
-    webhook = Webhook(options.webhook, _read_secret(options.webhook_secret_env))
-
-    def close() -> None:
-        typer.echo(f"webhook: {webhook.close()}", err=True)
-
-    stack.callback(close)
-    return webhook
+    return Webhook(options.webhook, _read_secret(options.webhook_secret_env))
 
 
 def _read_secret(variable: str | None) -> str:
@@ -75,5 +75,5 @@ def _read_secret(variable: str | None) -> str:
         return ""
     if not os.environ.get(variable):
         where = f"environment variable {variable}"
-        raise SgmnError("not set or empty", where, "set it or remove --webhook-secret-env")
+        raise SgmnError("is not set, or empty", where, "set it or remove --webhook-secret-env")
     return os.environ[variable]

@@ -94,7 +94,7 @@ def _print(explained: ExplainedClip, clip: Clip) -> None:
 
 def _require_suffix(output: Path) -> None:
     if output.suffix.lower() not in SUFFIXES:
-        raise SgmnError("unknown output format", output, "pass a file name with .png or .mp4")
+        raise SgmnError("has an unknown suffix", output, "pass a .png or .mp4 file")
 
 
 def _select_clip(options: ExplainOptions) -> Clip:
@@ -105,7 +105,7 @@ def _select_clip(options: ExplainOptions) -> Clip:
     if transcript is None and start is None and end is None:
         return _clip_of_dataset(options.dataset, options.clip)
     raise SgmnError(
-        "the dataset already defines span and transcript of its clips",
+        "already defines the span and the transcript of its clips",
         options.dataset,
         "remove --transcript, --start and --end",
     )
@@ -130,7 +130,7 @@ def _clip_of_dataset(folder: Path, clip_id: str) -> Clip:
     for clip in dataset.read_dataset(folder).clips:
         if clip.clip_id == clip_id:
             return clip
-    raise SgmnError(f"no clip {clip_id!r}", folder, "pass a clip_id from its clips.jsonl")
+    raise SgmnError(f"has no clip {clip_id!r}", folder, "pass a clip_id from its clips.jsonl")
 
 
 def _format_rank(product_id: str, ranking: Sequence[str]) -> str:

@@ -68,3 +68,5 @@ def pack(options: PackOptions) -> None:
         )
     parts = ", ".join(f"{name} {size / 2**20:.1f} MiB" for name, size in result.sizes.items())
     typer.echo(f"{options.output}: {result.total / 2**20:.1f} MiB ({parts})")
+    minutes = ",".join("M" * len(options.configs))  # a placeholder for each stage
+    typer.echo(f"run it with: python {options.output.name} OUTPUT --minutes {minutes}")

@@ -91,11 +91,11 @@ class TranscriptSource:
         if start_follower is None:
             yield LiveUtterances(read_transcript(self.options, self.duration_s), _do_nothing)
             return
-        hearing = LiveTranscript()
-        with start_follower(hearing) as follower:
+        utterances = LiveTranscript()
+        with start_follower(utterances) as follower:
             waits = self.recognizer is not None
             drain = partial(follower.wait_until_finished, DRAIN_TIMEOUT_S) if waits else _do_nothing
-            yield LiveUtterances(hearing, drain)
+            yield LiveUtterances(utterances, drain)
 
     def _follower_factory(
         self, source: LiveSource
@@ -104,15 +104,15 @@ class TranscriptSource:
         transcript, damage = self.options.transcript, self.damage
         if self.recognizer is not None:
             recognizer = self.recognizer
-            return lambda hearing: follow_speech(source, recognizer, hearing, damage)
+            return lambda utterances: follow_speech(source, recognizer, utterances, damage)
         if transcript is None or not is_growing(transcript):
             return None
         if _is_url(transcript):
-            return lambda hearing: follow_webvtt(
-                transcript, hearing, damage, lambda: source.origin_s
+            return lambda utterances: follow_webvtt(
+                transcript, utterances, damage, lambda: source.origin_s
             )
         stream = sys.stdin if transcript == STANDARD_STREAM else Path(transcript)
-        return lambda hearing: follow_jsonl(stream, hearing, damage)
+        return lambda utterances: follow_jsonl(stream, utterances, damage)
 
 
 def _do_nothing() -> None:

@@ -33,7 +33,7 @@ def _check_transcript(options: WatchOptions, is_live: bool) -> None:
     if transcript and not is_live and is_growing(transcript):
         remedy = "pass a .srt, .vtt, .json or .txt file"
         raise SgmnError(
-            "only a live stream can have this transcript", redact_address(transcript), remedy
+            "can only be the transcript of a live stream", redact_address(transcript), remedy
         )
     if transcript == STANDARD_STREAM == options.source:
         remedy = "pass one of them as a file"
