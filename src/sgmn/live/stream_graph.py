@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from sgmn.errors import SettingsError
-from sgmn.model.ranker import GAP, Ranker
+from sgmn.model.ranker import CANDIDATE_MARGIN, Ranker
 from sgmn.model.scoring import ClipVectors, ProductVectors, score
 
 
@@ -133,5 +133,5 @@ def _replace_candidates(first_pass: Tensor, candidates: Tensor, rescored: Tensor
     """Return the scores with new ones for the candidates, which stay above all other products."""
     others = first_pass.index_fill(0, candidates, -torch.inf)
     excess = float(others.max() - rescored.min())
-    lowered = first_pass - (excess + GAP if excess > 0 else 0.0)
+    lowered = first_pass - (excess + CANDIDATE_MARGIN if excess > 0 else 0.0)
     return lowered.index_copy(0, candidates, rescored)
