@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -145,6 +146,16 @@ def test_each_stage_needs_its_minutes(config: Path, tmp_path: Path) -> None:
     path = pack(config, side=16)
     with pytest.raises(SgmnError, match="pass one number per stage; this job has 1"):
         run_job(path, tmp_path / "run", (1, 2))
+
+
+@pytest.mark.slow
+def test_stopped_job_is_saved_and_resumed(config: Path, tmp_path: Path) -> None:
+    path, stop_event, lines = pack(config, side=16), Event(), list[str]()
+    stop_event.set()
+    with pytest.raises(SgmnError, match="stopped at step 1; run the same command again"):
+        run_job(path, tmp_path / "run", (10,), lines.append, stop_event)
+    run_job(path, tmp_path / "run", (10,), lines.append)
+    assert "resuming at step 1" in lines and "finished at step 3 of 3 planned" in lines[-1]
 
 
 def test_minutes_are_a_list_of_numbers() -> None:

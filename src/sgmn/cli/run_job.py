@@ -23,6 +23,11 @@ def run_job(
     Without sgmn, on a machine with torch and transformers, run
     `python PACK OUTPUT --minutes LIST`.
     """
+    from threading import Event
+
+    from sgmn.cli.signals import stop_on_signal
     from sgmn.workflows import job_run
 
-    job_run.run_job(pack, output, job_run.parse_minutes(minutes), typer.echo)
+    stop_event = Event()
+    with stop_on_signal(stop_event.set):
+        job_run.run_job(pack, output, job_run.parse_minutes(minutes), typer.echo, stop_event)

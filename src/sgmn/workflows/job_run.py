@@ -11,12 +11,15 @@ import argparse
 import dataclasses
 import json
 import logging
+import signal
 import sys
 import time
 import zipfile
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 from sgmn.data import dataset
 from sgmn.errors import SgmnError
@@ -32,7 +35,13 @@ MIN_STEPS, RECENT_STEPS = 10, 60  # steps by which the speed is measured
 Log = Callable[[str], None]
 
 
-def run_job(pack: Path, output: Path, minutes: Sequence[float], log: Log = print) -> None:
+def run_job(
+    pack: Path,
+    output: Path,
+    minutes: Sequence[float],
+    log: Log = print,
+    stop_event: Event | None = None,
+) -> None:
     """Run all stages of a packed job, or the rest of an interrupted one.
 
     Writes OUTPUT/1, OUTPUT/2, ... like `sgmn train`, one folder per stage, and the weights of
@@ -43,9 +52,11 @@ def run_job(pack: Path, output: Path, minutes: Sequence[float], log: Log = print
         output: the folder of the run; the pack is unpacked into OUTPUT/pack.
         minutes: time limit of each stage.
         log: called with each line of progress.
+        stop_event: saves and ends the run after the current step when it is set.
 
     Raises:
-        SgmnError: the number of time limits differs from the number of stages.
+        SgmnError: the number of time limits differs from the number of stages, or the run was
+            stopped.
     """
     start_s = time.monotonic()
     folder = unpack_job(pack, output / "pack")
@@ -58,18 +69,25 @@ def run_job(pack: Path, output: Path, minutes: Sequence[float], log: Log = print
         stage_folder = output / str(stage)
         if not (stage_folder / "small").exists():
             deadline_s = start_s + 60 * sum(minutes[:stage])
-            run_stage(read_config(folder, config, source), stage_folder, deadline_s, log)
+            run = read_config(folder, config, source)
+            run_stage(run, stage_folder, deadline_s, log, stop_event)
         source = stage_folder / "checkpoint"
 
 
-def run_stage(run: RunConfig, folder: Path, deadline_s: float, log: Log = print) -> None:
+def run_stage(
+    run: RunConfig,
+    folder: Path,
+    deadline_s: float,
+    log: Log = print,
+    stop_event: Event | None = None,
+) -> None:
     """Train one stage, with as many steps as fit before the deadline (`time.monotonic`)."""
     examples = load_examples(run.data, dataset.read_dataset)
     log(f"{folder}: {examples.summary()}")
     model, batches, damage = prepare_run(run, examples, folder / "tokens")
     for line in damage:
         log(f"skipped: {line}")
-    trainer = Trainer(model, batches, run.train, folder, run.loss)
+    trainer = Trainer(model, batches, run.train, folder, run.loss, stop_event)
     if trainer.resume():
         log(f"resuming at step {trainer.step}")
     limit = StepLimit(trainer, deadline_s - RESERVE_S)
@@ -156,8 +174,12 @@ def main(pack: str) -> None:
     )
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
+    stop_event = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: stop_event.set())
     try:
         minutes = parse_minutes(options.minutes)
-        run_job(Path(pack), options.output, minutes, lambda line: print(line, flush=True))
+        log = partial(print, flush=True)
+        run_job(Path(pack), options.output, minutes, log, stop_event)
     except SgmnError as error:
         sys.exit(f"sgmn: {error}")
