@@ -38,7 +38,8 @@ def group_by_attributes(
     alphabetical order. More numbers are split into quarters of equal count ("0.1 to 0.4" includes
     its upper end only in the last group); of more names the most frequent have a group.
 
-    >>> [(g.value, g.members) for g in group_by_attributes([{"scale": "small"}, {"scale": "large"}, {}])]
+    >>> groups = group_by_attributes([{"scale": "small"}, {"scale": "large"}, {}])
+    >>> [(group.value, group.members) for group in groups]
     [('large', (1,)), ('small', (0,)), ('(none)', (2,))]
     """
     names = dict.fromkeys(name for a in attributes for name in a)

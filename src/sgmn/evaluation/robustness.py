@@ -93,7 +93,7 @@ def top1_probability(rank: int | None, shelf_size: int, smaller_size: int) -> fl
     hypergeometric: C(S - rank, n - 1) / C(S - 1, n - 1). A miss (None) has 0. This is exact if
     scores do not depend on the other products; a re-ranker would score the best ones again.
 
-    >>> first_on_smaller(2, 3, 2)
+    >>> top1_probability(2, 3, 2)
     0.5
     """
     if not 1 <= smaller_size <= shelf_size or not (rank is None or 1 <= rank <= shelf_size):

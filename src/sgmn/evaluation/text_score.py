@@ -31,7 +31,7 @@ class TranscriptTrial:
     """Clips of one shop: the terms of their scores (B, S), and the true column of each (B,).
 
     `own` are the terms with the clips' own transcripts, `swapped` those with the transcripts of
-    clips that sell something else. Both are computed by `scoring.compute_terms` with `without_floor`.
+    clips that sell something else. Compute both by `scoring.compute_terms` with `without_floor`.
     """
 
     own: Terms
