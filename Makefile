@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE ?= 1
 DEMO := build/demo
 STREAM := $(DEMO)/world/test/streams/s1-000-l000
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint docs package bench clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else 0'
@@ -30,7 +30,19 @@ lint: $(VENV)/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
+docs: $(VENV)/ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# Installs the wheel into an empty environment and uses it there.
+package: $(VENV)/ready
+	rm -rf build/dist build/wheel-venv
+	$(BIN)/python -m build --outdir build/dist
+	$(PYTHON) -m venv build/wheel-venv
+	build/wheel-venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	build/wheel-venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt build/dist/*.whl
+	build/wheel-venv/bin/sgmn doctor
+
+test: lint docs
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 bench: $(VENV)/ready

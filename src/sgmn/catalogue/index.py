@@ -25,7 +25,7 @@ from sgmn.records import ImageArray, Product
 
 if TYPE_CHECKING:
     from sgmn.catalogue.shelf import Shelf
-    from sgmn.model.bundle import Model
+    from sgmn.model.bundle import ModelBundle
     from sgmn.model.embedder import Embedder
     from sgmn.model.scoring import ClipVectors
 
@@ -65,7 +65,9 @@ class Index:
         return ProductTable.exists(Path(path))
 
     @classmethod
-    def open(cls, path: str | Path, model: str | Path | Model | Embedder | None = None) -> Index:
+    def open(
+        cls, path: str | Path, model: str | Path | ModelBundle | Embedder | None = None
+    ) -> Index:
         """Open an index.
 
         Args:
@@ -86,7 +88,7 @@ class Index:
 
     @classmethod
     def create(
-        cls, path: str | Path, model: str | Path | Model | Embedder = DEFAULT_MODEL
+        cls, path: str | Path, model: str | Path | ModelBundle | Embedder = DEFAULT_MODEL
     ) -> Index:
         """Create an empty index in the folder `path`.
 
@@ -98,7 +100,7 @@ class Index:
 
     @classmethod
     def open_or_create(
-        cls, path: str | Path, model: str | Path | Model | Embedder | None = None
+        cls, path: str | Path, model: str | Path | ModelBundle | Embedder | None = None
     ) -> Index:
         """Open the index at `path`, or create an empty one there.
 
@@ -142,7 +144,7 @@ class Index:
         return embedder
 
     @property
-    def model(self) -> Model:
+    def model(self) -> ModelBundle:
         """The model that built the index; see `embedder`."""
         return self.embedder.model
 
@@ -268,10 +270,11 @@ class Index:
         return self.table.count()
 
 
-def _to_embedder(model: str | Path | Model | Embedder) -> Embedder:
+def _to_embedder(model: str | Path | ModelBundle | Embedder) -> Embedder:
     from sgmn.model import checkpoint  # needs PyTorch
     from sgmn.model.embedder import Embedder
 
+    model = getattr(model, "embedder", model)  # of a `sgmn.Model`
     if isinstance(model, Embedder):
         return model
     return Embedder(checkpoint.load(model) if isinstance(model, str | Path) else model)
@@ -287,5 +290,5 @@ def _require_valid_rows(feed: Feed, source: object, remove_missing: bool) -> Non
         raise RecordError(
             f"has {len(rejected)} invalid rows, whose products would be removed: {rejected[0]}",
             where,
-            "correct them, or keep products that are not listed",
+            "correct the rows, or update without removing missing products",
         )

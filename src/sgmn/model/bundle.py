@@ -19,7 +19,7 @@ FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelBundle:
     """A network, ready for use.
 
     Attributes:

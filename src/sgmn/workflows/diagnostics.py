@@ -90,7 +90,7 @@ def _ffmpeg_version() -> str:
 def _check_builtin_model() -> Check:
     start_s = monotonic()
     try:
-        fingerprint = sgmn.load("builtin").fingerprint()
+        fingerprint = sgmn.load("builtin").fingerprint
     except Exception as error:  # noqa: BLE001 - any failure here is the finding
         return Check("Model", "builtin", "failed", f"cannot be loaded ({error})", REINSTALL)
     detail = f"fingerprint {fingerprint}, loaded in {monotonic() - start_s:.1f} s"
