@@ -137,7 +137,7 @@ def build_figures(
         for segment in stream.timeline
         if segment.start < broadcast.seconds
     ]
-    found = segments_from_events(events)
+    recognized = segments_from_events(events)
     _, dropped, reconnects = run.counts or (None, None, None)
     return {
         "status": run.status,
@@ -147,7 +147,7 @@ def build_figures(
         "events": len(events),
         "corrected": sum(event.kind == "corrected" for event in events),
         "delays_s": measure_delays(trial, events, run.lines, broadcast),
-        "right": time_weighted_accuracy(truth, found) if trial.is_whole and truth else None,
+        "right": time_weighted_accuracy(truth, recognized) if trial.is_whole and truth else None,
         "failed": failed,
     }
 

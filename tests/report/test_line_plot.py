@@ -87,5 +87,5 @@ def test_png_shows_the_same_plot(tmp_path: Path) -> None:
 def test_save_writes_svg_and_refuses_other_formats(tmp_path: Path) -> None:
     PLOT.save(tmp_path / "plot.svg")
     assert (tmp_path / "plot.svg").read_text() == PLOT.to_svg()
-    with pytest.raises(SgmnError, match=r"use a file name with \.svg or \.png"):
+    with pytest.raises(SgmnError, match=r"pass a \.svg or \.png file"):
         PLOT.save(tmp_path / "plot.pdf")

@@ -173,11 +173,11 @@ def test_command_writes_a_calibrated_copy(
     assert checkpoint.load(model).calibration == {} != checkpoint.load(copy).calibration
 
 
-def test_command_refuses_to_change_the_builtin_model(
+def test_command_refuses_an_unknown_plot_format(
     run: RunCommand, index: Index, data_folder: Path
 ) -> None:
     ended = run("calibrate", data_folder, "--index", index.path, "--plot", "plot.pdf")
-    assert ended.status == 2 and "use a file name with .svg or .png" in ended.err
+    assert ended.status == 2 and "pass a .svg or .png file" in ended.err
 
 
 def test_progress_is_reported(index: Index, embedder: Embedder, labeled: LabeledData) -> None:

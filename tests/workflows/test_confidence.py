@@ -61,9 +61,9 @@ def test_each_moment_has_the_confidence_of_its_segment(is_live: bool) -> None:
     watched = watched_by_hand()
     result = watched.result
     decoded = decode_segments(result.times_s, result.scores, result.product_ids, span_s=(0.0, 16.0))
-    told = segments_from_events(events_from_result(result, SETTINGS))
-    assert told != decoded  # or one could be mistaken for the other
-    timeline = told if is_live else decoded
+    from_events = segments_from_events(events_from_result(result, SETTINGS))
+    assert from_events != decoded  # or one could be mistaken for the other
+    timeline = from_events if is_live else decoded
     predictions = predict_segments([watched, watched], SETTINGS, is_live)
     inside = [next(s for s in timeline if s.start <= t < s.end) for t in result.times_s]
     assert predictions.confidences == [segment.confidence for segment in inside] * 2

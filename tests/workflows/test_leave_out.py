@@ -42,11 +42,11 @@ def test_each_part_and_term_of_a_model_is_left_out(
 
 def test_variants_lack_exactly_what_their_name_says(model: Any, tmp_path: Path) -> None:
     checkpoint.save(model, tmp_path / "model")
-    made = dict(variants(checkpoint.load(tmp_path / "model").network))
+    networks = dict(variants(checkpoint.load(tmp_path / "model").network))
     parts = {*model.network.config.parts.enabled}
     for part in parts:
-        assert {*made[f"without {part}"].config.parts.enabled} == parts - {part}
-    floors = {name: float(variant.head.text_score_floor) for name, variant in made.items()}
+        assert {*networks[f"without {part}"].config.parts.enabled} == parts - {part}
+    floors = {name: float(variant.head.text_score_floor) for name, variant in networks.items()}
     assert floors.pop("without the text score floor") == -1.0
     assert list(floors.values()) == pytest.approx([0.4] * len(floors))
     bare = without(model.network, terms=model.network.config.terms).head()

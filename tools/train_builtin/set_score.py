@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sgmn.live.evidence import timeline_settings
 from sgmn.model import checkpoint
-from sgmn.model.bundle import Model
+from sgmn.model.bundle import ModelBundle
 from sgmn.model.calibration import calibrated_network
 from sgmn.model.scoring import ScoreWeights
 from sgmn.settings import read_toml
@@ -34,7 +34,9 @@ def main() -> None:
     print(f"{options.output}: text weight {float(model.network.head.text.detach()):.3f}")
 
 
-def set_score(model: Model, text_ratio: float, floor: float, temperature: float) -> Model:
+def set_score(
+    model: ModelBundle, text_ratio: float, floor: float, temperature: float
+) -> ModelBundle:
     """A copy of a model with other weights of its score.
 
     Args:

@@ -43,14 +43,14 @@ def robustness(
 
     outputs.require_writable(json_out)
     clips, _, _ = evaluation.select_labeled(read_dataset(dataset, skip_invalid), split)
-    opened = Index.open(index, model)
-    embedder = opened.embedder
-    test = RobustnessTest(clips, opened, embedder, seed)
+    opened_index = Index.open(index, model)
+    embedder = opened_index.embedder
+    test = RobustnessTest(clips, opened_index, embedder, seed)
     answers = list(console.track(test.rank_clips(), "ranking", len(clips)))
     figures = compute_figures(answers, seed)
     if json_out is not None:
         meta = {"dataset": dataset.name, "split": split, "clips": len(clips), "seed": seed}
-        meta |= {"model": embedder.model.name, "fingerprint": opened.stamp.fingerprint}
+        meta |= {"model": embedder.model.name, "fingerprint": opened_index.stamp.fingerprint}
         outputs.write_text(json_out, report_json(meta, clips, figures))
     typer.echo(robustness_table(figures))
     for line in test.damage:

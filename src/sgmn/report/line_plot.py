@@ -122,7 +122,7 @@ class LinePlot:
 def require_plot_suffix(path: Path) -> None:
     """Raise SgmnError unless a file name ends with .svg or .png."""
     if path.suffix.lower() not in SUFFIXES:
-        raise SgmnError("unknown plot format", path, "use a file name with .svg or .png")
+        raise SgmnError("has an unknown suffix", path, "pass a .svg or .png file")
 
 
 def _legend_entry(name: str, number: int, color: Color) -> Iterator[Shape]:

@@ -100,9 +100,7 @@ class Calibrator:
         model = replace(self.embedder.model, calibration=_tables(score, settings))
         return Embedder(model, str(self.embedder.network.device), self.embedder.batch_size)
 
-    def _read(
-        self, embedder: Embedder
-    ) -> tuple[list[list[ClipLogits]], list[list[WatchedStream]]]:
+    def _read(self, embedder: Embedder) -> tuple[list[list[ClipLogits]], list[list[WatchedStream]]]:
         """The logits of all clips, and all streams watched, per dataset."""
         self.damage.clear()
         reader = ClipReader(embedder, self.shelves, self.damage)
@@ -134,9 +132,7 @@ class Calibrator:
             self.notes.append("text score not fitted: no clip has a transcript")
             return current
         fit, _ = fit_text_score(trials, self.embedder.ranker.weights)
-        return replace(
-            current, text_weight=fit.text_weight, text_score_floor=fit.text_score_floor
-        )
+        return replace(current, text_weight=fit.text_weight, text_score_floor=fit.text_score_floor)
 
     def _fit_temperature(
         self,
@@ -202,7 +198,7 @@ def require_own_checkpoint(name: str) -> Path:
     is_packaged = folder.resolve().is_relative_to(checkpoint.BUILTIN.parent)
     if not checkpoint.is_checkpoint(folder) or is_packaged:
         raise SgmnError(
-            "this model is not a checkpoint folder of your own, and cannot be changed in place",
+            "is not a checkpoint folder of your own, so it cannot be changed in place",
             name,
             "pass -o MODEL_FOLDER to write a calibrated copy",
         )

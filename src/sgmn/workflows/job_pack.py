@@ -25,7 +25,7 @@ from sgmn.configs import resolve
 from sgmn.data import dataset
 from sgmn.errors import SgmnError
 from sgmn.model import checkpoint
-from sgmn.model.bundle import Model
+from sgmn.model.bundle import ModelBundle
 from sgmn.records import Product
 from sgmn.settings import read_toml
 from sgmn.training.config import RunConfig
@@ -87,7 +87,7 @@ def pack_job(
         if max_bytes is not None and result.total > max_bytes:
             size, most = (f"{count / 2**20:.1f} MiB" for count in (result.total, max_bytes))
             remedy = "lower --max-side, --quality or --frames"
-            raise SgmnError(f"the pack has {size}, more than {most}", output, remedy)
+            raise SgmnError(f"would have {size}, more than {most}", output, remedy)
         draft.replace(output)
     finally:
         draft.unlink(missing_ok=True)
@@ -98,7 +98,7 @@ def _write(
     draft: Path,
     paths: Sequence[str | Path],
     run: RunConfig,
-    model: Model,
+    model: ModelBundle,
     limits: MediaLimits,
     progress: Progress,
 ) -> PackResult:
@@ -135,7 +135,7 @@ def _data_files(run: RunConfig) -> tuple[object, ...]:
     return run.data.folders, run.data.talking_points, run.data.phrases
 
 
-def _write_model(archive: zipfile.ZipFile, model: Model) -> None:
+def _write_model(archive: zipfile.ZipFile, model: ModelBundle) -> None:
     """Add the starting model, without a text tower that the MiniLM package provides."""
     with TemporaryDirectory() as folder:
         checkpoint.save(model, Path(folder) / "start", half=True)
@@ -144,7 +144,7 @@ def _write_model(archive: zipfile.ZipFile, model: Model) -> None:
                 archive.write(path, path.relative_to(folder).as_posix())
 
 
-def _write_text_tower(archive: zipfile.ZipFile, model: Model, run: RunConfig) -> None:
+def _write_text_tower(archive: zipfile.ZipFile, model: ModelBundle, run: RunConfig) -> None:
     if model.network.config.text_source:
         write_minilm(archive, needed_token_ids(model.tokenizer, run))
 

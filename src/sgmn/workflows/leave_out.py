@@ -11,7 +11,7 @@ from sgmn.evaluation.metrics import Ranks, hits_at, reciprocal_ranks
 from sgmn.evaluation.robustness_report import difference_cells
 from sgmn.evaluation.significance import bootstrap_ci, paired_test
 from sgmn.evaluation.tables import markdown_table
-from sgmn.model.bundle import Model
+from sgmn.model.bundle import ModelBundle
 from sgmn.model.calibration import calibrated_network
 from sgmn.model.network import SGMN
 from sgmn.model.scoring import MODALITIES
@@ -39,7 +39,7 @@ class LeaveOutResult:
 
 
 def leave_out(
-    model: Model,
+    model: ModelBundle,
     clips: Sequence[Clip],
     products: Sequence[Product],
     modalities: Collection[str] = MODALITIES,
