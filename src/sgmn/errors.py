@@ -41,3 +41,12 @@ class CheckpointError(SgmnError):
 
 class IndexingError(SgmnError):
     """A catalogue index that cannot be opened, or that was built with another model."""
+
+
+def error_reason(error: BaseException) -> str:
+    """Return the reason of an error, without the number and path of an OSError.
+
+    >>> error_reason(FileNotFoundError(2, "No such file or directory", "a.json"))
+    'No such file or directory'
+    """
+    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -10,9 +10,18 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from sgmn.errors import SettingsError
+from sgmn.errors import SettingsError, error_reason
 
 T = TypeVar("T")
+_TOML_NAMES: Mapping[Any, str] = {
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    str: "a string",
+    tuple: "a list",
+    Path: "a path",
+    type(None): "nothing",
+}
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -20,7 +29,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"cannot be read ({error})", path, "pass a TOML file") from error
+        raise SettingsError(
+            f"cannot be read ({error_reason(error)})", path, "pass a TOML file"
+        ) from error
 
 
 def parse_tables(
@@ -93,5 +104,5 @@ def _convert(value: Any, type_hint: Any, key: str, where: object) -> Any:
             return Path(value)
         if type(value) is (get_origin(candidate) or candidate):
             return value
-    names = " or ".join(getattr(candidate, "__name__", str(candidate)) for candidate in types)
-    raise SettingsError(f"{key!r} is {value!r}", where, f"pass a value of type {names}")
+    names = " or ".join(_TOML_NAMES.get(get_origin(t) or t, str(t)) for t in types)
+    raise SettingsError(f"{key!r} is {value!r}", where, f"use {names}")

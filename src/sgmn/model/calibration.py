@@ -11,7 +11,7 @@ from math import inf, log
 
 import torch
 
-from sgmn.model.bundle import Model
+from sgmn.model.bundle import ModelBundle
 from sgmn.model.network import SGMN
 from sgmn.model.scoring import ScoreWeights
 from sgmn.settings import parse_table, require
@@ -34,13 +34,13 @@ class ScoreCalibration:
 
     def __post_init__(self) -> None:
         valid = 0 < self.temperature < inf
-        require(valid, "temperature", self.temperature, "give a number above 0")
+        require(valid, "temperature", self.temperature, "use a number above 0")
         weight, floor = self.text_weight, self.text_score_floor
-        require(weight is None or 0 <= weight < inf, "text_weight", weight, "give 0 or more")
-        require(floor is None or -1 <= floor <= 1, "text_score_floor", floor, "give a cosine")
+        require(weight is None or 0 <= weight < inf, "text_weight", weight, "use 0 or more")
+        require(floor is None or -1 <= floor <= 1, "text_score_floor", floor, "use a cosine")
 
     @classmethod
-    def of(cls, model: Model) -> ScoreCalibration:
+    def of(cls, model: ModelBundle) -> ScoreCalibration:
         """Read the score calibration of a model; raises SettingsError."""
         table = model.calibration.get("score", {})
         return parse_table(cls, table, f"{model.name}: calibration of the score")
@@ -56,7 +56,7 @@ class ScoreCalibration:
 
 
 @torch.no_grad()
-def calibrated_network(model: Model) -> SGMN:
+def calibrated_network(model: ModelBundle) -> SGMN:
     """A copy of a model's network whose own score is the calibrated one; it shares the towers."""
     config, calibration = model.network.config, ScoreCalibration.of(model)
     network = model.network.with_parts(config.parts, config.terms)

@@ -21,9 +21,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sgmn.errors import CheckpointError
+from sgmn.errors import CheckpointError, error_reason
 from sgmn.model import backbones
-from sgmn.model.bundle import FORMAT, FORMAT_VERSION, Model, config_to_json
+from sgmn.model.bundle import FORMAT, FORMAT_VERSION, ModelBundle, config_to_json
 from sgmn.model.network import SGMN, Color, NetworkConfig
 from sgmn.model.parts import PartsConfig
 
@@ -31,7 +31,7 @@ TEXT_TOWER = "towers.text."
 BUILTIN = Path(__file__).parent.parent / "weights" / "builtin"
 
 
-def save(model: Model, folder: Path, *, half: bool = False) -> None:
+def save(model: ModelBundle, folder: Path, *, half: bool = False) -> None:
     """Write a checkpoint.
 
     Each file is replaced atomically, so an interrupted process leaves no partial file.
@@ -90,7 +90,7 @@ def _to_stored(tensor: Tensor, half: bool) -> Tensor:
     return stored.half() if half and stored.is_floating_point() else stored
 
 
-def load(source: str | Path) -> Model:
+def load(source: str | Path) -> ModelBundle:
     """Load a model.
 
     Args:
@@ -123,7 +123,7 @@ def _require_hub_name(source: str) -> None:
         raise CheckpointError("does not exist", source, "pass a checkpoint folder")
 
 
-def _load_checkpoint(folder: Path, stored: dict[str, Any]) -> Model:
+def _load_checkpoint(folder: Path, stored: dict[str, Any]) -> ModelBundle:
     version = stored.get("format_version", 0)
     if version != FORMAT_VERSION:
         raise CheckpointError(
@@ -139,7 +139,7 @@ def _load_checkpoint(folder: Path, stored: dict[str, Any]) -> Model:
     is_packaged = bool(network.config.text_source)
     tokenizer = backbones.find_minilm_folder() if is_packaged else folder / "tokenizer"
     calibration = _read_calibration(folder, stored)
-    return Model(
+    return ModelBundle(
         network.eval(), backbones.load_tokenizer(tokenizer), str(folder.resolve()), calibration
     )
 
@@ -156,7 +156,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"cannot be read ({error})", path, "restore the file") from error
+        raise CheckpointError(
+            f"cannot be read ({error_reason(error)})", path, "restore the file"
+        ) from error
     if not isinstance(stored, dict):
         raise CheckpointError("is not a JSON object", path, "restore the file")
     return stored

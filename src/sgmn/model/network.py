@@ -204,7 +204,7 @@ def select_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch without CUDA
         reason = str(error).splitlines()[0]
         raise SettingsError(
-            f"'device' {name!r} is not available ({reason})", remedy="use auto"
+            f"'device' is {name!r}, which is not available ({reason})", remedy="use 'auto'"
         ) from error
     return torch.device(name)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sgmn.settings import require
 
 Range = tuple[float, float]
-_FRACTION_REMEDY = "give a fraction in 0..1"
+_FRACTION_REMEDY = "use a fraction in 0..1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +86,16 @@ class WorldSettings:
         self._check_amounts()
         self._check_videos()
         self._check_difficulty()
-        self._require_between("image_size_px", 64, 1024, "give pixels, 64..1024")
-        self._require_between("images_per_product", 1, 4, "give 1..4")
-        require(self.box_rate_hz > 0, "box_rate_hz", self.box_rate_hz, "give a rate above 0")
+        self._require_between("image_size_px", 64, 1024, "use pixels, 64..1024")
+        self._require_between("images_per_product", 1, 4, "use 1..4")
+        require(self.box_rate_hz > 0, "box_rate_hz", self.box_rate_hz, "use a rate above 0")
 
     def _check_amounts(self) -> None:
-        self._require_between("seed", 0, 2**31, "give an integer, 0..2**31")
-        self._require_between("shops", 1, 600, "give 1..600")
-        self._require_between("products_per_shop", 6, 2000, "give 6..2000")
+        self._require_between("seed", 0, 2**31, "use an integer, 0..2**31")
+        self._require_between("shops", 1, 600, "use 1..600")
+        self._require_between("products_per_shop", 6, 2000, "use 6..2000")
         for name in ("clips", "streams"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "give 0 or more")
+            require(getattr(self, name) >= 0, name, getattr(self, name), "use 0 or more")
         for name in ("train_ratio", "val_ratio", "test_ratio"):
             self._require_between(name, 0, 1, _FRACTION_REMEDY)
         total = self.train_ratio + self.val_ratio + self.test_ratio
@@ -103,15 +103,15 @@ class WorldSettings:
             abs(total - 1) < 1e-6,
             "train_ratio",
             self.train_ratio,
-            "give train, val and test ratios that add up to 1",
+            "use train, val and test ratios that add up to 1",
         )
 
     def _check_videos(self) -> None:
         for side in self.frame_size:
             is_valid = 64 <= side <= 2160 and side % 2 == 0
-            remedy = "give two even numbers of pixels, 64..2160"
+            remedy = "use two even numbers of pixels, 64..2160"
             require(is_valid, "frame_size", self.frame_size, remedy)
-        self._require_between("fps", 2, 30, "give frames per second, 2..30")
+        self._require_between("fps", 2, 30, "use frames per second, 2..30")
         self._require_range("clip_duration_s", 3, 130)
         self._require_range("stream_duration_s", 10, 7200)
         self._require_range("sale_duration_s", 5, 600)
@@ -134,9 +134,9 @@ class WorldSettings:
             self.naming_prob + self.comparison_prob <= 1,
             "comparison_prob",
             self.comparison_prob,
-            "give chances that add up to at most 1 with 'naming_prob'",
+            "use chances that add up to at most 1 with 'naming_prob'",
         )
-        self._require_between("idle_fraction", 0, 0.9, "give a fraction in 0..0.9")
+        self._require_between("idle_fraction", 0, 0.9, "use a fraction in 0..0.9")
         self._require_range("visible_fraction", 0, 1)
         self._require_range("product_area", 0.01, 0.6)
         self._require_range("distractors", 0, 24)
@@ -148,7 +148,7 @@ class WorldSettings:
     def _require_range(self, name: str, low: float, high: float) -> None:
         value = getattr(self, name)
         is_valid = len(value) == 2 and low <= value[0] <= value[1] <= high
-        require(is_valid, name, value, f"give two ascending numbers in {low}..{high}")
+        require(is_valid, name, value, f"use two ascending numbers in {low}..{high}")
 
     @property
     def splits(self) -> tuple[str, ...]:

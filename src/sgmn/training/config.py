@@ -45,7 +45,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         _require_at_least(self, 0, "frozen_blocks")
         valid = all(len(canvas) == 2 and min(canvas) > 0 for canvas in self.canvases)
-        require(valid, "canvases", self.canvases, "give pairs of a height and a width")
+        require(valid, "canvases", self.canvases, "use pairs of a height and a width")
         allowed = ("", "text", "towers")
         require(self.freeze in allowed, "freeze", self.freeze, 'give "text", "towers" or ""')
         for name, values in (("parts", PARTS), ("score_terms", LEARNED_TERMS)):
@@ -113,7 +113,7 @@ class DataConfig:
         _require_fraction(self, "clutter_prob", "clutter_warmup_fraction")
         fraction = self.max_other_product_fraction
         name = "max_other_product_fraction"
-        require(0 <= fraction < 1, name, fraction, "give a number from 0 to below 1")
+        require(0 <= fraction < 1, name, fraction, "use a number from 0 to below 1")
 
 
 @dataclass(frozen=True)
@@ -224,9 +224,9 @@ class LossConfig:
         _require_at_least(self, 1, "hard_negatives")
         _require_at_least(self, 0, "triplet_memory")
         margin = self.triplet_margin
-        require(0 < margin < 2, "triplet_margin", margin, "give a difference of cosines in 0..2")
+        require(0 < margin < 2, "triplet_margin", margin, "use a difference of cosines in 0..2")
         for name in ("duplicate_image_cosine", "duplicate_title_cosine"):
-            require(getattr(self, name) >= -1, name, getattr(self, name), "give a cosine")
+            require(getattr(self, name) >= -1, name, getattr(self, name), "use a cosine")
 
     def require_no_boxes(self, where: object) -> None:
         """Raise SettingsError if the box loss is enabled, for runs on cached tokens."""
@@ -273,16 +273,16 @@ class RunConfig:
 def _require_at_least(config: object, least: int, *names: str) -> None:
     for name in names:
         value = getattr(config, name)
-        require(least <= value < inf, name, value, f"give {least} or more")
+        require(least <= value < inf, name, value, f"use {least} or more")
 
 
 def _require_above_zero(config: object, *names: str) -> None:
     for name in names:
         value = getattr(config, name)
-        require(0 < value < inf, name, value, "give a number above 0")
+        require(0 < value < inf, name, value, "use a number above 0")
 
 
 def _require_fraction(config: object, *names: str) -> None:
     for name in names:
         value = getattr(config, name)
-        require(0 <= value <= 1, name, value, "give a number in 0..1")
+        require(0 <= value <= 1, name, value, "use a number in 0..1")

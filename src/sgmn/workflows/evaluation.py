@@ -10,7 +10,7 @@ import numpy as np
 from sgmn.batching import batched
 from sgmn.catalogue.index import Index
 from sgmn.data.dataset import Dataset, Stream, read_stream
-from sgmn.errors import MediaError, SgmnError
+from sgmn.errors import MediaError, SgmnError, error_reason
 from sgmn.evaluation.ranking import RankedClip, rank_clip
 from sgmn.evaluation.report import Report
 from sgmn.evaluation.stream_report import StreamResult
@@ -132,4 +132,4 @@ def read_report(path: Path) -> Report:
         return Report.from_json(path.read_text(encoding="utf-8"), path)
     except (OSError, UnicodeDecodeError) as error:
         remedy = "pass a file of `sgmn evaluate --json`"
-        raise SgmnError(f"cannot be read ({error})", path, remedy) from error
+        raise SgmnError(f"cannot be read ({error_reason(error)})", path, remedy) from error

@@ -10,7 +10,7 @@ from sgmn.catalogue.shelf import Shelf
 from sgmn.errors import IndexingError, SgmnError
 from sgmn.live.evidence import TimelineSettings, timeline_settings
 from sgmn.model import checkpoint
-from sgmn.model.bundle import Model
+from sgmn.model.bundle import ModelBundle
 from sgmn.model.embedder import Embedder
 from sgmn.model.scoring import MODALITIES, Modality
 from sgmn.settings import read_toml
@@ -60,12 +60,12 @@ def parse_modalities(names: str) -> tuple[Modality, ...]:
     if not selected <= set(MODALITIES):
         known = ",".join(MODALITIES)
         raise SgmnError(
-            f"{names!r} does not name modalities", remedy=f"pass {known} or one of the two"
+            f"{names!r} is not a list of modalities", remedy=f"pass {known}, or one of them"
         )
     return tuple(m for m in MODALITIES if m in selected)
 
 
-def read_timeline_settings(path: Path | None, model: Model) -> TimelineSettings:
+def read_timeline_settings(path: Path | None, model: ModelBundle) -> TimelineSettings:
     """The timeline settings of a model, overridden by those of a TOML file, if any.
 
     Raises SettingsError for a file that cannot be read, an unknown key or an invalid value.

@@ -36,8 +36,7 @@ def build_watch_report(
         truth: The ground truth, if there is one.
         elapsed_s: How long watching took, in seconds.
     """
-    shelf = recognizer.shelf
-    shop_id = shelf.products[0].shop_id
+    products = recognizer.shelf.products
 
     def heatmap_of(image: ImageArray, /, text: str) -> Heatmap | None:
         uses_text = "text" in recognizer.modalities
@@ -48,18 +47,27 @@ def build_watch_report(
         name=source.name,
         duration_s=result.duration_s,
         facts={
-            "Shop": f"{shop_id or '(unnamed)'}, {len(shelf)} products",
-            "Model": recognizer.embedder.model.name,
-            "Modalities": " and ".join(recognizer.modalities),
+            **_describe(recognizer),
             "Processing time": f"{elapsed_s:.1f} s ({speed:.0f}x real time)",
             "Index": str(index.path),
         },
         details=build_segment_details(result, source, utterances, recognizer.settings, heatmap_of),
-        titles={product.product_id: product.title for product in shelf.products},
-        product_images=index.thumbnails(shop_id),
+        titles={product.product_id: product.title for product in products},
+        product_images=index.thumbnails(products[0].shop_id),
         times_s=result.times_s,
         confidence=window_confidence(result, recognizer.settings),
         truth=tuple(truth),
         accuracy=time_weighted_accuracy(truth, result.segments) if truth else None,
         damage=result.damage,
     )
+
+
+def _describe(recognizer: StreamRecognizer) -> dict[str, str]:
+    """Return labels and texts about the shop and the model."""
+    shelf = recognizer.shelf
+    shop_id = shelf.products[0].shop_id
+    return {
+        "Shop": f"{shop_id or '(unnamed)'}, {len(shelf)} products",
+        "Model": recognizer.embedder.model.name,
+        "Modalities": " and ".join(recognizer.modalities),
+    }

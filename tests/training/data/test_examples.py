@@ -38,5 +38,5 @@ def test_clips_may_be_repeated_and_product_images_count_as_photos(world: Path) -
 
 def test_a_dataset_without_listed_products_is_an_error(world: Path) -> None:
     data = replace(read_dataset(world), products=())
-    with pytest.raises(RecordError, match="nothing to learn from"):
+    with pytest.raises(RecordError, match="has no clip or photo of a listed product"):
         Examples([data])

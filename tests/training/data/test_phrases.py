@@ -49,7 +49,7 @@ def test_phrases_of_a_file_replace_the_built_in_ones(tmp_path: Path) -> None:
             "'other_product_mentions' is .*exactly once",
         ),
         ('fillers = ["{name}"]', r"'fillers' is '\{name\}'.*name no product"),
-        ("fillers = []", "'fillers' .*give at least one phrase"),
+        ("fillers = []", "'fillers' .*add at least one phrase"),
         ('greetings = ["hi"]', "unknown key 'greetings'"),
     ],
 )

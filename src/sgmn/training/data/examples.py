@@ -54,9 +54,9 @@ class Examples:
         self._group(photos)
         if not self.items:
             raise RecordError(
-                "nothing to learn from: no clip or photo of a listed product",
+                "has no clip or photo of a listed product",
                 where=", ".join(str(d.root) for d in datasets),
-                remedy="name folders whose clips.jsonl or photos.jsonl fit their products.jsonl",
+                remedy="pass datasets whose clips or photos name products of products.jsonl",
             )
 
     def _group(self, photos: Sequence[Photo]) -> None:

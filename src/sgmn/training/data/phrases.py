@@ -57,7 +57,7 @@ class Phrases:
 
     def __post_init__(self) -> None:
         for kind in ("openings", "product_mentions", "other_product_mentions", "fillers"):
-            require(bool(getattr(self, kind)), kind, (), "give at least one phrase")
+            require(bool(getattr(self, kind)), kind, (), "add at least one phrase")
         for kind in ("product_mentions", "category_mentions", "other_product_mentions"):
             for phrase in getattr(self, kind):
                 require(phrase.count(SLOT) == 1, kind, phrase, f"use {SLOT} exactly once")

@@ -51,10 +51,10 @@ class TripletLoss(nn.Module):
             memory: number of products kept from past batches (Wang et al. 2020); 0 for none.
         """
         super().__init__()
-        require(margin > 0, "margin", margin, "give a number above 0")
+        require(margin > 0, "margin", margin, "use a number above 0")
         valid = 0.5 < max_distance <= sqrt(2)
-        require(valid, "max_distance", max_distance, "give a distance in 0.5..1.41")
-        require(memory >= 0, "memory", memory, "give 0 or more")
+        require(valid, "max_distance", max_distance, "use a distance in 0.5..1.41")
+        require(memory >= 0, "memory", memory, "use 0 or more")
         self.max_distance, self.cutoff = max_distance, _cutoff(dim, max_distance)
         self.loss = TripletMarginLoss(margin, distance=CosineSimilarity(), reducer=MeanReducer())
         self.memory = CrossBatchMemory(self.loss, dim, memory) if memory else None

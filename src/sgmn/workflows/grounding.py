@@ -1,0 +1,199 @@
+"""Measure grounding: where and when guidance attends, with which transcript, and what it is worth.
+
+Guidance sees each clip's frames with three transcripts: the clip's own, another clip's, and none.
+The other transcript is about a product that is held up in the clip too, if the dataset names such
+a product and has a clip that sells it; otherwise it is the transcript of any other product's clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from sgmn.batching import batched
+from sgmn.catalogue.index import Index
+from sgmn.catalogue.shelf import Shelf
+from sgmn.errors import MediaError, SgmnError
+from sgmn.evaluation.grounding import (
+    ClipGrounding,
+    FloatArray,
+    GroundingReport,
+    ground_clip,
+    summarize,
+)
+from sgmn.evaluation.metrics import hits_at
+from sgmn.evaluation.ranking import rank_clip
+from sgmn.evaluation.robustness import swap_transcripts
+from sgmn.evaluation.significance import paired_test
+from sgmn.media.clips import Frame, read_timed_clip_frames
+from sgmn.model.embedder import Embedder
+from sgmn.model.inputs import choose_canvas, compute_placement
+from sgmn.model.scoring import MODALITIES, ClipVectors
+from sgmn.model.tokens import ImageTokens
+from sgmn.records import Clip, ImageArray
+from sgmn.training.data.boxes import FrameBoxes, PatchGrids, boxes_at_times
+from sgmn.workflows.evaluation import BATCH_SIZE, MAX_FRAMES
+from sgmn.workflows.loading import ShelfCache
+
+RATE_HZ = 1.0  # sampled frames per second, as in `evaluation.rank_clips`
+Progress = Callable[[int, int], None]  # clips measured so far, of how many
+
+
+@dataclass(frozen=True)
+class _LabeledClip:
+    """A decoded clip with its labels for each frame."""
+
+    clip: Clip
+    frames: tuple[Frame, ...]
+    boxes: tuple[FrameBoxes, ...]
+    visible: tuple[bool, ...]
+
+
+def measure_grounding(
+    clips: Sequence[Clip],
+    index: Index,
+    *,
+    without_titles: bool = False,
+    seed: int = 0,
+    progress: Progress = lambda done, total: None,
+    damage: list[str] | None = None,
+) -> GroundingReport:
+    """Measure the guidance of the index's model on labeled clips; see `evaluation.grounding`.
+
+    Args:
+        clips: Clips with `boxes` or with `visible_span` [from, to] in seconds; others count for
+            R@1 only.
+        index: The index with the shops of the clips.
+        without_titles: Whether to ignore the titles of all products.
+        seed: Decides which other transcript a clip gets.
+        progress: Called after each batch.
+        damage: Receives a line for each clip that cannot be read; it counts as a miss.
+
+    Raises:
+        SgmnError: No clip has boxes or a visible span.
+    """
+    if not any(clip.boxes or "visible_span" in clip.extra for clip in clips):
+        raise SgmnError(
+            "no clip has 'boxes' or 'visible_span'", "grounding", "pass clips that are labeled"
+        )
+    embedder = index.embedder
+    grids = patch_grids(embedder)
+    others = choose_other_transcripts(clips, np.random.default_rng(seed))
+    shelves = ShelfCache(index, ("image",) if without_titles else MODALITIES)
+    lines: list[str] = [] if damage is None else damage
+    measured: dict[str, list[ClipGrounding]] = {"own": [], "other": [], "none": []}
+    ranks: dict[str, list[int | None]] = {"whole": [], "deaf": []}
+    for batch in batched(zip(clips, others, strict=True), BATCH_SIZE):
+        labeled = [_load(clip, embedder.max_side, lines) for clip, _ in batch]
+        texts = {"own": [clip.text for clip, _ in batch], "other": [text for _, text in batch]}
+        texts["none"] = [""] * len(batch)
+        frames = [embedder.encode_images([f.rgb for f in one.frames]) for one in labeled]
+        for name, heard in texts.items():
+            vectors, found = _guide(embedder, grids, labeled, frames, texts["own"], heard)
+            measured[name] += found
+            row = {"own": "whole", "none": "deaf"}.get(name)
+            if row is not None:
+                ranks[row] += [
+                    _rank(one, vectors[i : i + 1], shelves[one.clip.shop_id], embedder)
+                    for i, one in enumerate(labeled)
+                ]
+        progress(len(ranks["whole"]), len(clips))
+    deaf = paired_test(hits_at(ranks["whole"], 1), hits_at(ranks["deaf"], 1))
+    own, other, none = (summarize(measured[name]) for name in ("own", "other", "none"))
+    return GroundingReport(own, other, none, deaf)
+
+
+def choose_other_transcripts(clips: Sequence[Clip], rng: np.random.Generator) -> list[str]:
+    """For each clip the transcript of a clip that sells another product, which it shows if any."""
+    by_product: dict[tuple[str, str], str] = {}
+    for clip in clips:
+        for product_id in clip.product_ids:
+            if clip.text:
+                by_product.setdefault((clip.shop_id, product_id), clip.text)
+    swapped = swap_transcripts(clips, rng)
+    others = []
+    for clip, fallback in zip(clips, swapped, strict=True):
+        about_shown = (by_product.get((clip.shop_id, p)) for p in _other_shown_products(clip))
+        others.append(next((text for text in about_shown if text), fallback))
+    return others
+
+
+def _other_shown_products(clip: Clip) -> list[str]:
+    """Products besides its own that a clip shows, the most frequent first."""
+    counts: dict[str, int] = {}
+    held = [entry[0] for entry in clip.extra.get("held_instead", ()) if entry]
+    shown = [name for frame in clip.extra.get("shown", ()) for name in frame["boxes"]]
+    for name in held or shown:
+        if name not in clip.product_ids:
+            counts[name] = counts.get(name, 0) + 1
+    return sorted(counts, key=lambda name: (-counts[name], name))
+
+
+def _load(clip: Clip, max_side: int, damage: list[str]) -> _LabeledClip:
+    try:
+        frames = read_timed_clip_frames(clip, MAX_FRAMES, RATE_HZ, max_side, damage)
+    except MediaError as error:
+        damage.append(str(error))
+        return _LabeledClip(clip, (), (), ())
+    times = [frame.time_s for frame in frames]
+    boxes = boxes_at_times(clip, times, RATE_HZ) if clip.boxes else ((),) * len(frames)
+    span = clip.extra.get("visible_span")
+    if span is not None:
+        visible = tuple(span[0] <= time <= span[1] for time in times)
+    else:
+        visible = tuple(bool(own) for own in boxes)
+    return _LabeledClip(clip, frames, boxes, visible)
+
+
+@torch.inference_mode()
+def _guide(
+    embedder: Embedder,
+    grids: PatchGrids,
+    labeled: Sequence[_LabeledClip],
+    frames: Sequence[ImageTokens],
+    texts: Sequence[str],
+    heard: Sequence[str],
+) -> tuple[ClipVectors, list[ClipGrounding]]:
+    """Encode clips whose guidance hears other words than the rest of the model."""
+    device = embedder.network.device
+    tokens = embedder.build_tokens(frames, texts).to(device)
+    guidance_tokens = embedder.build_tokens(frames, heard).to(device)
+    vectors, guidance = embedder.network.parts.encode_guided_clips(tokens, guidance_tokens)
+    omega = guidance.frame_weights.cpu().double().numpy()
+    alpha = guidance.patch_weights.cpu().double().numpy()
+    grounded = []
+    for row, one in enumerate(labeled):
+        patches = [patch_boxes(frame.rgb, grids) for frame in one.frames]
+        weights = [alpha[row, t, : len(boxes)] for t, boxes in enumerate(patches)]
+        omega_row = omega[row, : len(one.frames)]
+        grounded.append(ground_clip(omega_row, weights, patches, one.boxes, one.visible))
+    return vectors.map_tensors(lambda t: t.cpu()), grounded
+
+
+def patch_grids(embedder: Embedder) -> PatchGrids:
+    """Rows and columns of the image tower's patches on each of its canvases."""
+    canvases = embedder.preprocessor.canvases
+    return {canvas: embedder.network.patch_grid(canvas) for canvas in canvases}
+
+
+def patch_boxes(image: ImageArray, grids: PatchGrids) -> FloatArray:
+    """The patches (N, 4) of an image as shares of it: left, top, right, bottom."""
+    canvas = choose_canvas(image, tuple(grids))
+    rows, columns = grids[canvas]
+    placement = compute_placement(image.shape, canvas)
+    y = (np.linspace(0, canvas[0], rows + 1) - placement.top) / placement.height
+    x = (np.linspace(0, canvas[1], columns + 1) - placement.left) / placement.width
+    top, left = (side.ravel() for side in np.meshgrid(y[:-1], x[:-1], indexing="ij"))
+    bottom, right = (side.ravel() for side in np.meshgrid(y[1:], x[1:], indexing="ij"))
+    return np.stack([left, top, right, bottom], axis=1)
+
+
+def _rank(one: _LabeledClip, vectors: ClipVectors, shelf: Shelf, embedder: Embedder) -> int | None:
+    scores: Any = shelf.scores(vectors, embedder.ranker)[0].numpy()
+    if not one.frames:
+        scores = np.full_like(scores, -np.inf)
+    return rank_clip(one.clip, shelf.product_ids, scores).rank
