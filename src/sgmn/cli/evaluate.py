@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,10 +25,12 @@ from sgmn.cli.options import (
 if TYPE_CHECKING:
     from sgmn.catalogue.index import Index
     from sgmn.data.dataset import Stream
+    from sgmn.evaluation.grounding import GroundingReport
     from sgmn.evaluation.report import Report
     from sgmn.evaluation.stream_report import StreamReport, StreamResult
     from sgmn.model.embedder import Embedder
     from sgmn.model.scoring import Modality
+    from sgmn.records import Clip
 
 
 DatasetArgument = Annotated[
@@ -64,8 +67,6 @@ def evaluate(
     """
     from sgmn import outputs
     from sgmn.catalogue.index import Index
-    from sgmn.cli import console
-    from sgmn.evaluation.report import Report
     from sgmn.evaluation.stream_report import StreamReport
     from sgmn.workflows import evaluation, loading
 
@@ -81,15 +82,57 @@ def evaluate(
         typer.echo(f"skipped: {unlabeled} clips or streams without labels", err=True)
     damage: list[str] = []
     if clips:
-        ranked = evaluation.rank_clips(clips, opened_index, embedder, selected, damage)
-        report = Report(tuple(console.track(ranked, "ranking", len(clips))), seed, meta)
-        _publish(report, markdown, json_out)
+        ranking = _ClipRanking(opened_index, selected, without_titles, grounding, seed)
+        _publish(ranking.run(clips, meta, damage), markdown, json_out)
     if streams:
         results = _watch_streams(streams, opened_index, embedder, selected, damage)
         path = evaluation.stream_report_path(json_out, data)
         _publish(StreamReport(results, meta=meta), markdown, path)
     for line in damage:
         typer.echo(f"warning: {line}", err=True)
+
+
+@dataclass(frozen=True)
+class _ClipRanking:
+    """How clips are ranked, and whether their grounding is measured too."""
+
+    index: Index
+    modalities: Sequence[Modality]
+    without_titles: bool
+    grounding: bool
+    seed: int
+
+    def run(self, clips: Sequence[Clip], meta: dict[str, str], damage: list[str]) -> Report:
+        """Rank the clips under a progress bar."""
+        from sgmn.cli import console
+        from sgmn.evaluation.report import Report
+        from sgmn.workflows.evaluation import rank_clips
+
+        embedder, titles = self.index.embedder, self.without_titles
+        ranked = rank_clips(
+            clips, self.index, embedder, self.modalities, damage, without_titles=titles
+        )
+        queries = tuple(console.track(ranked, "ranking", len(clips)))
+        grounding = self._measure_grounding(clips).to_dict() if self.grounding else None
+        if titles:
+            meta = meta | {"titles": "ignored"}
+        return Report(queries, self.seed, meta, grounding=grounding)
+
+    def _measure_grounding(self, clips: Sequence[Clip]) -> GroundingReport:
+        from sgmn.cli import console
+        from sgmn.workflows.grounding import measure_grounding
+
+        with console.progress_bar() as bar:
+            task = bar.add_task("grounding", total=len(clips))
+            report = measure_grounding(
+                clips,
+                self.index,
+                without_titles=self.without_titles,
+                seed=self.seed,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+        typer.echo(report.markdown())
+        return report
 
 
 def _watch_streams(

@@ -65,6 +65,7 @@ class Report:
     seed: int = 0
     meta: Mapping[str, Any] = field(default_factory=dict, hash=False)
     ks: tuple[int, ...] = (1, 3, 5, 10)
+    grounding: Mapping[str, Any] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         if not self.queries:
@@ -112,6 +113,8 @@ class Report:
                 for q in self.queries
             ],
         }
+        if self.grounding is not None:
+            content["grounding"] = dict(self.grounding)
         try:
             return json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1)
         except (TypeError, ValueError) as error:
@@ -136,6 +139,7 @@ class Report:
                 seed=content["seed"],
                 meta=content["meta"],
                 ks=tuple(content["ks"]),
+                grounding=content.get("grounding"),
             )
             stored = (content["overall"]["count"], content["overall"]["mrr"]["value"])
         except (KeyError, TypeError, ValueError) as error:

@@ -100,9 +100,15 @@ class Parts(nn.Module):
         """Encode clips. The masks of the result mark clips without frames or text."""
         return self.encode_guided_clips(tokens)[0]
 
-    def encode_guided_clips(self, tokens: ItemTokens) -> tuple[ClipVectors, GuidanceOutput]:
-        """Encode clips, and return the guidance that was used."""
-        guidance = self.guide(tokens, "clips")
+    def encode_guided_clips(
+        self, tokens: ItemTokens, guidance_tokens: ItemTokens | None = None
+    ) -> tuple[ClipVectors, GuidanceOutput]:
+        """Encode clips, and return the guidance that was used.
+
+        `guidance_tokens` are the same frames with the words that guidance alone hears; None for
+        those of `tokens`. Diagnostics use it to find out whether guidance listens.
+        """
+        guidance = self.guide(tokens if guidance_tokens is None else guidance_tokens, "clips")
         frames = guidance.frames
         if self.graph is not None:
             frames = self.graph(

@@ -32,6 +32,8 @@ def rank_clips(
     embedder: Embedder,
     modalities: Sequence[Modality] = MODALITIES,
     damage: list[str] | None = None,
+    *,
+    without_titles: bool = False,
 ) -> Iterator[RankedClip]:
     """Rank the products of each clip's shop for it.
 
@@ -41,11 +43,13 @@ def rank_clips(
         embedder: Encodes the clips; of the model that built the index.
         modalities: Which modalities of clips and products to use.
         damage: Receives a line for each clip or frame that cannot be read.
+        without_titles: Whether to ignore the titles of all products.
 
     Yields:
         One result per clip, in order. A clip that cannot be read is a miss.
     """
-    shelves = ShelfCache(index, modalities)
+    ignored = {"text"} if without_titles else set()
+    shelves = ShelfCache(index, [m for m in modalities if m not in ignored])
     messages: list[str] = [] if damage is None else damage
     for batch in batched(clips, BATCH_SIZE):
         contents = [_load_content(clip, embedder.max_side, messages) for clip in batch]
