@@ -37,6 +37,18 @@ DatasetArgument = Annotated[
     Path, typer.Argument(metavar="DATASET", help="Dataset with labeled clips or streams.")
 ]
 
+GroundingOption = Annotated[
+    bool,
+    typer.Option(
+        "--grounding",
+        help="Also measure how much attention lies on the product, and whether it follows the "
+        "words. Clips need 'boxes' or 'visible_span'.",
+    ),
+]
+WithoutTitlesOption = Annotated[
+    bool, typer.Option("--without-titles", help="Ignore the titles of all products.")
+]
+
 
 def evaluate(
     dataset: DatasetArgument,
@@ -48,17 +60,8 @@ def evaluate(
     json_out: JsonOption = None,
     seed: SeedOption = 0,
     markdown: MarkdownOption = False,
-    grounding: Annotated[
-        bool,
-        typer.Option(
-            "--grounding",
-            help="Also measure how much attention lies on the product, and whether it follows "
-            "the words. Clips need 'boxes' or 'visible_span'.",
-        ),
-    ] = False,
-    without_titles: Annotated[
-        bool, typer.Option("--without-titles", help="Ignore the titles of all products.")
-    ] = False,
+    grounding: GroundingOption = False,
+    without_titles: WithoutTitlesOption = False,
 ) -> None:
     """Measure how often the index finds the product of a clip or stream.
 

@@ -80,31 +80,46 @@ def measure_grounding(
         raise SgmnError(
             "no clip has 'boxes' or 'visible_span'", "grounding", "pass clips that are labeled"
         )
-    embedder = index.embedder
-    grids = patch_grids(embedder)
     others = choose_other_transcripts(clips, np.random.default_rng(seed))
     shelves = ShelfCache(index, ("image",) if without_titles else MODALITIES)
-    lines: list[str] = [] if damage is None else damage
-    measured: dict[str, list[ClipGrounding]] = {"own": [], "other": [], "none": []}
-    ranks: dict[str, list[int | None]] = {"whole": [], "deaf": []}
+    measurement = _Measurement(index.embedder, shelves, [] if damage is None else damage)
+    done = 0
     for batch in batched(zip(clips, others, strict=True), BATCH_SIZE):
-        labeled = [_load(clip, embedder.max_side, lines) for clip, _ in batch]
-        texts = {"own": [clip.text for clip, _ in batch], "other": [text for _, text in batch]}
-        texts["none"] = [""] * len(batch)
-        frames = [embedder.encode_images([f.rgb for f in one.frames]) for one in labeled]
-        for name, heard in texts.items():
-            vectors, found = _guide(embedder, grids, labeled, frames, texts["own"], heard)
-            measured[name] += found
-            row = {"own": "whole", "none": "deaf"}.get(name)
-            if row is not None:
-                ranks[row] += [
-                    _rank(one, vectors[i : i + 1], shelves[one.clip.shop_id], embedder)
+        measurement.add([clip for clip, _ in batch], [text for _, text in batch])
+        done += len(batch)
+        progress(done, len(clips))
+    return measurement.report()
+
+
+class _Measurement:
+    """Collects the figures of clips, batch by batch."""
+
+    def __init__(self, embedder: Embedder, shelves: ShelfCache, damage: list[str]) -> None:
+        self.embedder, self.shelves, self.damage = embedder, shelves, damage
+        self.grids = patch_grids(embedder)
+        self.grounded: dict[str, list[ClipGrounding]] = {"own": [], "other": [], "none": []}
+        self.ranks: dict[str, list[int | None]] = {"own": [], "none": []}
+
+    def add(self, clips: Sequence[Clip], other_texts: Sequence[str]) -> None:
+        """Measure clips with their own transcript, with another, and without."""
+        labeled = [_load(clip, self.embedder.max_side, self.damage) for clip in clips]
+        frames = [self.embedder.encode_images([f.rgb for f in one.frames]) for one in labeled]
+        texts = [clip.text for clip in clips]
+        variants = {"own": texts, "other": other_texts, "none": [""] * len(texts)}
+        for name, heard in variants.items():
+            vectors, grounded = _guide(self.embedder, self.grids, labeled, frames, texts, heard)
+            self.grounded[name] += grounded
+            if name in self.ranks:
+                self.ranks[name] += [
+                    _rank(one, vectors[i : i + 1], self.shelves[one.clip.shop_id], self.embedder)
                     for i, one in enumerate(labeled)
                 ]
-        progress(len(ranks["whole"]), len(clips))
-    deaf = paired_test(hits_at(ranks["whole"], 1), hits_at(ranks["deaf"], 1))
-    own, other, none = (summarize(measured[name]) for name in ("own", "other", "none"))
-    return GroundingReport(own, other, none, deaf)
+
+    def report(self) -> GroundingReport:
+        """Summarize all clips so far."""
+        own, other, none = (summarize(self.grounded[name]) for name in ("own", "other", "none"))
+        whole, deaf = (hits_at(self.ranks[name], 1) for name in ("own", "none"))
+        return GroundingReport(own, other, none, paired_test(whole, deaf))
 
 
 def choose_other_transcripts(clips: Sequence[Clip], rng: np.random.Generator) -> list[str]:
