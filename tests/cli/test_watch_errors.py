@@ -11,7 +11,7 @@ import pytest
 from sgmn.errors import CheckpointError
 from tests.cli.streaming import closed_address
 from tests.command import RunCommand
-from tests.media.test_live_sound import talking
+from tests.media.tones import write_tone_video
 
 Case = tuple[tuple[str, ...], str]  # arguments, and what the message names
 
@@ -56,7 +56,7 @@ def test_contradictions_are_one_line_and_status_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("not a folder")
-    talking(Path("a.ts"), 2, [])
+    write_tone_video(Path("a.ts"), 2, [])
     (source, *options), reason = CASES[name]
     address = closed_address() if source == "CLOSED" else source
     result = run("watch", address, "-i", shared_index, *options)
@@ -81,7 +81,6 @@ def test_a_missing_speech_model_is_refused_before_the_stream_is_opened(
 def test_no_thread_is_left_when_the_events_file_cannot_be_opened(
     run: RunCommand, shared_index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The webhook starts its thread only after the file is open."""
     import threading
 
     events = tmp_path / "e.jsonl"

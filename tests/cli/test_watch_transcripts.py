@@ -22,7 +22,7 @@ from sgmn.media.speech_recognition import Word
 from sgmn.records import Utterance
 from tests.cli.streaming import serve_stream
 from tests.command import RunCommand
-from tests.media.test_live_sound import talking
+from tests.media.tones import write_tone_video
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_live_stream_is_transcribed(
     window_texts: dict[float, str],
     tmp_path: Path,
 ) -> None:
-    data = talking(tmp_path / "a.ts", 30, [(14.0, 14.5)])
+    data = write_tone_video(tmp_path / "a.ts", 30, [(14.0, 14.5)])
     with serve_stream(data) as address:
         result = run(
             *("watch", address, "-i", shared_index, "--attempts", 1),
@@ -88,7 +88,7 @@ def test_a_recording_is_transcribed_before_it_is_watched(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    talking(tmp_path / "a.ts", 12, [(6.0, 6.5)])
+    write_tone_video(tmp_path / "a.ts", 12, [(6.0, 6.5)])
     transcripts: list[tuple[Utterance, ...]] = []
     watch = StreamRecognizer.watch
 
@@ -115,7 +115,7 @@ def test_images_go_on_when_speech_recognition_fails(
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(ToneEngine, "recognize", fail)
-    data = talking(tmp_path / "a.ts", 14, [(1.0, 2.0)])
+    data = write_tone_video(tmp_path / "a.ts", 14, [(1.0, 2.0)])
     with serve_stream(data) as address:
         result = run("watch", address, "-i", shared_index, "--attempts", 1, "--asr", "small")
     assert result.status == 0 and len(loaded_engines) == 1
@@ -126,7 +126,7 @@ def test_images_go_on_when_speech_recognition_fails(
 def test_a_growing_transcript_is_followed(
     run: RunCommand, shared_index: Path, window_texts: dict[float, str], tmp_path: Path
 ) -> None:
-    data, transcript = talking(tmp_path / "a.ts", 30, []), tmp_path / "said.jsonl"
+    data, transcript = write_tone_video(tmp_path / "a.ts", 30, []), tmp_path / "said.jsonl"
     transcript.write_text('{"start": 24.0, "end": 25.0, "text": "lime"}\nnot JSON\n')
     with serve_stream(data) as address:
         result = run(
@@ -146,7 +146,7 @@ def test_standard_input_may_be_the_transcript(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    data, transcript = talking(tmp_path / "a.ts", 14, []), tmp_path / "said"
+    data, transcript = write_tone_video(tmp_path / "a.ts", 14, []), tmp_path / "said"
     transcript.write_text(json.dumps({"start": 12.0, "end": 13.0, "text": "kiwi"}) + "\n")
     with transcript.open("rb") as file, serve_stream(data) as address:
         monkeypatch.setattr(sys, "stdin", file)
@@ -166,7 +166,7 @@ def test_ctrl_c_does_not_wait_for_the_transcript(
     tmp_path: Path,
 ) -> None:
     """The sender stays silent at the end, so that only the signal ends the stream."""
-    data = talking(tmp_path / "a.ts", 30, [])
+    data = write_tone_video(tmp_path / "a.ts", 30, [])
     handler, signal_times = signal.getsignal(signal.SIGINT), list[float]()
 
     def interrupt() -> None:

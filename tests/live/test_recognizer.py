@@ -69,11 +69,11 @@ def test_products_are_found_where_they_are_shown(
 ) -> None:
     embedder.image_count = 0
     beliefs: list[Belief] = []
-    found = recognizer.watch(stream / "streams" / "s.mp4", on_belief=beliefs.append)
-    assert [s.product_id for s in found.segments] == ["p0", "p3"]
-    assert found.segments[0].end == pytest.approx(20, abs=2)
-    assert found.segments[-1].end == found.duration_s == pytest.approx(40, abs=0.6)
-    assert found.scores.shape == (len(found.times_s), 6) and len(beliefs) == len(found.times_s)
+    result = recognizer.watch(stream / "streams" / "s.mp4", on_belief=beliefs.append)
+    assert [s.product_id for s in result.segments] == ["p0", "p3"]
+    assert result.segments[0].end == pytest.approx(20, abs=2)
+    assert result.segments[-1].end == result.duration_s == pytest.approx(40, abs=0.6)
+    assert result.scores.shape == (len(result.times_s), 6) and len(beliefs) == len(result.times_s)
     assert beliefs[2].product_id == "p0" and beliefs[-1].product_id == "p3"
     assert embedder.image_count == 40  # one per second, however many windows share it
 
@@ -82,15 +82,15 @@ def test_windows_score_like_clips_of_the_same_frames(
     recognizer: StreamRecognizer, stream: Path
 ) -> None:
     path = stream / "streams" / "s.mp4"
-    found = recognizer.watch(path)
+    result = recognizer.watch(path)
     frames = [frame.rgb for frame in video.read_frames(path, max_side=32)]
     clip = recognizer.embedder.encode_clips([ClipContent(tuple(frames[16:26]))])
     ranker = recognizer.embedder.ranker
     expected = recognizer.shelf.scores(clip, ranker)[0] * ranker.weights.logit_scale
-    window = int((abs(found.times_s - 21)).argmin())
-    assert found.times_s[window] == 21
+    window = int((abs(result.times_s - 21)).argmin())
+    assert result.times_s[window] == 21
     torch.testing.assert_close(
-        torch.tensor(found.scores[window]), expected.double(), atol=1e-3, rtol=0
+        torch.tensor(result.scores[window]), expected.double(), atol=1e-3, rtol=0
     )
 
 
@@ -99,10 +99,10 @@ def test_utterances_count_in_the_windows_that_contain_them(
 ) -> None:
     text_recognizer = StreamRecognizer(recognizer.embedder, recognizer.shelf, SETTINGS, ("text",))
     utterances = transcript.read_transcript(stream / "transcript.json")
-    found = text_recognizer.watch(stream / "streams" / "s.mp4", utterances)
-    silent = found.scores[found.times_s > 31]
+    result = text_recognizer.watch(stream / "streams" / "s.mp4", utterances)
+    silent = result.scores[result.times_s > 31]
     assert (silent == silent[:, :1]).all()  # no speech and no images: no product stands out
-    assert found.scores[found.times_s < 5].std(axis=1).min() > 0
+    assert result.scores[result.times_s < 5].std(axis=1).min() > 0
 
 
 def test_a_truncated_recording_is_recognized_up_to_its_end(
@@ -112,9 +112,9 @@ def test_a_truncated_recording_is_recognized_up_to_its_end(
     path = tmp_path / "cut.ts"
     _remux(stream / "streams" / "s.mp4", path)
     path.write_bytes(path.read_bytes()[: len(whole) // 2])
-    found = recognizer.watch(path)
-    assert found.segments[0].product_id == "p0"
-    assert 2 < found.duration_s < 40
+    result = recognizer.watch(path)
+    assert result.segments[0].product_id == "p0"
+    assert 2 < result.duration_s < 40
 
 
 def test_a_false_duration_in_the_header_is_ignored(
@@ -127,9 +127,9 @@ def test_a_false_duration_in_the_header_is_ignored(
     assert struct.unpack(">d", raw[offset : offset + 8])[0] == pytest.approx(40_000, abs=600)
     path.write_bytes(raw[:offset] + struct.pack(">d", 1e10) + raw[offset + 8 :])
     assert video.read_duration(path) == 1e7
-    found = recognizer.watch(path)
-    assert found.duration_s == pytest.approx(40, abs=1) and len(found.times_s) == 20
-    (line,) = found.damage
+    result = recognizer.watch(path)
+    assert result.duration_s == pytest.approx(40, abs=1) and len(result.times_s) == 20
+    (line,) = result.damage
     assert "its video ends at 40.0 s of 10000000.0 s" in line
 
 
@@ -137,9 +137,9 @@ def test_audio_much_longer_than_the_video_is_reported(
     recognizer: StreamRecognizer, tmp_path: Path
 ) -> None:
     path = write_video(tmp_path / "a.mp4", frame_times(6), audio_start_s=0.0, audio_duration_s=40.0)
-    found = recognizer.watch(path)
-    assert found.duration_s == pytest.approx(6, abs=1)
-    (line,) = found.damage
+    result = recognizer.watch(path)
+    assert result.duration_s == pytest.approx(6, abs=1)
+    (line,) = result.damage
     assert "a.mp4: its frames end soon after 5 s, not at 40 s as stated" in line
 
 
@@ -149,10 +149,10 @@ def test_a_folder_of_frames_is_recognized_like_a_video(
     path = stream / "streams" / "s.mp4"
     for number, frame in enumerate(video.read_frames(path)):
         Image.fromarray(frame.rgb).save(tmp_path / f"{number}.png")
-    from_video, found = recognizer.watch(path), recognizer.watch(tmp_path)
-    assert [s.product_id for s in found.segments] == [s.product_id for s in from_video.segments]
-    assert found.duration_s == 40.0 and found.damage == ()
-    assert found.scores.shape == from_video.scores.shape
+    from_video, result = recognizer.watch(path), recognizer.watch(tmp_path)
+    assert [s.product_id for s in result.segments] == [s.product_id for s in from_video.segments]
+    assert result.duration_s == 40.0 and result.damage == ()
+    assert result.scores.shape == from_video.scores.shape
 
 
 def _remux(source: Path, target: Path) -> None:

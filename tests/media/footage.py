@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -12,6 +13,10 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
+
+from sgmn.media import video
+from sgmn.media.clips import Frame
+from sgmn.media.live_source import LiveFrame
 
 WIDTH, HEIGHT, BITS, CELL_WIDTH = 64, 48, 8, 8
 AUDIO_RATE_HZ, AUDIO_FRAME_SAMPLES = 8000, 1024
@@ -32,6 +37,16 @@ def read_frame_number(rgb: NDArray[np.uint8]) -> int:
     row = rgb[height // 6, :, 1]
     cells = [int(row[int((bit + 0.5) * width / BITS)]) for bit in range(BITS)]
     return int("".join("1" if cell > 127 else "0" for cell in cells), 2)
+
+
+def numbers_and_times(frames: Iterable[Frame | LiveFrame]) -> list[tuple[int, float]]:
+    """The number that each frame displays, and its time in seconds."""
+    return [(read_frame_number(frame.rgb), round(frame.time_s, 3)) for frame in frames]
+
+
+def read_numbers(source: Path | str, **options: Any) -> list[tuple[int, float]]:
+    """The numbers and times of the frames that `video.read_frames` yields."""
+    return numbers_and_times(video.read_frames(source, **options))
 
 
 def write_video(

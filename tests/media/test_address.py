@@ -99,7 +99,7 @@ def test_what_holds_no_secret_stays(harmless):
 
 
 @pytest.mark.parametrize(
-    ("given_", "shown"),
+    ("text", "expected"),
     [
         (
             "https://h.example/proxy?url=rtsp://ann:s3cret@cam/1&x=1",
@@ -110,11 +110,11 @@ def test_what_holds_no_secret_stays(harmless):
         ("rtmp://h.example/s3cret", "rtmp://h.example/***"),
     ],
 )
-def test_secrets_in_odd_places(given_, shown):
-    assert redact_address(given_) == shown
+def test_secrets_in_unusual_places_are_redacted(text, expected):
+    assert redact_address(text) == expected
 
 
-def test_an_address_keeps_its_secrets_when_it_is_printed():
+def test_repr_contains_no_secrets():
     for text in ("rtmp://ann:s3cret@h/app/s3cret", "tcp://ann:s3cret@h:5000"):
         assert "s3cret" not in repr(parse_address(text)) and "s3cret" in parse_address(text).url
 
@@ -132,8 +132,8 @@ def test_an_address_keeps_its_secrets_when_it_is_printed():
         ("srt://h:1", "libav", "srt://h:1", "mpegts", {}),
     ],
 )
-def test_what_libav_is_asked_for(monkeypatch, text, kind, url, format_, options):
-    monkeypatch.setattr(address, "_require_srt", lambda name: None)
+def test_formats_and_options_for_libav(monkeypatch, text, kind, url, format_, options):
+    monkeypatch.setattr(address, "require_srt_support", lambda name: None)
     found = parse_address(text)
     assert (found.kind, found.url, found.format, dict(found.options)) == (
         kind,
@@ -141,17 +141,17 @@ def test_what_libav_is_asked_for(monkeypatch, text, kind, url, format_, options)
         format_,
         options,
     )
-    assert found.is_live == (kind != "file") and found.listens == ("listen" in text)
+    assert found.is_live == (kind != "file") and found.is_listener == ("listen" in text)
 
 
 @pytest.mark.parametrize(
     ("text", "host", "port"),
     [("tcp://h:5000", "h", 5000), ("tcp-listen://:5000", "", 5000), ("tcp://[::1]:1", "::1", 1)],
 )
-def test_sockets(text, host, port):
+def test_tcp_addresses(text, host, port):
     found = parse_address(text)
     assert (found.host, found.port, found.format) == (host, port, "mpegts")
-    assert found.listens == text.startswith("tcp-listen")
+    assert found.is_listener == text.startswith("tcp-listen")
 
 
 @pytest.mark.parametrize(
@@ -169,34 +169,34 @@ def test_sockets(text, host, port):
         "webcam:../../etc",
     ],
 )
-def test_what_is_no_address_is_refused_with_what_would_do(text):
-    with pytest.raises(MediaError, match="give ") as refusal:
+def test_an_invalid_address_is_refused_with_a_remedy(text):
+    with pytest.raises(MediaError, match="pass ") as raised:
         parse_address(text)
-    assert refusal.value.remedy and "s3cret" not in str(refusal.value)
+    assert raised.value.remedy and "s3cret" not in str(raised.value)
 
 
-def test_srt_is_refused_where_libav_does_not_speak_it_and_only_there(monkeypatch):
-    def opens(error):
-        def open_(*_, **__):
-            raise error(0, "as libav says it")
+def test_srt_is_refused_only_if_libav_does_not_support_it(monkeypatch):
+    def set_open_error(error: type[av.FFmpegError]) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise error(0, "an error of libav")
 
-        monkeypatch.setattr(address.av, "open", open_)
+        monkeypatch.setattr(av, "open", fail)
 
-    opens(av.error.ProtocolNotFoundError)
-    with pytest.raises(MediaError, match=r"is SRT.* mpegts tcp://") as refusal:
+    set_open_error(av.error.ProtocolNotFoundError)
+    with pytest.raises(MediaError, match=r"uses SRT.* mpegts tcp://") as raised:
         parse_address("srt://host.example:9000?passphrase=s3cret")
-    assert "s3cret" not in str(refusal.value)
-    opens(av.error.InvalidDataError)
+    assert "s3cret" not in str(raised.value)
+    set_open_error(av.error.InvalidDataError)
     assert parse_address("srt://host.example:9000").format == "mpegts"
 
 
 def test_a_webcam_is_a_device(tmp_path, monkeypatch):
     monkeypatch.setattr(address, "Path", lambda text: tmp_path / text.lstrip("/"))
-    with pytest.raises(MediaError, match=r"webcam:0: is not there .*; connect one"):
+    with pytest.raises(MediaError, match=r"webcam:0: does not exist .*; connect one"):
         parse_address("webcam:0")
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev" / "video2").touch()
-    with pytest.raises(MediaError, match=r"webcam:0: is not there .*; there is webcam:2"):
+    with pytest.raises(MediaError, match=r"webcam:0: does not exist .*; available: webcam:2"):
         parse_address("webcam:0")
     found = parse_address("webcam:2")
     assert (found.url, found.format) == (str(tmp_path / "dev" / "video2"), "v4l2")

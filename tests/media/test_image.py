@@ -11,30 +11,30 @@ from sgmn.media import image
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
-def corners(width=40, height=24):
-    """Red, green, blue and white quarters, so that every turn and mirroring looks different."""
+def draw_quarters(width=40, height=24):
+    """Red, green, blue and white quarters, so that every rotation and reflection looks different."""
     rgb = np.zeros((height, width, 3), np.uint8)
     rgb[: height // 2, : width // 2], rgb[: height // 2, width // 2 :] = RED, GREEN
     rgb[height // 2 :, : width // 2], rgb[height // 2 :, width // 2 :] = BLUE, WHITE
     return rgb
 
 
-def near(found, expected, within=12):
+def is_close(found, expected, within=12):
     return found.shape == expected.shape and np.abs(found.astype(int) - expected).max() <= within
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.gif", "a.tiff", "a.ppm", "a.webp", "a.jpg"])
-def test_common_formats_give_their_pixels(tmp_path, name):
+def test_common_formats_are_read(tmp_path, name):
     options = {"quality": 100, "subsampling": 0} if name == "a.jpg" else {}
     options = {"lossless": True} if name == "a.webp" else options
-    Image.fromarray(corners()).save(tmp_path / name, **options)
+    Image.fromarray(draw_quarters()).save(tmp_path / name, **options)
     found = image.read_image(tmp_path / name)
     assert found.dtype == np.uint8 and found.flags.c_contiguous and found.flags.writeable
-    assert near(found, corners(), 4)
+    assert is_close(found, draw_quarters(), 4)
 
 
-# By hand: how the stored picture must be moved for each of the eight EXIF orientations.
-MOVES = {
+# By hand: how the stored image must be transformed for each of the eight EXIF orientations.
+TRANSFORMS = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
@@ -47,23 +47,23 @@ MOVES = {
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
-@pytest.mark.parametrize("orientation", MOVES)
-def test_exif_turns_upright(tmp_path, orientation, suffix):
+@pytest.mark.parametrize("orientation", TRANSFORMS)
+def test_exif_orientation_is_applied(tmp_path, orientation, suffix):
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / f"a.{suffix}"
-    Image.fromarray(corners()).save(path, exif=exif, quality=100, lossless=True)
-    shown = MOVES[orientation](corners())
+    Image.fromarray(draw_quarters()).save(path, exif=exif, quality=100, lossless=True)
+    shown = TRANSFORMS[orientation](draw_quarters())
     at = [(5, 5), (5, -5), (-5, 5), (-5, -5)]
     found = image.read_image(path)
     assert found.shape == shown.shape
-    assert all(near(found[y, x], shown[y, x], 30) for y, x in at)
+    assert all(is_close(found[y, x], shown[y, x], 30) for y, x in at)
     small = image.read_image(path, max_side=20)
     assert small.shape == (*(n // 2 for n in shown.shape[:2]), 3)
 
 
-def half_clear(mode):
-    """Left half opaque mid grey, right half fully transparent black."""
+def half_transparent(mode):
+    """Left half opaque mid gray, right half fully transparent black."""
     image = Image.new("RGBA", (8, 4), (0, 0, 0, 0))
     image.paste((100, 100, 100, 255), (0, 0, 4, 4))
     return image.convert(mode) if mode != "RGBA" else image
@@ -71,20 +71,20 @@ def half_clear(mode):
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 @pytest.mark.parametrize("suffix", ["png", "tiff"])
-def test_transparency_lies_on_white(tmp_path, mode, suffix):
+def test_transparency_becomes_white(tmp_path, mode, suffix):
     path = tmp_path / f"a.{suffix}"
-    half_clear(mode).save(path)
+    half_transparent(mode).save(path)
     found = image.read_image(path)
     assert (found[:, :4] == 100).all() and (found[:, 4:] == 255).all()
 
 
-def test_half_transparent_is_mixed_with_white(tmp_path):
+def test_partial_transparency_is_blended_with_white(tmp_path):
     Image.new("RGBA", (4, 4), (0, 0, 0, 128)).save(tmp_path / "a.png")
-    assert near(image.read_image(tmp_path / "a.png"), np.full((4, 4, 3), 127), 1)
+    assert is_close(image.read_image(tmp_path / "a.png"), np.full((4, 4, 3), 127), 1)
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "RGB"])
-def test_a_transparent_colour_is_white(tmp_path, mode):
+def test_a_transparent_color_is_white(tmp_path, mode):
     drawn = Image.fromarray(np.array([[0, 100]], np.uint8))
     drawn = drawn if mode == "L" else drawn.convert(mode)
     hidden = (0, 0, 0) if mode == "RGB" else drawn.getpixel((0, 0))
@@ -92,18 +92,18 @@ def test_a_transparent_colour_is_white(tmp_path, mode):
     assert image.read_image(tmp_path / "a.png").tolist() == [[[255] * 3, [100] * 3]]
 
 
-@pytest.mark.parametrize(("mode", "value", "grey"), [("1", 1, 255), ("1", 0, 0), ("L", 77, 77)])
-def test_grey_and_bits(tmp_path, mode, value, grey):
+@pytest.mark.parametrize(("mode", "value", "gray"), [("1", 1, 255), ("1", 0, 0), ("L", 77, 77)])
+def test_gray_and_bits(tmp_path, mode, value, gray):
     Image.new(mode, (4, 4), value).save(tmp_path / "a.png")
-    assert (image.read_image(tmp_path / "a.png") == grey).all()
+    assert (image.read_image(tmp_path / "a.png") == gray).all()
 
 
-def test_a_palette_is_resized_in_colour(tmp_path):
-    Image.fromarray(corners(64, 64)).convert("P", palette=Image.Palette.ADAPTIVE).save(
+def test_a_palette_is_resized_in_color(tmp_path):
+    Image.fromarray(draw_quarters(64, 64)).convert("P", palette=Image.Palette.ADAPTIVE).save(
         tmp_path / "a.png"
     )
     found = image.read_image(tmp_path / "a.png", max_side=16)
-    assert near(found[2, 2], np.array(RED), 8) and near(found[-3, 2], np.array(BLUE), 8)
+    assert is_close(found[2, 2], np.array(RED), 8) and is_close(found[-3, 2], np.array(BLUE), 8)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tiff"])
@@ -118,21 +118,21 @@ def test_sixteen_bit_pgm_is_scaled(tmp_path):
     assert image.read_image(tmp_path / "a.ppm")[0, :, 0].tolist() == [0, 200]
 
 
-def test_a_transparent_sixteen_bit_grey_is_white(tmp_path):
+def test_a_transparent_sixteen_bit_gray_is_white(tmp_path):
     raw = zlib.compress(b"\0" + struct.pack(">2H", 12850, 25700))
     write_png(tmp_path / "a.png", (2, 1, 16, 0), {b"tRNS": struct.pack(">H", 12850)}, raw)
     assert image.read_image(tmp_path / "a.png")[0, :, 0].tolist() == [255, 100]
 
 
-def test_sixteen_bit_colour_keeps_its_colours(tmp_path):
+def test_sixteen_bit_color_keeps_its_colors(tmp_path):
     raw = zlib.compress(b"\0" + struct.pack(">3H", 65535, 32896, 0))
     write_png(tmp_path / "a.png", (1, 1, 16, 2), {}, raw)
-    assert near(image.read_image(tmp_path / "a.png")[0, 0], np.array([255, 128, 0]), 1)
+    assert is_close(image.read_image(tmp_path / "a.png")[0, 0], np.array([255, 128, 0]), 1)
 
 
 def write_png(path, header, chunks, raw):
-    width, height, depth, colour = header
-    head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    width, height, depth, color = header
+    head = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     parts = {b"IHDR": head, **chunks, b"IDAT": raw, b"IEND": b""}
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n"
@@ -143,24 +143,24 @@ def write_png(path, header, chunks, raw):
     )
 
 
-def test_32_bit_grey_is_refused_rather_than_guessed(tmp_path):
+def test_32_bit_gray_is_refused(tmp_path):
     Image.fromarray(np.array([[0.1, 0.9]], np.float32)).save(tmp_path / "a.tiff")
     with pytest.raises(MediaError, match=r"a\.tiff.*no known range"):
         image.read_image(tmp_path / "a.tiff")
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.tiff"])
-def test_cmyk_is_no_negative(tmp_path, name):
+def test_cmyk_is_not_inverted(tmp_path, name):
     for rgb in (RED, WHITE, (0, 0, 0)):
         Image.new("RGB", (16, 16), rgb).convert("CMYK").save(tmp_path / name)
-        assert near(image.read_image(tmp_path / name), np.full((16, 16, 3), rgb), 6)
+        assert is_close(image.read_image(tmp_path / name), np.full((16, 16, 3), rgb), 6)
 
 
-def test_an_animation_gives_its_first_frame(tmp_path):
-    first, second = (Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE))
+def test_an_animation_yields_its_first_frame(tmp_path):
+    first, second = (Image.new("RGB", (8, 8), color) for color in (RED, BLUE))
     for name in ("a.gif", "a.webp", "a.png"):
         first.save(tmp_path / name, save_all=True, append_images=[second])
-        assert near(image.read_image(tmp_path / name)[4, 4], np.array(RED), 10)
+        assert is_close(image.read_image(tmp_path / name)[4, 4], np.array(RED), 10)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
@@ -179,23 +179,23 @@ def test_max_side_bounds_the_longer_side(tmp_path, suffix, max_side):
 
 
 def test_nothing_is_enlarged(tmp_path):
-    Image.fromarray(corners()).save(tmp_path / "a.png")
+    Image.fromarray(draw_quarters()).save(tmp_path / "a.png")
     assert image.read_image(tmp_path / "a.png", 1000).shape == (24, 40, 3)
 
 
-def test_a_very_long_picture_keeps_a_pixel(tmp_path):
+def test_a_very_long_image_keeps_a_pixel(tmp_path):
     Image.new("RGB", (2000, 2), RED).save(tmp_path / "a.jpg")
     assert image.read_image(tmp_path / "a.jpg", 100).shape == (1, 100, 3)
 
 
-def test_an_impossible_bound_is_our_own_fault(tmp_path):
+def test_an_invalid_max_side_is_a_value_error(tmp_path):
     with pytest.raises(ValueError, match="at least 1"):
         image.read_image(tmp_path / "a.png", 0)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "bmp", "webp", "tiff"])
 @pytest.mark.parametrize("share", [0.5, 0.9])
-def test_a_truncated_picture_is_refused(tmp_path, suffix, share):
+def test_a_truncated_image_is_refused(tmp_path, suffix, share):
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     whole, cut = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
     Image.fromarray(noise).save(whole)
@@ -205,10 +205,10 @@ def test_a_truncated_picture_is_refused(tmp_path, suffix, share):
         image.read_image(cut)
 
 
-def test_a_bomb_is_refused_by_its_header(tmp_path):
+def test_a_decompression_bomb_is_refused_by_its_header(tmp_path):
     path = tmp_path / "bomb.png"
     write_png(path, (9000, 9000, 8, 2), {}, zlib.compress(b"tiny"))
-    with pytest.raises(MediaError, match="9000x9000, 81 megapixels; at most 64"):
+    with pytest.raises(MediaError, match="9000x9000, 81 megapixels; the maximum is 64"):
         image.read_image(path)
     write_png(path, (60_000, 60_000, 8, 2), {}, zlib.compress(b"tiny"))
     with pytest.raises(MediaError, match=r"bomb\.png"):
@@ -216,30 +216,30 @@ def test_a_bomb_is_refused_by_its_header(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("missing.jpg", "does not exist"),
         ("folder", "is a folder"),
         ("empty.jpg", "is empty"),
-        ("text.jpg", "is no picture"),
-        ("eps.jpg", "is no picture"),
+        ("text.jpg", "is not a readable image"),
+        ("eps.jpg", "is not a readable image"),
         ("null\0byte.jpg", "cannot be opened"),
     ],
 )
-def test_what_cannot_be_read_is_refused_by_name(tmp_path, name, said):
+def test_unreadable_files_are_refused_by_name(tmp_path, name, message):
     (tmp_path / "folder").mkdir()
     (tmp_path / "empty.jpg").touch()
-    (tmp_path / "text.jpg").write_text("no picture at all")
+    (tmp_path / "text.jpg").write_text("not an image at all")
     Image.new("RGB", (8, 8)).save(tmp_path / "eps.jpg", format="EPS")  # would start Ghostscript
-    with pytest.raises(MediaError, match=said) as refusal:
+    with pytest.raises(MediaError, match=message) as raised:
         image.read_image(tmp_path / name)
-    assert str(tmp_path / name) in str(refusal.value) and refusal.value.remedy
+    assert str(tmp_path / name) in str(raised.value) and raised.value.remedy
 
 
-def test_no_global_switch_of_pillow_is_touched(tmp_path):
+def test_global_settings_of_pillow_are_unchanged(tmp_path):
     from PIL import ImageFile
 
-    Image.fromarray(corners()).save(tmp_path / "a.png")
+    Image.fromarray(draw_quarters()).save(tmp_path / "a.png")
     before = Image.MAX_IMAGE_PIXELS
     image.read_image(tmp_path / "a.png")
     assert before == Image.MAX_IMAGE_PIXELS and ImageFile.LOAD_TRUNCATED_IMAGES is False

@@ -193,7 +193,7 @@ def test_a_line_without_end_is_given_up(tmp_path):
     path.write_text("x" * (3 << 20) + "\n" + line(3, 4, "three"))
     with follow_jsonl(path, hearing, damage):
         wait_until(lambda: texts(hearing) == ["three"])
-    assert "line 1 has no end" in damage[0]
+    assert "line 1 is longer than" in damage[0]
 
 
 def test_without_a_list_the_log_tells(tmp_path, caplog):
@@ -201,7 +201,7 @@ def test_without_a_list_the_log_tells(tmp_path, caplog):
     path.write_text("wrong\n" + line(3, 4, "three"))
     with follow_jsonl(str(path), hearing):
         wait_until(lambda: texts(hearing) == ["three"])
-    assert "line 1 is no JSON" in caplog.text
+    assert "line 1 is not valid JSON" in caplog.text
 
 
 def test_an_open_pipe_ends_with_its_writer_and_stays_the_callers_to_close():
@@ -227,7 +227,7 @@ def test_a_writer_that_is_gone_in_mid_line_is_named():
         os.close(writing)
         wait_until(lambda: not follower.is_running)
     assert texts(hearing) == ["one"]
-    assert len(damage) == 1 and "line 2 is no JSON" in damage[0]
+    assert len(damage) == 1 and "line 2 is not valid JSON" in damage[0]
 
 
 def test_a_named_pipe_waits_for_its_writers_one_after_another(tmp_path):
@@ -457,16 +457,16 @@ def test_a_playlist_cannot_name_files_of_this_machine(web, tmp_path):
     web.pages = {"/s.m3u8": playlist(secret.as_uri(), ends=True)}
     with followed(web) as (hearing, damage, _):
         pass
-    assert len(hearing) == 0 and "is no address on a web server" in damage[0]
-    with pytest.raises(MediaError, match="no address on a web server"):
+    assert len(hearing) == 0 and "is not a web address" in damage[0]
+    with pytest.raises(MediaError, match="not a web address"):
         follow_webvtt(secret.as_uri(), LiveTranscript())
 
 
 @pytest.mark.parametrize(
     ("page", "told"),
     [
-        ("<html>", "is no playlist"),
-        ("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\na.m3u8\n", "give the one of the subtitles"),
+        ("<html>", "is not a playlist"),
+        ("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\na.m3u8\n", "pass the playlist of the subtitles"),
         ("#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:x\na.vtt\n", "cannot be read"),
         (b"#EXTM3U\n\xff", "cannot be read"),
     ],

@@ -59,7 +59,7 @@ this lime &amp; that<br>second line
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize(("text", "name"), [(SRT, "a.srt"), (VTT, "a.vtt"), (VTT, "a.txt")])
-def test_subtitles(tmp_path, text, name, ends, encoding):
+def test_srt_and_webvtt(tmp_path, text, name, ends, encoding):
     mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
     assert read(tmp_path, mark + text.replace("\n", ends), name, encoding) == CUES
 
@@ -69,7 +69,7 @@ def test_srt_without_blank_lines_or_numbers(tmp_path):
     assert read(tmp_path, text) == [(1, 2, "one"), (3, 4, ""), (5, 6, "x")][::2]
 
 
-def test_a_blank_line_within_a_cue_loses_no_words(tmp_path):
+def test_a_blank_line_within_a_cue_loses_no_text(tmp_path):
     text = "1\n00:01,0 --> 00:02,0\none\n\nstill one\n\n2\n00:03,0 --> 00:04,0\ntwo\n"
     assert read(tmp_path, text) == [(1, 2, "one still one"), (3, 4, "two")]
     assert read(tmp_path, text.replace("still", "NOTE")) == [(1, 2, "one NOTE one"), (3, 4, "two")]
@@ -80,13 +80,13 @@ def test_cues_are_sorted_by_start_and_keep_their_order_within(tmp_path):
     assert [t for *_, t in read(tmp_path, text)] == ["first", "second", "last"]
 
 
-def test_cues_without_words_are_left_out(tmp_path):
+def test_cues_without_text_are_omitted(tmp_path):
     assert read(tmp_path, "00:01 --> 00:02\n<i></i>\n\n00:02 --> 00:03\nword\n") == [(2, 3, "word")]
 
 
 @pytest.mark.parametrize("name", ["a.srt", "a.vtt", "a.json", "a.jsonl", "a.txt", "a"])
 @pytest.mark.parametrize("text", ["", " \n\r\n", "\ufeff"])
-def test_an_empty_file_is_silence(tmp_path, name, text):
+def test_an_empty_file_has_no_utterances(tmp_path, name, text):
     assert read(tmp_path, text, name) == []
     assert read(tmp_path, "WEBVTT\n\nNOTE nothing said\n", "b.vtt") == []
 
@@ -113,62 +113,68 @@ def test_json_of_one_line(tmp_path):
     assert read(tmp_path, json.dumps(LIST[0]), "a.jsonl") == [(1, 2.5, "hello all")]
 
 
-def test_plain_text_is_one_utterance_over_all(tmp_path):
+def test_plain_text_is_one_utterance(tmp_path):
     assert read(tmp_path, "hello\n\n all ", "a.txt", duration_s=60.0) == [(0, 60, "hello all")]
     assert read(tmp_path, "hello", "a.txt") == [(0, transcript.DEFAULT_DURATION_S, "hello")]
     assert read(tmp_path, "hello", "a.txt", duration_s=5.0, start_s=2.0) == [(2, 7, "hello")]
 
 
-def test_the_length_is_found_out_for_plain_text_alone(tmp_path):
-    asked = []
+def test_the_duration_is_determined_only_for_plain_text(tmp_path):
+    calls = []
 
-    def length():
-        asked.append(True)
+    def read_duration() -> float:
+        calls.append(True)
         return 9.0
 
-    assert read(tmp_path, SRT_ONE, "a.srt", duration_s=length) == [(1, 2, "hello")]
-    assert not asked
-    assert read(tmp_path, "hello", "a.txt", duration_s=length) == [(0, 9, "hello")]
-    with pytest.raises(MediaError, match=r"a\.txt: has words without times.*give SRT, WebVTT or"):
+    assert read(tmp_path, SRT_ONE, "a.srt", duration_s=read_duration) == [(1, 2, "hello")]
+    assert not calls
+    assert read(tmp_path, "hello", "a.txt", duration_s=read_duration) == [(0, 9, "hello")]
+    with pytest.raises(
+        MediaError, match=r"a\.txt: is plain text without times.*use SRT, WebVTT or"
+    ):
         read(tmp_path, "hello", "a.txt", duration_s=0.0)
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "said"),
+    ("text", "name", "message"),
     [
         ("1\n00:00:05,0 --> 00:00:04,0\nx", "a.srt", r"line 2 ends at 4\.0 s, before it starts"),
-        ("1\n-00:01,0 --> 00:02,0\nx", "a.srt", "line 2 has times that cannot be read"),
-        ("WEBVTT\n\nNaN --> 00:02.0\nx", "a.vtt", "line 3 has times that cannot be read"),
-        ("00:99:00,0 --> 00:99:01,0\nx", "a.srt", "line 1 counts 60 or more"),
+        ("1\n-00:01,0 --> 00:02,0\nx", "a.srt", "line 2 has invalid cue times"),
+        ("WEBVTT\n\nNaN --> 00:02.0\nx", "a.vtt", "line 3 has invalid cue times"),
+        ("00:99:00,0 --> 00:99:01,0\nx", "a.srt", "line 1 has 60 or more"),
         ("just words\n\n00:01 --> 00:02\nx", "a.srt", "line 1 is text before the first cue"),
         ("just words", "a.srt", "line 1 is text before the first cue"),
-        ('[{"start": 2, "end": 1, "text": "x"}]', "a.json", "entry 1 runs from 2 to 1"),
-        ('[{"start": -1, "end": 1, "text": "x"}]', "a.json", "entry 1 runs from -1 to 1"),
-        ('[{"start": NaN, "end": 1, "text": "x"}]', "a.json", "entry 1 runs from nan to 1"),
-        ('[{"start": 0, "end": 1e999, "text": "x"}]', "a.json", "entry 1 runs from 0 to inf"),
-        ('[{"start": 0, "end": null, "text": "x"}]', "a.json", "entry 1 runs from 0 to None"),
-        ('[{"start": true, "end": 2, "text": "x"}]', "a.json", "entry 1 runs from True to 2"),
-        ('[{"start": 0, "end": 1%s, "text": "x"}]' % ("0" * 400), "a.json", "entry 1 runs"),
+        ('[{"start": 2, "end": 1, "text": "x"}]', "a.json", "entry 1 has the times 2 to 1"),
+        ('[{"start": -1, "end": 1, "text": "x"}]', "a.json", "entry 1 has the times -1 to 1"),
+        ('[{"start": NaN, "end": 1, "text": "x"}]', "a.json", "entry 1 has the times nan to 1"),
+        ('[{"start": 0, "end": 1e999, "text": "x"}]', "a.json", "entry 1 has the times 0 to inf"),
+        ('[{"start": 0, "end": null, "text": "x"}]', "a.json", "entry 1 has the times 0 to None"),
+        ('[{"start": true, "end": 2, "text": "x"}]', "a.json", "entry 1 has the times True to 2"),
+        (
+            '[{"start": 0, "end": 1%s, "text": "x"}]' % ("0" * 400),
+            "a.json",
+            "entry 1 has the times",
+        ),
         ('[{"start": 0, "end": 1%s, "text": "x"}]' % ("0" * 5000), "a.json", "cannot be read"),
         ('[{"start": 0, "end": 1}]', "a.json", "entry 1 has no text"),
         ('[{"start": 0, "end": 1, "text": "\\ud83d"}]', "a.json", "half a character"),
         ("[3]", "a.json", "entry 1 has no text"),
-        ('{"words": []}', "a.json", "holds no list"),
+        ('{"words": []}', "a.json", "has no list"),
         ("[" * 100_000, "a.json", "cannot be read as JSON"),
-        ('[\n{"start": 0,\n', "a.json", "line 3 is no JSON"),
-        ('{"start": 0, "end": 1, "text": "x"}\n{oops', "a.jsonl", "line 2 is no JSON"),
+        ('[\n{"start": 0,\n', "a.json", "line 3 is not valid JSON"),
+        ('{"start": 0, "end": 1, "text": "x"}\n{oops', "a.jsonl", "line 2 is not valid JSON"),
         (b"caf\xe9", "a.txt", "is not UTF-8"),
         ("words".encode("utf-16-le"), "a.txt", "null characters"),
         (b"\xff\xfew\x00o", "a.txt", "is not UTF-16"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_its_place(tmp_path, text, name, said):
-    with pytest.raises(MediaError, match=said) as refusal:
+def test_invalid_text_is_refused_with_its_line(tmp_path, text, name, message):
+    with pytest.raises(MediaError, match=message) as raised:
         read(tmp_path, text, name)
-    assert str(refusal.value).startswith(str(tmp_path / name)) and refusal.value.remedy
+    assert str(raised.value).startswith(str(tmp_path / name)) and raised.value.remedy
 
 
-def test_a_file_that_is_none_is_refused(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(MediaError, match=r"none\.srt: does not exist"):
         transcript.read_transcript(tmp_path / "none.srt")
     with pytest.raises(MediaError, match="cannot be opened"):
@@ -176,28 +182,28 @@ def test_a_file_that_is_none_is_refused(tmp_path):
 
 
 words = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=30)
-thousandths = st.integers(0, 400_000_000)
+milliseconds = st.integers(0, 400_000_000)
 utterances = st.lists(
-    st.tuples(thousandths, thousandths, words).map(
+    st.tuples(milliseconds, milliseconds, words).map(
         lambda t: Utterance(min(t[:2]) / 1000, max(t[:2]) / 1000, t[2])
     ),
     max_size=8,
 )
 
 
-def flat(cues):
-    """What a file of cues can hold of them: sorted, spaces made one, silence left out."""
-    kept = [(u.start, u.end, " ".join(u.text.split())) for u in cues]
-    return sorted((u for u in kept if u[2]), key=lambda u: u[0])
+def normalize(cues):
+    """What a file can preserve: sorted, with single spaces, without empty texts."""
+    rows = [(u.start, u.end, " ".join(u.text.split())) for u in cues]
+    return sorted((u for u in rows if u[2]), key=lambda u: u[0])
 
 
 @given(utterances)
 @TMP
 def test_vtt_round_trip(tmp_path, cues):
-    assert read(tmp_path, transcript.format_webvtt(cues), "a.vtt") == flat(cues)
+    assert read(tmp_path, transcript.format_webvtt(cues), "a.vtt") == normalize(cues)
 
 
-def as_srt(cues):
+def format_srt(cues):
     """An independent writer of SRT."""
 
     def clock(s):
@@ -215,16 +221,16 @@ def as_srt(cues):
 def test_srt_round_trip(tmp_path, cues):
     marks = dict.fromkeys(map(ord, "<>&{}"))
     plain = [Utterance(u.start, u.end, u.text.translate(marks)) for u in cues]
-    assert read(tmp_path, as_srt(plain), "a.srt") == flat(plain)
+    assert read(tmp_path, format_srt(plain), "a.srt") == normalize(plain)
 
 
 @given(utterances)
 @TMP
 def test_json_round_trip(tmp_path, cues):
     rows = [{"start": u.start, "end": u.end, "text": u.text} for u in cues]
-    assert read(tmp_path, json.dumps(rows), "a.json") == flat(cues)
+    assert read(tmp_path, json.dumps(rows), "a.json") == normalize(cues)
     if rows:
-        assert read(tmp_path, "\n".join(map(json.dumps, rows)), "a.jsonl") == flat(cues)
+        assert read(tmp_path, "\n".join(map(json.dumps, rows)), "a.jsonl") == normalize(cues)
 
 
 BITS = ["WEBVTT", "\n", "\n\n", "-->", "00:01.0", " --> ", "00:02,5", "1", "<c>"]
@@ -237,14 +243,14 @@ pieces = st.sampled_from(BITS)
     st.sampled_from(["a.srt", "a.vtt", "a.json", "a.jsonl", "a.txt", "a"]),
 )
 @settings(TMP, max_examples=200)
-def test_any_text_is_read_or_refused(tmp_path, text, name):
+def test_any_text_is_read_or_refused_by_name(tmp_path, text, name):
     raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     try:
-        found = read(tmp_path, raw, name)
-    except MediaError as refusal:
-        assert name in str(refusal)
+        rows = read(tmp_path, raw, name)
+    except MediaError as error:
+        assert name in str(error)
     else:
-        assert all(0 <= start <= end and said for start, end, said in found)
+        assert all(0 <= start <= end and text for start, end, text in rows)
 
 
 TEN = Utterance(10.0, 20.0, "zero one two three four five six seven eight nine")
@@ -265,36 +271,36 @@ TEN = Utterance(10.0, 20.0, "zero one two three four five six seven eight nine")
         (0, 10, ""),
     ],
 )
-def test_of_a_cue_that_lies_partly_inside_only_those_words_count(start_s, end_s, expected):
+def test_only_the_words_inside_the_span_are_selected(start_s, end_s, expected):
     assert transcript.select_text([TEN], start_s, end_s) == expected
 
 
-def test_a_cue_without_length_counts_where_it_starts():
+def test_an_instant_utterance_counts_at_its_start():
     cue = Utterance(5.0, 5.0, "now or never")
     assert transcript.select_text([cue], 5.0, 6.0) == "now or never"
     assert transcript.select_text([cue], 4.0, 5.0) == ""
 
 
-def test_scripts_without_spaces_are_cut_by_character():
+def test_scripts_without_spaces_are_split_by_character():
     cue = Utterance(0.0, 8.0, "这个青柠很好吃呀")
     assert transcript.select_text([cue], 2.0, 4.0) == "青柠"
 
 
-def test_what_is_said_in_several_cues_is_joined_by_spaces():
+def test_utterances_are_joined_by_spaces():
     cues = [Utterance(0, 2, " a b "), Utterance(1, 3, "c d"), Utterance(9, 10, "e")]
     assert transcript.select_text(cues, 0, 2.6) == "a b c d"
 
 
 @given(utterances, st.lists(st.integers(0, 400_000), min_size=1, max_size=6))
 @settings(max_examples=60)
-def test_windows_side_by_side_share_out_every_word_once(cues, cuts):
+def test_adjacent_spans_select_every_word_once(cues, cuts):
     edges = [0.0, *sorted(cuts), 500_000.0]
     parts = [transcript.select_text([u], a, b) for u in cues for a, b in pairwise(edges)]
-    together = "".join("".join(parts).split())
-    assert together == "".join("".join(u.text for u in cues).split())
+    selected = "".join("".join(parts).split())
+    assert selected == "".join("".join(u.text for u in cues).split())
 
 
-def test_vtt_by_hand():
+def test_format_webvtt_by_hand():
     cues = [Utterance(0.0004, 3661.5, "R&D <b>\n--> x")]
     assert transcript.format_webvtt(cues) == (
         "WEBVTT\n\n00:00:00.000 --> 01:01:01.500\nR&amp;D &lt;b&gt; --&gt; x\n"

@@ -1,4 +1,4 @@
-"""A clip, of a video or of pictures on disk, to the frames that are looked at."""
+"""Decode the sampled frames of a clip, from a video or from images on disk."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sgmn.errors import MediaError
-from sgmn.media import image
+from sgmn.media.image import read_image
 from sgmn.media.sampling import select_evenly
 from sgmn.records import Clip, ImageArray
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One picture, uint8 RGB (H, W, 3), and its time in seconds from the video's start."""
+    """A video frame.
+
+    Attributes:
+        time_s: Seconds from the start of the video.
+        rgb: uint8 RGB, (H, W, 3).
+    """
 
     time_s: float
     rgb: ImageArray
@@ -27,14 +32,26 @@ def read_clip_frames(
     max_side: int | None = None,
     damage: list[str] | None = None,
 ) -> tuple[ImageArray, ...]:
-    """Decode at most `max_frames` frames of a clip, each uint8 RGB (H, W, 3), in order of time.
+    """Decode at most `max_frames` frames of a clip, in order of time.
 
-    A video is sampled at `rate_hz` between the clip's start and end and then picked from;
-    of frames on disk only the picked ones are read. Damage is reported as by `frames`.
-    Raises MediaError, naming the clip, if there is none or one cannot be read.
+    A video is sampled at `rate_hz` from the clip's start to its end, and frames are selected
+    evenly from the samples. Of frames on disk, only the selected ones are read.
+
+    Args:
+        clip: The clip to decode.
+        max_frames: Maximum number of frames.
+        rate_hz: Sampled frames per second.
+        max_side: Maximum length of the longer side, in pixels.
+        damage: Receives one line if the video is damaged; without it, the line is logged.
+
+    Returns:
+        The frames, each uint8 RGB (H, W, 3).
+
+    Raises:
+        MediaError: With the clip's id, if it has no frames or one cannot be read.
     """
-    found = read_timed_clip_frames(clip, max_frames, rate_hz, max_side, damage)
-    return tuple(frame.rgb for frame in found)
+    frames = read_timed_clip_frames(clip, max_frames, rate_hz, max_side, damage)
+    return tuple(frame.rgb for frame in frames)
 
 
 def read_timed_clip_frames(
@@ -44,25 +61,23 @@ def read_timed_clip_frames(
     max_side: int | None = None,
     damage: list[str] | None = None,
 ) -> tuple[Frame, ...]:
-    """The frames of `clip_frames` with their times; those on disk lie 1 / `rate_hz` s apart."""
+    """Decode as `read_clip_frames`, with times. Frames on disk are 1 / `rate_hz` s apart."""
     try:
         if clip.video is None:
-            places = select_evenly(len(clip.frames), max_frames)
-            return tuple(
-                Frame(i / rate_hz, image.read_image(clip.frames[i], max_side)) for i in places
-            )
-        found = _sampled(clip.video, clip, rate_hz, max_side, damage)
+            indices = select_evenly(len(clip.frames), max_frames)
+            return tuple(Frame(i / rate_hz, read_image(clip.frames[i], max_side)) for i in indices)
+        frames = _sample_video(clip.video, clip, rate_hz, max_side, damage)
     except MediaError as error:
         where = f"clip {clip.clip_id!r}: {error.where}"
         raise MediaError(error.message, where, error.remedy) from error
-    return tuple(found[i] for i in select_evenly(len(found), max_frames))
+    return tuple(frames[i] for i in select_evenly(len(frames), max_frames))
 
 
-def _sampled(
+def _sample_video(
     source: Path, clip: Clip, rate_hz: float, max_side: int | None, damage: list[str] | None
 ) -> list[Frame]:
-    """All frames of a clip's video; PyAV is imported here, as clips of pictures need none."""
-    from sgmn.media import video
+    """All sampled frames of a clip's video."""
+    from sgmn.media import video  # here, because clips of images need no PyAV
 
     return list(
         video.read_frames(

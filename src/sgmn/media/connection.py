@@ -1,4 +1,4 @@
-"""One connection to a running stream: opened, decoded, timed, and given up in good time."""
+"""One connection to a live stream: open, decode, and stop waiting in time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Event
 from time import monotonic
 from typing import Any
@@ -20,149 +21,174 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from sgmn.media.address import Address
-from sgmn.media.audio import AudioReader, Samples
+from sgmn.media.audio import AudioReader, Samples, find_audio_stream
 from sgmn.media.container import LIBAV_ERRORS, describe_error, open_container
 from sgmn.media.sampling import TIME_TOLERANCE_S, SamplingSchedule
 from sgmn.media.stream_clock import StreamClock
 from sgmn.media.video_decoding import DecodedFrame
 
 AudioCallback = Callable[[float, Samples], None]
-_GLANCE_S = 0.1  # how often who waits looks whether it still should
+_POLL_INTERVAL_S = 0.1  # how often a waiting reader checks whether to stop
 
 
 class ConnectionWatchdog:
-    """How long one connection is waited for, and why it broke; None: it came to its end.
+    """Decides when to stop waiting for one connection.
 
-    It is over once `stopped` is set, or when it is not open after `open_timeout_s`, or when
-    no frame comes for `read_timeout_s`.
+    The connection is over once `stop_event` is set, if it does not open within
+    `open_timeout_s`, or if no frame arrives for `read_timeout_s`.
+
+    Attributes:
+        timeouts_s: The two timeouts, to open and to read.
+        failure: Why the connection broke; None while it is fine or if it ended regularly.
     """
 
-    def __init__(self, stopped: Event, open_timeout_s: float, read_timeout_s: float) -> None:
-        self.why: str | None = None
+    def __init__(self, stop_event: Event, open_timeout_s: float, read_timeout_s: float) -> None:
+        self.failure: str | None = None
         self.timeouts_s = (open_timeout_s, read_timeout_s)
-        self._stopped = stopped
-        self._limit_s, self._from_s = open_timeout_s, monotonic()
-        self._heard_s: float | None = None
+        self._stop_event = stop_event
+        self._limit_s, self._wait_start_s = open_timeout_s, monotonic()
+        self._last_activity_s: float | None = None
 
-    def connect(self) -> None:
-        """Somebody is at the other end, so from now on silence is noticed."""
-        self._heard_s = monotonic()
+    def mark_connected(self) -> None:
+        """Start measuring silence: a sender is connected."""
+        self._last_activity_s = monotonic()
 
-    def hear(self) -> None:
-        """The stream is open, or a frame came."""
-        self._heard_s = self._from_s = monotonic()
+    def mark_activity(self) -> None:
+        """Restart the read timeout: the stream is open, or a frame arrived."""
+        self._last_activity_s = self._wait_start_s = monotonic()
         self._limit_s = self.timeouts_s[1]
 
-    def disconnect(self) -> None:
-        """Nobody is there any more who could be silent."""
-        self._heard_s = None
+    def mark_disconnected(self) -> None:
+        """Stop measuring silence: no sender is connected."""
+        self._last_activity_s = None
 
     def is_over(self) -> bool:
-        """Whether to stop waiting."""
-        if monotonic() - self._from_s > self._limit_s:
-            self.why = f"no frame came for {self._limit_s:g} s"
+        """Whether to stop waiting; sets `failure` after a timeout."""
+        if monotonic() - self._wait_start_s > self._limit_s:
+            self.failure = f"no frame arrived for {self._limit_s:g} s"
             return True
-        return self._stopped.is_set()
+        return self._stop_event.is_set()
 
-    def silent_s(self) -> float:
-        """Seconds without a frame while connected."""
-        heard_s = self._heard_s
-        return 0.0 if heard_s is None else monotonic() - heard_s
+    def silence_s(self) -> float:
+        """Return the seconds without a frame while connected."""
+        last_activity_s = self._last_activity_s
+        return 0.0 if last_activity_s is None else monotonic() - last_activity_s
 
 
 @contextmanager
-def open_connection(address: Address, watch: ConnectionWatchdog) -> Iterator[InputContainer]:
-    """Open an address for the length of a `with`.
+def open_connection(address: Address, watchdog: ConnectionWatchdog) -> Iterator[InputContainer]:
+    """Open an address as a context manager.
 
-    Raises MediaError for a file, one of LIBAV_ERRORS otherwise. libav opens in two steps, to
-    the first answer and to the first pictures, and each may take the time for opening.
+    libav opens a stream in two steps, to the first response and to the first pictures. Each
+    step may take the timeout for opening. Raises MediaError for a file, and one of LIBAV_ERRORS
+    for any other address.
     """
     if address.kind == "file":
         with open_container(address.url) as container:
             yield container
         return
-    # Else libav waits 90 s for the sound of an FLV stream that has none.
-    look_us = round(watch.timeouts_s[0] / 4 * av.time_base)
+    # Otherwise libav waits 90 s for the audio of an FLV stream that has none.
+    analyze_us = round(watchdog.timeouts_s[0] / 4 * av.time_base)
     with (
-        _source(address, watch) as source,
+        _open_input(address, watchdog) as source,
         av.open(
             source,
             "r",
             format=address.format,
-            options={"analyzeduration": str(look_us), **address.options},
+            options={"analyzeduration": str(analyze_us), **address.options},
             metadata_errors="replace",
-            timeout=watch.timeouts_s,
+            timeout=watchdog.timeouts_s,
         ) as container,
     ):
         yield container
 
 
 def describe_failure(error: BaseException) -> str:
-    """Why a connection broke, in words without its address."""
-    return "no answer in time" if isinstance(error, av.ExitError) else describe_error(error)
+    """Return why a connection broke, without its address."""
+    return "no response in time" if isinstance(error, av.ExitError) else describe_error(error)
 
 
-def decode_connection(
-    container: InputContainer,
-    stream: VideoStream,
-    time: StreamClock,
-    due: SamplingSchedule,
-    faults: Counter[str],
-    watch: ConnectionWatchdog,
-    on_sound: AudioCallback | None = None,
-) -> Iterator[DecodedFrame]:
-    """Yield frames in order of time; every frame that is due is among them.
+@dataclass(frozen=True)
+class ConnectionDecoder:
+    """Decodes the frames, and optionally the audio, of one connection.
 
-    Ends with the stream, where it breaks, or when `watch` is over, which then knows why.
-    What cannot be decoded is counted in `faults`. `on_sound` hears the first audio track from
-    the first frame on: seconds of the stream, and samples as `sound.audio` gives them.
+    Attributes:
+        container: The open connection.
+        stream: Its video stream.
+        clock: Computes the times; shared by all connections of a stream.
+        schedule: The times to sample. The caller advances it.
+        faults: Counts what cannot be decoded, by description.
+        watchdog: Ends the connection, and knows why.
+        on_audio: Receives the first audio track from the first frame on: time in seconds of the
+            stream, and float32 samples (N,) at 16 kHz. It must not block.
     """
-    stream.thread_type = "SLICE"  # frame threads hold back as many frames as there are cores
-    time.connect(stream, faults)
-    watch.hear()
-    is_begun = False
-    ear = None if on_sound is None else _ear(container, faults)
-    for packet in _packets(container, stream, watch):
-        if ear is not None and on_sound is not None and packet.stream.index == ear.index:
-            for time_s, samples in ear.hear(packet, time.origin_s):
-                on_sound(time_s, samples)
-        if packet.stream.index != stream.index:
-            continue
-        at_s = time.seconds(packet.pts)
-        early = at_s is not None and at_s < due.next_s - TIME_TOLERANCE_S
-        stream.codec_context.skip_frame = "NONREF" if early else "DEFAULT"
-        # Whoever joins a running stream first gets what leans on frames gone by: no damage.
-        counted = faults if is_begun or packet.is_keyframe else Counter[str]()
-        for frame in _pictures(packet, stream, counted):
-            is_begun = True
-            yield DecodedFrame(time.read(frame, monotonic()), frame, stream.sample_aspect_ratio)
-            watch.hear()
+
+    container: InputContainer
+    stream: VideoStream
+    clock: StreamClock
+    schedule: SamplingSchedule
+    faults: Counter[str]
+    watchdog: ConnectionWatchdog
+    on_audio: AudioCallback | None = None
+
+    def frames(self) -> Iterator[DecodedFrame]:
+        """Yield frames in order of time, including every frame that is due.
+
+        Ends when the stream ends or breaks, or when the watchdog stops it.
+        """
+        self.stream.thread_type = "SLICE"  # frame threads delay as many frames as there are cores
+        self.clock.start_connection(self.stream, self.faults)
+        self.watchdog.mark_activity()
+        has_frame = False
+        audio_reader = None if self.on_audio is None else self._create_audio_reader()
+        for packet in self._packets():
+            if audio_reader is not None and packet.stream.index == audio_reader.index:
+                self._forward_audio(audio_reader, packet)
+            if packet.stream.index != self.stream.index:
+                continue
+            self._select_skipping(packet)
+            # A reader that joins a running stream first receives frames whose references it
+            # has missed. That is not damage.
+            faults = self.faults if has_frame or packet.is_keyframe else Counter[str]()
+            for frame in _decode_packet(packet, self.stream, faults):
+                has_frame = True
+                time_s = self.clock.advance(frame, monotonic())
+                yield DecodedFrame(time_s, frame, self.stream.sample_aspect_ratio)
+                self.watchdog.mark_activity()
+
+    def _create_audio_reader(self) -> AudioReader | None:
+        stream = find_audio_stream(self.container)
+        if stream is None:
+            self.faults["it has no audio that can be decoded; only its video is used"] += 1
+            return None
+        return AudioReader(stream, self.faults)
+
+    def _forward_audio(self, reader: AudioReader, packet: Packet[Any]) -> None:
+        assert self.on_audio is not None
+        for time_s, samples in reader.read(packet, self.clock.origin_s):
+            self.on_audio(time_s, samples)
+
+    def _select_skipping(self, packet: Packet[VideoStream]) -> None:
+        """Skip frames that are not due and that no other frame references."""
+        time_s = self.clock.pts_to_s(packet.pts)
+        is_early = time_s is not None and time_s < self.schedule.next_s - TIME_TOLERANCE_S
+        self.stream.codec_context.skip_frame = "NONREF" if is_early else "DEFAULT"
+
+    def _packets(self) -> Iterator[Packet[Any]]:
+        # All streams are demuxed, so that continuing audio does not hide missing video.
+        packets = self.container.demux()
+        while True:
+            try:
+                packet = next(packets, None)
+            except LIBAV_ERRORS as error:
+                self.watchdog.failure = self.watchdog.failure or describe_failure(error)
+                return
+            if packet is None or self.watchdog.is_over():
+                return
+            yield packet
 
 
-def _ear(container: InputContainer, faults: Counter[str]) -> AudioReader | None:
-    tracks = [s for s in container.streams.audio if s.codec_context is not None]
-    if not tracks:
-        faults["it has no sound that can be decoded, pictures go on alone"] += 1
-    return AudioReader(tracks[0], faults) if tracks else None
-
-
-def _packets(
-    container: InputContainer, stream: VideoStream, watch: ConnectionWatchdog
-) -> Iterator[Packet[Any]]:
-    # Every stream is asked for: sound that goes on must not hide that pictures do not.
-    packets = container.demux()
-    while True:
-        try:
-            packet = next(packets, None)
-        except LIBAV_ERRORS as error:
-            watch.why = watch.why or describe_failure(error)
-            return
-        if packet is None or watch.is_over():
-            return
-        yield packet
-
-
-def _pictures(
+def _decode_packet(
     packet: Packet[VideoStream], stream: VideoStream, faults: Counter[str]
 ) -> Iterator[VideoFrame]:
     if packet.is_corrupt:
@@ -179,55 +205,59 @@ def _pictures(
             yield frame
 
 
-class _Feed:
-    """What PyAV reads from in place of libav's own reading, which nothing can stop at once.
+class _InterruptibleInput:
+    """Input for PyAV that can be stopped at once, unlike libav's own input.
 
-    Over means the end of the file: an error that is raised here PyAV prints when libav asks
-    a second time.
+    Stopping looks like the end of the file, because PyAV prints an error that is raised here
+    when libav reads a second time.
     """
 
-    def __init__(self, descriptor: int, watch: ConnectionWatchdog) -> None:
-        self._descriptor, self._watch = descriptor, watch
+    def __init__(self, descriptor: int, watchdog: ConnectionWatchdog) -> None:
+        self._descriptor, self._watchdog = descriptor, watchdog
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLIN)
 
     def read(self, size: int) -> bytes:
         try:
-            while not self._watch.is_over():
-                if self._poll.poll(1000 * _GLANCE_S):
+            while not self._watchdog.is_over():
+                if self._poll.poll(1000 * _POLL_INTERVAL_S):
                     return os.read(self._descriptor, size)
         except OSError as error:
-            self._watch.why = describe_failure(error)
+            self._watchdog.failure = describe_failure(error)
         return b""
 
 
 @contextmanager
-def _source(address: Address, watch: ConnectionWatchdog) -> Iterator[str | _Feed]:
+def _open_input(
+    address: Address, watchdog: ConnectionWatchdog
+) -> Iterator[str | _InterruptibleInput]:
     if address.kind == "libav":
         yield address.url
     elif address.kind == "pipe":
-        watch.connect()
-        yield _Feed(sys.stdin.fileno(), watch)
+        watchdog.mark_connected()
+        yield _InterruptibleInput(sys.stdin.fileno(), watchdog)
     else:
-        place = (address.host, address.port)
-        with _caller(place, watch) if address.listens else _called(place, watch) as line:
-            watch.connect()
-            yield _Feed(line.fileno(), watch)
+        connect = _accept_sender if address.is_listener else _connect_to_sender
+        with connect((address.host, address.port), watchdog) as connection:
+            watchdog.mark_connected()
+            yield _InterruptibleInput(connection.fileno(), watchdog)
 
 
-def _called(place: tuple[str, int], watch: ConnectionWatchdog) -> socket.socket:
-    line = socket.create_connection(place, timeout=watch.timeouts_s[0])
-    line.setblocking(True)
-    return line
+def _connect_to_sender(
+    host_and_port: tuple[str, int], watchdog: ConnectionWatchdog
+) -> socket.socket:
+    connection = socket.create_connection(host_and_port, timeout=watchdog.timeouts_s[0])
+    connection.setblocking(True)
+    return connection
 
 
-def _caller(place: tuple[str, int], watch: ConnectionWatchdog) -> socket.socket:
-    family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
-    with socket.create_server(place, family=family, backlog=1) as server:
-        server.settimeout(_GLANCE_S)
-        while not watch.is_over():
+def _accept_sender(host_and_port: tuple[str, int], watchdog: ConnectionWatchdog) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host_and_port[0] else socket.AF_INET
+    with socket.create_server(host_and_port, family=family, backlog=1) as server:
+        server.settimeout(_POLL_INTERVAL_S)
+        while not watchdog.is_over():
             try:
                 return server.accept()[0]
             except TimeoutError:
                 continue
-    raise TimeoutError("nobody sent anything")
+    raise TimeoutError("no sender connected")

@@ -1,4 +1,4 @@
-"""A video file or address, opened: its stream of pictures, its time 0, its length."""
+"""Open video files and URLs with PyAV: the video stream, its time origin and its length."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from sgmn.errors import MediaError
+from sgmn.errors import MediaError, error_reason
 
-# What PyAV raises on damaged input; FFmpegError alone misses its own checks.
+# What PyAV raises on damaged input; its own checks do not raise FFmpegError.
 LIBAV_ERRORS = (av.FFmpegError, ValueError, OSError, ArithmeticError)
 MAX_PIXELS = 64_000_000
-REEXPORT_REMEDY = "play it to see whether it is whole, and export it anew as MP4 (H.264)"
+REEXPORT_REMEDY = "check that it plays completely, and export it again as MP4 (H.264)"
 
-_NETWORK_TIMEOUT_S = (10.0, 30.0)  # to open, to read
+_NETWORK_TIMEOUTS_S = (10.0, 30.0)  # to open, to read
+_ROUNDING_S = 1e-3  # containers round times to milliseconds
 
 
 def read_duration(source: Path | str) -> float:
-    """Length in seconds as the container states it, 0.0 where it states none.
+    """Return the length in seconds that the container states, or 0.0 if it states none.
 
     Raises MediaError if the source cannot be opened.
     """
@@ -37,7 +38,7 @@ def is_url(source: Path | str) -> bool:
 
 
 def is_folder(source: Path | str) -> bool:
-    """Whether `source` is a folder; what cannot even be looked up is refused on opening."""
+    """Whether `source` is a folder; False for a path that cannot be looked up."""
     try:
         return not is_url(source) and Path(source).is_dir()
     except OSError:
@@ -45,28 +46,26 @@ def is_folder(source: Path | str) -> bool:
 
 
 def describe_error(error: BaseException) -> str:
-    """An error's own words, without number and call."""
+    """Return the text of an error, without its number and call."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 @contextmanager
 def open_container(source: Path | str) -> Iterator[InputContainer]:
-    """Open a file or address for the length of a `with`; MediaError says why it cannot be."""
-    remote = is_url(source)
-    if not remote:
+    """Open a file or URL as a context manager. Raises MediaError if it cannot be opened."""
+    is_remote = is_url(source)
+    if not is_remote:
         _require_file(Path(source))
     try:
-        # A title in an unknown encoding is no reason to refuse the pictures.
         container = av.open(
             os.fspath(source),
             "r",
-            metadata_errors="replace",
-            timeout=_NETWORK_TIMEOUT_S if remote else None,
+            metadata_errors="replace",  # a title in an unknown encoding must not prevent decoding
+            timeout=_NETWORK_TIMEOUTS_S if is_remote else None,
         )
     except LIBAV_ERRORS as error:
-        raise MediaError(
-            f"cannot be opened ({describe_error(error)})", source, REEXPORT_REMEDY
-        ) from error
+        message = f"cannot be opened ({describe_error(error)})"
+        raise MediaError(message, source, REEXPORT_REMEDY) from error
     with container:
         yield container
 
@@ -74,41 +73,46 @@ def open_container(source: Path | str) -> Iterator[InputContainer]:
 def _require_file(path: Path) -> None:
     try:
         if path.stat().st_size == 0:
-            raise MediaError("is empty", path, "fetch or export the video anew")
+            raise MediaError("is empty", path, "download or export the video again")
     except FileNotFoundError:
-        raise MediaError("does not exist", path, "check the video's path") from None
+        raise MediaError("does not exist", path, "check the path of the video") from None
     except (OSError, ValueError) as error:  # ValueError: a path with a null byte
-        raise MediaError(f"cannot be opened ({error})", path, "check the path") from error
+        raise MediaError(
+            f"cannot be opened ({error_reason(error)})", path, "check the path"
+        ) from error
 
 
 def find_video_stream(container: InputContainer, source: Path | str) -> VideoStream:
-    """The first stream of moving pictures (the cover of a song is none); MediaError if none."""
-    found = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not found:
+    """Return the first video stream that is not a cover image. Raises MediaError if none."""
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not streams:
         kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
-        raise MediaError(f"has no video stream, only {kinds}", source, "give a file with pictures")
-    stream = found[0]
+        raise MediaError(f"has no video stream, only {kinds}", source, "pass a video file")
+    stream = streams[0]
     if stream.codec_context is None:
-        raise MediaError("is in a codec that this FFmpeg cannot decode", source, REEXPORT_REMEDY)
+        message = "uses a codec that this FFmpeg cannot decode"
+        raise MediaError(message, source, REEXPORT_REMEDY)
     if stream.width * stream.height > MAX_PIXELS:
         size = f"{stream.width}x{stream.height}"
-        raise MediaError(f"is {size}, above {MAX_PIXELS} pixels a frame", source, "scale it down")
+        message = f"is {size}, more than {MAX_PIXELS} pixels per frame"
+        raise MediaError(message, source, "scale it down")
     return stream
 
 
 def find_origin_pts(container: InputContainer, stream: VideoStream) -> int | None:
-    """Time 0 in ticks of the stream: its own start unless another stream starts earlier."""
-    own, earliest_us = stream.start_time, container.start_time
-    if own is None or earliest_us is None or not stream.time_base:
-        return own
-    lead_s = float(own * stream.time_base) - earliest_us / av.time_base
-    # Containers round to milliseconds, so a smaller lead is none.
-    return own if lead_s < 1e-3 else own - round(lead_s / stream.time_base)
+    """Return time 0 in ticks of the stream: its own start unless another stream starts earlier."""
+    own_start, earliest_us = stream.start_time, container.start_time
+    if own_start is None or earliest_us is None or not stream.time_base:
+        return own_start
+    delay_s = float(own_start * stream.time_base) - earliest_us / av.time_base
+    if delay_s < _ROUNDING_S:
+        return own_start
+    return own_start - round(delay_s / stream.time_base)
 
 
 def find_header_duration_s(container: InputContainer, stream: VideoStream) -> float:
-    """Length that the header states; the shorter where it states two."""
-    lengths = [container.duration / av.time_base] if container.duration else []
+    """Return the length in seconds that the header states, the shorter one if it states two."""
+    lengths_s = [container.duration / av.time_base] if container.duration else []
     if stream.duration and stream.time_base:
-        lengths.append(float(stream.duration * stream.time_base))
-    return min(lengths, default=0.0)
+        lengths_s.append(float(stream.duration * stream.time_base))
+    return min(lengths_s, default=0.0)

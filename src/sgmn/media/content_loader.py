@@ -1,8 +1,9 @@
-"""Records to what they show and say, decoded."""
+"""Decode the content of records: frames and text of a clip, images and title of a product."""
 
 from __future__ import annotations
 
-from sgmn.media import clips, image
+from sgmn.media.clips import read_clip_frames
+from sgmn.media.image import read_image
 from sgmn.records import Clip, ClipContent, Product, ProductContent
 
 
@@ -14,20 +15,20 @@ def load_clip_content(
     max_side: int | None = None,
     damage: list[str] | None = None,
 ) -> ClipContent:
-    """Decode a clip: at most `max_frames` frames, RGB (H, W, 3), and all its words.
+    """Decode at most `max_frames` frames of a clip, uint8 RGB (H, W, 3), and its whole text.
 
-    The arguments and errors are those of `clips.clip_frames`.
+    Arguments and errors are those of `clips.read_clip_frames`.
     """
-    frames = clips.read_clip_frames(
+    frames = read_clip_frames(
         clip, max_frames=max_frames, rate_hz=rate_hz, max_side=max_side, damage=damage
     )
     return ClipContent(frames, clip.text)
 
 
 def load_product_content(product: Product, *, max_side: int | None = None) -> ProductContent:
-    """Decode a listing: every view, RGB (H, W, 3), main view first, and its title.
+    """Decode all images of a product, uint8 RGB (H, W, 3), main image first, and its title.
 
-    Raises MediaError for the first view that cannot be read; a title alone is enough.
+    A product without images is valid. Raises MediaError for the first image that cannot be read.
     """
-    views = tuple(image.read_image(path, max_side) for path in product.image_paths)
-    return ProductContent(views, product.title)
+    images = tuple(read_image(path, max_side) for path in product.image_paths)
+    return ProductContent(images, product.title)

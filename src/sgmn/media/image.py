@@ -1,4 +1,4 @@
-"""A picture file to RGB: upright, on white, 8 bits, and never half of it."""
+"""Read an image file as upright 8-bit RGB on white; a truncated file is an error."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from sgmn.errors import MediaError
+from sgmn.errors import MediaError, error_reason
 from sgmn.records import ImageArray
 
 MAX_PIXELS = 64_000_000
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".avif")
 
-# Named, because Pillow's other readers are old and one of them (EPS) starts a program.
+# A fixed list, because Pillow's other readers are old and one of them (EPS) starts a program.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
-_REMEDY = "save it anew as JPEG, PNG or WebP"
-_ORIENTATION = 0x0112
-_TURNS = {
+_REMEDY = "save it again as JPEG, PNG or WebP"
+_EXIF_ORIENTATION = 0x0112
+_TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -28,7 +28,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# What Pillow's readers raise on damaged files; they agree on no base class.
+# What Pillow's readers raise on damaged files; there is no common base class.
 _PILLOW_ERRORS = (
     OSError,
     SyntaxError,
@@ -45,29 +45,36 @@ _PILLOW_ERRORS = (
     Image.DecompressionBombWarning,
 )
 
-# How much larger than wanted a picture stays before the last, careful resize: 480 to 160 pixels
-# takes a third of the time that it takes with 2, and differs by 0.3 of 255 on average.
-_SPARE = 1.5
+# How much larger than `max_side` an image stays before the last, high-quality resize. From 480
+# to 160 pixels, 1.5 takes a third of the time of 2, and differs by 0.3 of 255 on average.
+_REDUCING_GAP = 1.5
 
 
 def read_image(path: Path, max_side: int | None = None) -> ImageArray:
-    """Read one picture as uint8 RGB, (H, W, 3), turned upright as its EXIF says.
+    """Read an image as uint8 RGB, (H, W, 3), rotated upright as its EXIF orientation says.
 
-    Transparency is laid on white, 16-bit grey is scaled to 8 bits, an animation gives its
-    first frame. `max_side` (pixels) bounds the longer side, aspect kept; nothing is enlarged.
-    Raises MediaError for a missing, damaged, truncated or unknown file, for one above
-    MAX_PIXELS and for 32-bit grey, whose range nobody knows.
+    Transparency becomes white, 16-bit gray is scaled to 8 bits, and an animation yields its
+    first frame.
+
+    Args:
+        path: The image file.
+        max_side: Maximum length of the longer side, in pixels. The aspect ratio is kept, and
+            nothing is enlarged.
+
+    Raises:
+        MediaError: For a missing, damaged, truncated or unknown file, for an image above
+            MAX_PIXELS, and for 32-bit gray, whose range is unknown.
     """
     path = Path(path)
     if max_side is not None and max_side < 1:
-        raise ValueError(f"max_side is {max_side}; give a number of pixels of at least 1")
+        raise ValueError(f"max_side is {max_side}; pass a number of pixels of at least 1")
     _require_file(path)
     try:
         with Image.open(path, formats=_FORMATS) as image:
             _require_size(image, path)
-            return _pixels(image, max_side)
+            return _decode(image, max_side)
     except UnidentifiedImageError:
-        raise MediaError("is no picture that can be read", path, _REMEDY) from None
+        raise MediaError("is not a readable image", path, _REMEDY) from None
     except _PILLOW_ERRORS as error:
         reason = str(error).strip() or type(error).__name__
         raise MediaError(f"cannot be read ({reason})", path, _REMEDY) from error
@@ -76,13 +83,15 @@ def read_image(path: Path, max_side: int | None = None) -> ImageArray:
 def _require_file(path: Path) -> None:
     try:
         if path.is_dir():
-            raise MediaError("is a folder", path, "name a picture in it")
+            raise MediaError("is a folder", path, "pass an image file")
         if path.stat().st_size == 0:
-            raise MediaError("is empty", path, "fetch or export the picture anew")
+            raise MediaError("is empty", path, "download or export the image again")
     except FileNotFoundError:
-        raise MediaError("does not exist", path, "check the picture's path") from None
+        raise MediaError("does not exist", path, "check the path of the image") from None
     except (OSError, ValueError) as error:  # ValueError: a path with a null byte
-        raise MediaError(f"cannot be opened ({error})", path, "check the path") from error
+        raise MediaError(
+            f"cannot be opened ({error_reason(error)})", path, "check the path"
+        ) from error
 
 
 def _require_size(image: Image.Image, path: Path) -> None:
@@ -90,30 +99,31 @@ def _require_size(image: Image.Image, path: Path) -> None:
     if pixels > MAX_PIXELS:
         raise MediaError(
             f"is {image.width}x{image.height}, {pixels / 1e6:.0f} megapixels; "
-            f"at most {MAX_PIXELS / 1e6:.0f} are read",
+            f"the maximum is {MAX_PIXELS / 1e6:.0f}",
             path,
-            "give a smaller copy",
+            "scale it down",
         )
 
 
-def _pixels(image: Image.Image, max_side: int | None) -> ImageArray:
+def _decode(image: Image.Image, max_side: int | None) -> ImageArray:
     if max_side is not None:
-        # JPEG can decode at 1/2, 1/4 or 1/8; half as much again leaves the filter its due.
-        share = _SPARE * max_side / max(image.size)
-        if share < 1:
-            image.draft(None, (max(1, int(image.width * share)), max(1, int(image.height * share))))
-    turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-    rgb = _rgb(image)
+        # JPEG can decode at 1/2, 1/4 or 1/8 of its size, which saves most of the work.
+        scale = _REDUCING_GAP * max_side / max(image.size)
+        if scale < 1:
+            image.draft(None, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
+    transposition = _TRANSPOSITIONS.get(image.getexif().get(_EXIF_ORIENTATION, 1))
+    rgb = _convert_to_rgb(image)
     if max_side is not None and max(rgb.size) > max_side:
-        rgb.thumbnail((max_side, max_side), Image.Resampling.BICUBIC, reducing_gap=_SPARE)
-    if turn is not None:
-        rgb = rgb.transpose(turn)
+        size = (max_side, max_side)
+        rgb.thumbnail(size, Image.Resampling.BICUBIC, reducing_gap=_REDUCING_GAP)
+    if transposition is not None:
+        rgb = rgb.transpose(transposition)
     return np.array(rgb, dtype=np.uint8)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _convert_to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
-        return _from_deep_grey(image).convert("RGB")
+        return _scale_16_bit_gray(image).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
@@ -121,13 +131,13 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _from_deep_grey(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey; Pillow's own conversion clips it, so that all but black is white."""
-    grey = np.asarray(image)
-    if image.mode == "F" or grey.min() < 0 or grey.max() > 65535:
-        raise ValueError(f"32-bit grey, mode {image.mode}, has no known range")
-    scaled = np.rint(grey.astype(np.float32) / 257).astype(np.uint8)
-    hidden = image.info.get("transparency")
-    if isinstance(hidden, int):
-        scaled[grey == hidden] = 255
+def _scale_16_bit_gray(image: Image.Image) -> Image.Image:
+    """Scale 16-bit gray to 8 bits; Pillow's own conversion clips it to nearly all white."""
+    gray = np.asarray(image)
+    if image.mode == "F" or gray.min() < 0 or gray.max() > 65535:
+        raise ValueError(f"32-bit gray, mode {image.mode}, has no known range")
+    scaled = np.rint(gray.astype(np.float32) / 257).astype(np.uint8)
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        scaled[gray == transparent] = 255
     return Image.fromarray(scaled)

@@ -1,4 +1,4 @@
-"""A stream that is still running to timed RGB frames; what breaks is connected anew."""
+"""Read timed RGB frames, and optionally audio, from a live stream."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from typing import Literal, Self
 from av.video.reformatter import VideoReformatter
 
 from sgmn.media.address import parse_address
-from sgmn.media.audio import SAMPLE_RATE_HZ, Samples
+from sgmn.media.audio import AudioChunk
+from sgmn.media.audio_queue import AudioQueue
 from sgmn.media.container import LIBAV_ERRORS, describe_error
-from sgmn.media.reconnecting_stream import ReconnectingStream, SourceSettings
+from sgmn.media.reconnecting_stream import ReconnectingStream
 from sgmn.media.rgb_conversion import convert_to_upright_rgb
 from sgmn.media.sampling import SamplingSchedule
+from sgmn.media.source_settings import SourceSettings
 from sgmn.media.video_decoding import DecodedFrame
 from sgmn.records import ImageArray
 
@@ -28,17 +30,18 @@ __all__ = ["LiveFrame", "LiveSource", "SourceSettings", "SourceState"]
 
 SourceState = Literal["connecting", "running", "stalled", "ended"]
 
-_FAREWELL_S = 1.0
-_HEARD_S = 120.0  # of sound wait for who recognises it
-_USUAL = SourceSettings()
+_JOIN_TIMEOUT_S = 1.0
+_DEFAULT_SETTINGS = SourceSettings()
 
 
 @dataclass(frozen=True, slots=True)
 class LiveFrame:
-    """One picture, uint8 RGB (H, W, 3).
+    """A frame of a live stream.
 
-    `time_s` are seconds of the stream from its first frame, `wall_s` the clock on the wall
-    (seconds since 1970) when the picture came.
+    Attributes:
+        time_s: Seconds from the first frame of the stream.
+        wall_s: Wall clock when the frame arrived, in seconds since 1970.
+        rgb: uint8 RGB, (H, W, 3).
     """
 
     time_s: float
@@ -47,20 +50,35 @@ class LiveFrame:
 
 
 class LiveSource:
-    """Iterate it within a `with` for the LiveFrames that are due, `rate_hz` a second.
+    """A live stream. Enter it with `with`, and iterate it for `rate_hz` LiveFrames per second.
 
-    `address` is a file, "-" (MPEG-TS on standard input), webcam:0, or a URL: http(s) with
-    HLS, rtmp, rtsp, srt, udp and tcp (both MPEG-TS); rtmp-listen:// and tcp-listen:// wait
-    for a sender to push. `max_side` (pixels) bounds the longer side of a picture.
+    A live address that ends, breaks or delivers no frame in time is reconnected. A file, a
+    recording on a web server and standard input end for good. A file waits for a slow consumer
+    of frames. For any other source, the oldest frames are dropped.
 
-    A live address that ends, breaks or gives no frame in time is connected anew. A file, a
-    recording on a web server and standard input end for good. A file waits for a slow
-    reader; of others the oldest frames are dropped, counted in `dropped_frames`. `on_state` with_audio
-    every change of `state` and the time on the wall, from whichever thread makes it, so it
-    must not block. Iterating raises MediaError where no frame ever came.
+    With `with_audio`, iterate `audio_chunks` in another thread. The audio never delays the
+    frames: if its consumer is too slow, the oldest audio is dropped. If the consumer fails, call
+    `discard_audio`.
 
-    With `with_audio`, iterate `sound` in another thread: of a live source, sound that nobody takes
-    is dropped, counted in `dropped_audio_s`; a file waits for whoever with_audio it.
+    Args:
+        address: A file, "-" (MPEG-TS on standard input), webcam:0, or a URL: http(s) with HLS,
+            rtmp, rtsp, srt, udp and tcp (both MPEG-TS). rtmp-listen:// and tcp-listen:// wait
+            for a sender to connect.
+        rate_hz: Frames per second.
+        max_side: Maximum length of the longer side, in pixels.
+        settings: Timeouts, retries and queue sizes.
+        on_state: Called with every new state and the wall clock, in the thread that changes the
+            state. It must not block.
+        rng: Randomizes the pauses between attempts to connect.
+        with_audio: Whether to decode the audio.
+
+    Attributes:
+        name: The address without its secrets.
+        state: "connecting", "running", "stalled" or "ended".
+        dropped_frames: Frames dropped because their consumer was too slow.
+
+    Raises:
+        MediaError: For an invalid address; when iterating, if the stream ends without a frame.
     """
 
     def __init__(
@@ -69,80 +87,84 @@ class LiveSource:
         *,
         rate_hz: float = 1.0,
         max_side: int | None = None,
-        settings: SourceSettings = _USUAL,
+        settings: SourceSettings = _DEFAULT_SETTINGS,
         on_state: Callable[[SourceState, float], None] | None = None,
         rng: Random | None = None,
         with_audio: bool = False,
     ) -> None:
         if not (isfinite(rate_hz) and rate_hz > 0):
-            raise ValueError(f"rate_hz is {rate_hz}; give frames a second above 0")
+            raise ValueError(f"rate_hz is {rate_hz}; pass a number of frames per second above 0")
         self.state: SourceState = "connecting"
         self.dropped_frames = 0
         self._address, self._settings = parse_address(address), settings
         self.name = self._address.name
-        self._stopped, self._over = Event(), Event()
-        heard = self._hear if with_audio else None
-        self._link = ReconnectingStream(
-            self._address, settings, rng or Random(), self._stopped, self._lost, heard
+        self._stop_event, self._end_event = Event(), Event()
+        self._audio = AudioQueue(settings.queue_audio_s)
+        self._stream = ReconnectingStream(
+            self._address,
+            settings,
+            rng or Random(),
+            self._stop_event,
+            on_disconnect=lambda: self._set_state("connecting"),
+            on_audio=self._audio.put if with_audio else None,
         )
-        self._due, self._max_side = SamplingSchedule(0.0, rate_hz), max_side
+        self._schedule, self._max_side = SamplingSchedule(0.0, rate_hz), max_side
         self._reformatter = VideoReformatter()
         self._frames: deque[LiveFrame] = deque()
-        self._sound: deque[tuple[float, Samples]] = deque()
-        self._sound_s, self.dropped_audio_s = 0.0, 0.0
         self._failure: Exception | None = None
         self._on_state = on_state
-        self._news, self._state_lock = Condition(), RLock()
-        self._reader = Thread(target=self._run, name=f"reader of {self.name}", daemon=True)
-        self._watcher = Thread(
-            target=self._notice_silence, name=f"watcher of {self.name}", daemon=True
-        )
+        self._changed, self._state_lock = Condition(), RLock()
+        self._reader = self._create_thread("reader", self._run)
+        self._monitor = self._create_thread("monitor", self._detect_stalls)
+
+    def _create_thread(self, role: str, target: Callable[[], None]) -> Thread:
+        return Thread(target=target, name=f"{role} of {self.name}", daemon=True)
 
     @property
     def reconnects(self) -> int:
-        """How often it came back with frames after it was lost."""
-        return self._link.reconnects
+        """How often the stream delivered frames again after a connection was lost."""
+        return self._stream.reconnects
+
+    @property
+    def dropped_audio_s(self) -> float:
+        """Length of the audio that was dropped, in seconds."""
+        return self._audio.dropped_s
 
     @property
     def damage(self) -> list[str]:
-        """One line for each kind of fault so far: what it is, and how often it came."""
-        faults = self._link.faults.copy()  # the reader goes on counting
-        lines = [f"{self.name}: {what} ({n} times)" for what, n in faults.items()]
+        """One line per kind of fault so far, with its count."""
+        faults = self._stream.faults.copy()  # the reader thread continues to count
+        lines = [f"{self.name}: {fault} ({count} times)" for fault, count in faults.items()]
         if self.dropped_audio_s:
-            lines.append(
-                f"{self.name}: nobody had time to hear {self.dropped_audio_s:.0f} s of sound"
-            )
+            message = f"{self.dropped_audio_s:.0f} s of audio were dropped before they were used"
+            lines.append(f"{self.name}: {message}")
         return lines
 
     @property
     def origin_s(self) -> float | None:
-        """The sender's time stamp, in seconds, at the stream's time 0; None before a frame."""
-        return self._link.origin_s
+        """The sender's timestamp at time 0 of the stream, in seconds; None before a frame."""
+        return self._stream.origin_s
 
-    def audio_chunks(self) -> Iterator[tuple[float, Samples]]:
-        """What is heard until the source ends: seconds, and float32 (N,), mono, 16 kHz."""
-        while True:
-            with self._news:
-                self._news.wait_for(lambda: self._sound or self._over.is_set())
-                if not self._sound or self._stopped.is_set():
-                    return
-                time_s, samples = self._sound.popleft()
-                self._sound_s -= len(samples) / SAMPLE_RATE_HZ
-                self._news.notify_all()
-            yield time_s, samples
+    def audio_chunks(self) -> Iterator[AudioChunk]:
+        """Yield the audio until the source ends: seconds, and float32 (N,), mono, 16 kHz."""
+        return self._audio.chunks()
+
+    def discard_audio(self) -> None:
+        """Drop the queued audio and all further audio, because nothing will consume it."""
+        self._audio.discard()
 
     def __enter__(self) -> Self:
-        self._tell()
+        self._notify_state()
         self._reader.start()
         if self._address.is_live:
-            self._watcher.start()
+            self._monitor.start()
         return self
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
-        trace: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -150,104 +172,90 @@ class LiveSource:
         return self
 
     def __next__(self) -> LiveFrame:
-        with self._news:
-            self._news.wait_for(lambda: self._frames or self._over.is_set())
-            if self._frames and not self._stopped.is_set():
-                self._news.notify_all()
+        with self._changed:
+            self._changed.wait_for(lambda: self._frames or self._end_event.is_set())
+            if self._frames and not self._stop_event.is_set():
+                self._changed.notify_all()
                 return self._frames.popleft()
         if self._failure is not None:
             raise self._failure
         raise StopIteration
 
     def close(self) -> None:
-        """End the source, and whoever iterates it, within about a second.
+        """End the source and all iteration over it, within about a second.
 
-        Nothing interrupts libav while it waits for http, rtmp, rtsp, srt, udp or a webcam. Its
-        thread is left behind then: it does nothing more and ends at its own time-out.
+        libav cannot be interrupted while it waits for http, rtmp, rtsp, srt, udp or a webcam. In
+        that case its thread is left behind: it does nothing more and ends at its own timeout.
         """
-        self._stopped.set()
-        self._finish()
-        for thread in (self._reader, self._watcher):
+        self._stop_event.set()
+        self._end()
+        for thread in (self._reader, self._monitor):
             if thread.is_alive() and thread is not current_thread():
-                thread.join(_FAREWELL_S)
-        self._enter("ended")
+                thread.join(_JOIN_TIMEOUT_S)
+        self._set_state("ended")
 
-    def _finish(self) -> None:
-        self._over.set()
-        with self._news:
-            self._news.notify_all()
+    def _end(self) -> None:
+        self._end_event.set()
+        self._audio.close(drain=not self._stop_event.is_set())
+        with self._changed:
+            self._changed.notify_all()
 
-    def _enter(self, state: SourceState) -> None:
+    def _set_state(self, state: SourceState) -> None:
         with self._state_lock:
             if self.state not in (state, "ended"):
                 self.state = state
-                self._tell()
+                self._notify_state()
 
-    def _tell(self) -> None:
+    def _notify_state(self) -> None:
         if self._on_state is not None:
             self._on_state(self.state, time())
 
-    def _notice_silence(self) -> None:
-        limit_s = self._settings.stall_timeout_s
-        while not self._over.wait(limit_s / 10):
+    def _detect_stalls(self) -> None:
+        timeout_s = self._settings.stall_timeout_s
+        while not self._end_event.wait(timeout_s / 10):
             with self._state_lock:
-                if self._link.silent_s() > limit_s:
-                    self._enter("stalled")
+                if self._stream.silence_s() > timeout_s:
+                    self._set_state("stalled")
 
     def _run(self) -> None:
         try:
             try:
-                with closing(self._link.frames(self._due)) as frames:
-                    for timed in frames:
-                        self._take(timed)
+                with closing(self._stream.frames(self._schedule)) as frames:
+                    for decoded in frames:
+                        self._process(decoded)
             finally:
-                self._enter("ended")
-        except Exception as error:  # noqa: BLE001 - whoever iterates gets it
+                self._set_state("ended")
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that iterates
             self._failure = error
         finally:
-            self._finish()
+            self._end()
 
-    def _lost(self) -> None:
-        self._enter("connecting")
-
-    def _take(self, timed: DecodedFrame) -> None:
-        self._enter("running")
-        if not self._due.is_due(timed.time_s):
+    def _process(self, decoded: DecodedFrame) -> None:
+        self._set_state("running")
+        if not self._schedule.is_due(decoded.time_s):
             return
         try:
             rgb = convert_to_upright_rgb(
-                timed.frame,
+                decoded.frame,
                 self._reformatter,
-                pixel_aspect=timed.pixel_aspect,
+                pixel_aspect=decoded.pixel_aspect,
                 max_side=self._max_side,
             )
         except LIBAV_ERRORS as error:
-            self._link.faults[f"a frame cannot be converted ({describe_error(error)})"] += 1
+            self._stream.faults[f"a frame cannot be converted ({describe_error(error)})"] += 1
             return
-        self._due.advance(timed.time_s)
-        self._put(LiveFrame(timed.time_s, time(), rgb))
+        self._schedule.advance(decoded.time_s)
+        self._enqueue(LiveFrame(decoded.time_s, time(), rgb))
 
-    def _put(self, frame: LiveFrame) -> None:
+    def _enqueue(self, frame: LiveFrame) -> None:
         limit = self._settings.queue_frames
-        with self._news:
+        with self._changed:
             if not self._address.is_live:
-                self._news.wait_for(lambda: len(self._frames) < limit or self._over.is_set())
+                self._changed.wait_for(
+                    lambda: len(self._frames) < limit or self._end_event.is_set()
+                )
             elif len(self._frames) >= limit:
                 self._frames.popleft()
                 self.dropped_frames += 1
             self._frames.append(frame)
-            self._news.notify_all()
-
-    def _hear(self, time_s: float, samples: Samples) -> None:
-        with self._news:
-            if not self._address.is_live:
-                self._news.wait_for(lambda: self._sound_s < _HEARD_S or self._over.is_set())
-            self._sound.append((time_s, samples))
-            self._sound_s += len(samples) / SAMPLE_RATE_HZ
-            while self._sound_s > _HEARD_S and self._address.is_live:
-                lost_s = len(self._sound.popleft()[1]) / SAMPLE_RATE_HZ
-                self._sound_s, self.dropped_audio_s = (
-                    self._sound_s - lost_s,
-                    self.dropped_audio_s + lost_s,
-                )
-            self._news.notify_all()
+            self._changed.notify_all()

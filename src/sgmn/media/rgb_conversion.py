@@ -1,4 +1,4 @@
-"""A decoded video frame to upright RGB with square pixels."""
+"""Convert a decoded video frame to upright RGB with square pixels."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from av.video.reformatter import VideoReformatter
 
 from sgmn.records import ImageArray
 
-# A pixel five times as wide as high is a broken header, not a format.
-_WIDEST_PIXEL = 4
+# A pixel more than four times as wide as high indicates a broken header, not a format.
+_MAX_PIXEL_ASPECT = 4
 
 
 def convert_to_upright_rgb(
@@ -22,34 +22,45 @@ def convert_to_upright_rgb(
     pixel_aspect: Fraction | None = None,
     max_side: int | None = None,
 ) -> ImageArray:
-    """Convert to uint8 RGB, (H, W, 3), as a player would show it.
+    """Convert a frame to uint8 RGB, (H, W, 3), as a player displays it.
 
-    `pixel_aspect` is the width of one stored pixel over its height. `max_side` (pixels)
-    bounds the longer side, aspect kept, never enlarging. Scaling is swscale's, in the same
-    pass as the conversion. Raises ValueError or an av.FFmpegError.
+    Args:
+        frame: The decoded frame.
+        reformatter: Converts and scales in one pass (swscale).
+        pixel_aspect: Width of a stored pixel divided by its height.
+        max_side: Maximum length of the longer side, in pixels. The aspect ratio is kept, and
+            nothing is enlarged.
+
+    Raises:
+        ValueError or av.FFmpegError: If libav cannot convert the frame.
     """
-    width, height = _size(frame, pixel_aspect, max_side)
-    small = reformatter.reformat(frame, width, height, "rgb24", threads=1)
-    return np.ascontiguousarray(_turned(cast(ImageArray, small.to_ndarray()), _matrix(frame)))
+    width, height = _output_size(frame, pixel_aspect, max_side)
+    converted = reformatter.reformat(frame, width, height, "rgb24", threads=1)
+    rgb = cast(ImageArray, converted.to_ndarray())
+    return np.ascontiguousarray(_apply_display_matrix(rgb, _read_display_matrix(frame)))
 
 
-def _size(frame: VideoFrame, aspect: Fraction | None, max_side: int | None) -> tuple[int, int]:
+def _output_size(
+    frame: VideoFrame, pixel_aspect: Fraction | None, max_side: int | None
+) -> tuple[int, int]:
     width, height = float(frame.width), float(frame.height)
-    if aspect and 1 / _WIDEST_PIXEL <= aspect <= _WIDEST_PIXEL:
-        width *= float(aspect)
-    longer = max(width, height)
-    share = 1.0 if max_side is None else min(1.0, max_side / longer)
-    return max(1, round(width * share)), max(1, round(height * share))
+    if pixel_aspect and 1 / _MAX_PIXEL_ASPECT <= pixel_aspect <= _MAX_PIXEL_ASPECT:
+        width *= float(pixel_aspect)
+    scale = 1.0 if max_side is None else min(1.0, max_side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _matrix(frame: VideoFrame) -> tuple[int, ...] | None:
-    """The 3x3 display matrix, row by row (a phone held upright writes one), if there is one."""
+def _read_display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+    """The 3x3 display matrix in row order, which phones write, or None."""
     data = cast(Any, frame.side_data).get("DISPLAYMATRIX")
     return None if data is None else tuple(np.frombuffer(data, dtype=np.int32).tolist())
 
 
-def _turned(rgb: ImageArray, matrix: tuple[int, ...] | None) -> ImageArray:
-    """Turn by quarters and mirror. The matrix maps stored x, y to shown (a x + c y, b x + d y)."""
+def _apply_display_matrix(rgb: ImageArray, matrix: tuple[int, ...] | None) -> ImageArray:
+    """Rotate by multiples of 90 degrees and mirror.
+
+    The matrix maps stored coordinates x, y to displayed ones: (a x + c y, b x + d y).
+    """
     if matrix is None:
         return rgb
     a, b, _, c, d = matrix[:5]

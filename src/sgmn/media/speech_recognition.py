@@ -1,9 +1,4 @@
-"""Sound to words, of a recording or of a stream that is running.
-
-Speech recognition hears one stretch of sound at a time, and mishears words that its edges
-cut. So stretches overlap, and each gives the words of its own part alone, which ends in the
-middle of the overlap.
-"""
+"""Transcribe the speech of a recording or a live stream."""
 
 from __future__ import annotations
 
@@ -13,50 +8,61 @@ from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-
 from sgmn.errors import CheckpointError, SettingsError, SgmnError
-from sgmn.media.audio import SAMPLE_RATE_HZ, Samples, read_audio
+from sgmn.media.audio import AudioChunk, Samples, read_audio
+from sgmn.media.audio_windows import AudioWindow, cut_audio_windows
 from sgmn.media.container import describe_error
 from sgmn.media.live_transcript import LiveTranscript
 from sgmn.records import Utterance
 
 __all__ = ["SpeechEngine", "SpeechRecognizer", "Word", "load_whisper"]
 
-_RECORDING_S = (30.0, 24.0)  # Whisper looks at 30 s, however few it is given
-_PAUSE_S = 0.6  # of silence parts two utterances
-_GAP_S = 0.3  # of missing sound begins a new stretch; less is the time stamps' jitter
-_SEAM_S = 0.5  # by which two stretches may disagree when a word was said
+_RECORDING_WINDOW_S, _RECORDING_HOP_S = 30.0, 24.0  # Whisper always processes 30 s
+_PAUSE_S = 0.6  # of silence between two utterances
+_SEAM_S = 0.5  # maximum difference between the times of one word in two windows
 
 
 class Word(NamedTuple):
-    """A word, with the space before it where its language writes one, and its seconds."""
+    """A recognized word; `text` starts with a space in languages that separate words.
+
+    Attributes:
+        start: Start in seconds.
+        end: End in seconds.
+        text: The word.
+    """
 
     start: float
     end: float
     text: str
 
     @property
-    def middle(self) -> float:
-        """Where it counts as said."""
+    def middle_s(self) -> float:
+        """The time at which the word counts as spoken."""
         return (self.start + self.end) / 2
 
 
 class SpeechEngine(Protocol):
-    """What recognises speech."""
+    """A speech recognition model."""
 
     def recognize(self, samples: Samples) -> Iterable[Word]:
-        """The words in `samples` (N,), in order; times are seconds from the first sample."""
+        """Return the words of `samples` (N,), in order; times start at the first sample."""
 
 
 class SpeechRecognizer:
-    """Recognises speech by Whisper (optional extra `asr`).
+    """Recognizes speech with Whisper (optional extra `asr`).
 
-    `model` is a folder with a Whisper model for CTranslate2, or a name such as "small",
-    which is downloaded once. `language` is a code such as "en"; without one it is guessed
-    for each stretch of sound anew. `vad` leaves out what holds no voice, where Whisper would
-    make words up. `device` is "auto", "cpu" or "cuda". Raises SgmnError where
-    faster-whisper is not installed, CheckpointError where the model cannot be loaded.
+    Args:
+        model: A folder with a Whisper model for CTranslate2, or a name such as "small", which
+            is downloaded once.
+        language: Spoken language, such as "en". Without it, each window of audio detects its
+            own.
+        vad: Whether to skip audio without speech, for which Whisper may invent words.
+        device: "auto", "cpu" or "cuda".
+        load: Loads the engine. The default is `load_whisper`.
+
+    Raises:
+        SgmnError: If faster-whisper is not installed.
+        CheckpointError: If the model cannot be loaded.
     """
 
     def __init__(
@@ -70,168 +76,104 @@ class SpeechRecognizer:
         self._engine = (load or load_whisper)(model, language, vad, device)
 
     def transcribe(self, source: Path | str) -> Iterator[Utterance]:
-        """Yield what is said in a recording, in order; nothing where it has no sound.
+        """Yield the utterances of a recording, in order; none if it has no audio.
 
         Raises MediaError if the source cannot be opened.
         """
-        return self._heard(read_audio(source), *_RECORDING_S)
+        return self._recognize(read_audio(source), _RECORDING_WINDOW_S, _RECORDING_HOP_S)
 
     def transcribe_stream(
         self,
-        chunks: Iterable[tuple[float, Samples]],
-        hearing: LiveTranscript,
+        chunks: Iterable[AudioChunk],
+        transcript: LiveTranscript,
         window_s: float = 12.0,
         hop_s: float = 6.0,
     ) -> None:
-        """Add what is said to `hearing` until `chunks` end.
+        """Add utterances to `transcript` until `chunks` end.
 
-        `chunks` are pieces of any length, float32 (N,), mono, 16 kHz, each with the stream's
-        time of its first sample in seconds. A word comes between (window_s - hop_s) / 2 and
-        (window_s + hop_s) / 2 seconds after it was said, and later by what recognising takes.
+        A word arrives between (window_s - hop_s) / 2 and (window_s + hop_s) / 2 seconds after it
+        was spoken, plus the time of the recognition.
+
+        Args:
+            chunks: Audio of any length, with the stream time of its first sample in seconds.
+            transcript: Receives the utterances.
+            window_s: Length of the recognized windows.
+            hop_s: Distance between the windows.
+
+        Raises:
+            SettingsError: Unless 0 < hop_s <= window_s.
         """
         if not 0 < hop_s <= window_s < inf:
-            what = f"window_s {window_s} and hop_s {hop_s} leave holes"
-            raise SettingsError(what, "speech", "give 0 < hop_s <= window_s, such as 6.0 and 12.0")
-        for utterance in self._heard(chunks, window_s, hop_s):
-            hearing.add(utterance)
+            message = f"window_s {window_s} and hop_s {hop_s} leave gaps"
+            remedy = "pass 0 < hop_s <= window_s, such as 6.0 and 12.0"
+            raise SettingsError(message, "speech recognition", remedy)
+        for utterance in self._recognize(chunks, window_s, hop_s):
+            transcript.add(utterance)
 
-    def _heard(
-        self, chunks: Iterable[tuple[float, Samples]], window_s: float, hop_s: float
+    def _recognize(
+        self, chunks: Iterable[AudioChunk], window_s: float, hop_s: float
     ) -> Iterator[Utterance]:
-        last: Word | None = None
-        for stretch in _stretches(chunks, window_s, hop_s):
-            found = self._engine.recognize(stretch.samples)
-            placed = (
-                Word(start + stretch.start_s, end + stretch.start_s, text)
-                for start, end, text in found
+        last_word: Word | None = None
+        for window in cut_audio_windows(chunks, window_s, hop_s):
+            recognized = (
+                Word(start + window.start_s, end + window.start_s, text)
+                for start, end, text in self._engine.recognize(window.samples)
             )
-            kept = [word for word in placed if stretch.owns(word, last)]
-            yield from _utterances(kept)
-            last = kept[-1] if kept else last
+            words = [word for word in recognized if _belongs_to(word, window, last_word)]
+            yield from _group_words(words)
+            last_word = words[-1] if words else last_word
 
 
-class _Stretch(NamedTuple):
-    """Sound to recognise in one go, and the part whose words count: from before to."""
+def _belongs_to(word: Word, window: AudioWindow, last_word: Word | None) -> bool:
+    """Whether a word counts for this window; `last_word` is the last of the previous windows.
 
-    start_s: float
-    samples: Samples
-    from_s: float
-    to_s: float
-
-    def owns(self, word: Word, last: Word | None) -> bool:
-        """Whether `word` is to be taken, `last` being what the stretch before took last.
-
-        Two stretches place one word a little differently. So near the seam it counts where
-        the words of the stretch before have ended, not where they should have.
-        """
-        if last is None:
-            return self.from_s <= word.middle < self.to_s
-        seam_s = min(max(last.end, self.from_s - _SEAM_S), self.from_s + _SEAM_S)
-        return word.middle > last.middle and seam_s <= word.middle < self.to_s
-
-
-def _stretches(
-    chunks: Iterable[tuple[float, Samples]], window_s: float, hop_s: float
-) -> Iterator[_Stretch]:
-    """Cut sound into stretches of `window_s`, one every `hop_s`; the last are shorter.
-
-    Their own parts join without gap or overlap. Where sound is missing, they begin anew.
+    Two windows give one word slightly different times. Therefore, near the seam, a word counts
+    from where the words of the previous window have actually ended.
     """
-    held: _Held | None = None
-    for time_s, samples in chunks:
-        if held is not None and abs(time_s - held.end_s) > _GAP_S:
-            yield from held.rest()
-            held = None
-        held = held or _Held(time_s, window_s, hop_s)
-        held.put(samples)
-        while held.is_full:
-            yield held.next()
-    if held is not None:
-        yield from held.rest()
+    if last_word is None:
+        return window.own_start_s <= word.middle_s < window.own_end_s
+    earliest_s, latest_s = window.own_start_s - _SEAM_S, window.own_start_s + _SEAM_S
+    seam_s = min(max(last_word.end, earliest_s), latest_s)
+    return word.middle_s > last_word.middle_s and seam_s <= word.middle_s < window.own_end_s
 
 
-class _Held:
-    """Sound without a gap that is still needed. Counts samples, so that no seam drifts."""
-
-    def __init__(self, start_s: float, window_s: float, hop_s: float) -> None:
-        self._start_s = start_s
-        self._window, self._hop = (round(s * SAMPLE_RATE_HZ) for s in (window_s, hop_s))
-        self._first, self._own = 0, 0  # of the sound held, and of the part not yet given
-        self._pieces: list[Samples] = []
-        self._count = 0
-
-    @property
-    def end_s(self) -> float:
-        return self._second(self._first + self._count)
-
-    @property
-    def is_full(self) -> bool:
-        return self._count >= self._window
-
-    def put(self, samples: Samples) -> None:
-        self._pieces.append(samples)
-        self._count += len(samples)
-
-    def next(self) -> _Stretch:
-        """The first whole window; what the following one needs is kept."""
-        together = np.concatenate(self._pieces)
-        own_to = self._first + (self._window + self._hop) // 2
-        stretch = self._stretch(together[: self._window], own_to)
-        self._pieces, self._count = [together[self._hop :]], len(together) - self._hop
-        self._first, self._own = self._first + self._hop, own_to
-        return stretch
-
-    def rest(self) -> Iterator[_Stretch]:
-        end = self._first + self._count
-        if end > self._own:
-            yield self._stretch(np.concatenate(self._pieces), end)
-
-    def _stretch(self, samples: Samples, own_to: int) -> _Stretch:
-        from_s, to_s = self._second(self._own), self._second(own_to)
-        return _Stretch(self._second(self._first), samples, from_s, to_s)
-
-    def _second(self, sample: int) -> float:
-        return self._start_s + sample / SAMPLE_RATE_HZ
-
-
-def _utterances(words: Iterable[Word]) -> Iterator[Utterance]:
-    """Words without a pause between them are one utterance."""
+def _group_words(words: Iterable[Word]) -> Iterator[Utterance]:
+    """Join words without a pause between them to utterances."""
     group: list[Word] = []
     for word in words:
         if group and word.start - group[-1].end > _PAUSE_S:
-            yield _utterance(group)
+            yield _join_words(group)
             group = []
         group.append(word)
     if group:
-        yield _utterance(group)
+        yield _join_words(group)
 
 
-def _utterance(words: list[Word]) -> Utterance:
+def _join_words(words: list[Word]) -> Utterance:
     start = max(0.0, words[0].start)
     end = max(start, words[-1].end)
     return Utterance(start, end, "".join(word.text for word in words).strip())
 
 
 def load_whisper(model: str | Path, language: str, vad: bool, device: str) -> SpeechEngine:
-    """The engine of faster-whisper, which is imported here and no earlier."""
+    """Load faster-whisper, which is imported only here. Errors as for `SpeechRecognizer`."""
     try:
         package: Any = import_module("faster_whisper")
     except ImportError as error:
         raise SgmnError(
-            "recognising speech needs the package faster-whisper",
+            "speech recognition needs the package faster-whisper",
             remedy='run: pip install "sgmn[asr]"',
         ) from error
     try:
-        loaded = package.WhisperModel(str(model), device=device)
+        whisper_model = package.WhisperModel(str(model), device=device)
     except (OSError, RuntimeError, ValueError) as error:
-        remedy = 'give a folder with a Whisper model for CTranslate2, or a name such as "small"'
-        raise CheckpointError(
-            f"cannot be loaded ({describe_error(error)})", model, remedy
-        ) from error
-    return _Whisper(loaded, language, vad)
+        message = f"cannot be loaded ({describe_error(error)})"
+        remedy = 'pass a folder with a Whisper model for CTranslate2, or a name such as "small"'
+        raise CheckpointError(message, model, remedy) from error
+    return _WhisperEngine(whisper_model, language, vad)
 
 
-class _Whisper:
+class _WhisperEngine:
     def __init__(self, model: Any, language: str, vad: bool) -> None:
         self._model, self._language, self._vad = model, language, vad
 
@@ -241,7 +183,7 @@ class _Whisper:
             language=self._language or None,
             word_timestamps=True,
             vad_filter=self._vad,
-            condition_on_previous_text=False,  # else a repetition goes on repeating itself
+            condition_on_previous_text=False,  # otherwise a repetition continues to repeat itself
         )
         for segment in segments:
             for word in segment.words or ():

@@ -1,8 +1,7 @@
-"""A video, or a folder of pictures, to timed RGB frames; and which frames to take."""
+"""Read timed RGB frames from a video or from a folder of images."""
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -11,18 +10,15 @@ from pathlib import Path
 
 from av.video.reformatter import VideoReformatter
 
-from sgmn.errors import MediaError
-from sgmn.media import image
+from sgmn.errors import MediaError, error_reason
+from sgmn.media import container, image
 from sgmn.media.clips import Frame
-from sgmn.media.container import LIBAV_ERRORS, REEXPORT_REMEDY, describe_error, is_folder
-from sgmn.media.container import read_duration as stated_duration
+from sgmn.media.damage import report_damage, summarize_faults
 from sgmn.media.rgb_conversion import convert_to_upright_rgb
-from sgmn.media.sampling import TIME_TOLERANCE_S, SamplingSchedule, select_evenly
+from sgmn.media.sampling import TIME_TOLERANCE_S, SamplingSchedule
 from sgmn.media.video_decoding import decode_video
 
-__all__ = ["Frame", "read_duration", "read_frames", "select_evenly"]
-
-_LOG = logging.getLogger("sgmn.media")
+__all__ = ["Frame", "read_duration", "read_frames"]
 
 
 def read_frames(
@@ -34,136 +30,136 @@ def read_frames(
     max_side: int | None = None,
     damage: list[str] | None = None,
 ) -> Iterator[Frame]:
-    """Yield the frames that are due between `start_s` and before `end_s`, in order of time.
+    """Yield the sampled frames from `start_s` to before `end_s`, in order of time.
 
-    Frame k is the first at or after start_s + k / rate_hz; a frame that is due twice (after
-    a gap) comes once. `source` is a video, its URL, or a folder whose pictures, sorted by
-    name, lie 1 / rate_hz seconds apart. `max_side` (pixels) bounds the longer side, aspect
-    kept, nothing enlarged.
+    Sample k is the first frame at or after start_s + k / rate_hz. A frame that is due twice,
+    after a gap, is yielded once. Of a damaged video, everything that can be decoded is yielded.
 
-    Of a damaged video, what can be read is given, and one line is added to `damage` (or
-    logged) when it ends. Raises MediaError if nothing can be read at all, or nothing in
-    this span; and for any unreadable picture of a folder.
+    Args:
+        source: A video, its URL, or a folder of images, which are sorted by name and are
+            1 / rate_hz seconds apart.
+        rate_hz: Frames per second.
+        start_s: Start in seconds.
+        end_s: End in seconds, exclusive; None for the end of the video.
+        max_side: Maximum length of the longer side, in pixels. Nothing is enlarged.
+        damage: Receives one line at the end if the video is damaged; without it, the line is
+            logged.
+
+    Raises:
+        MediaError: If no frame of this span can be read, or for any unreadable image in a folder.
     """
-    _require_span(rate_hz, start_s, end_s, max_side)
-    if is_folder(source):
-        return _folder_frames(Path(source), rate_hz, start_s, end_s, max_side)
-    return _video_frames(source, SamplingSchedule(start_s, rate_hz), end_s, max_side, damage)
+    _require_valid_arguments(rate_hz, start_s, end_s, max_side)
+    if container.is_folder(source):
+        return _read_folder(Path(source), rate_hz, start_s, end_s, max_side)
+    schedule = SamplingSchedule(start_s, rate_hz)
+    return _read_video(source, schedule, end_s, max_side, damage)
 
 
 def read_duration(source: Path | str, rate_hz: float = 1.0) -> float:
-    """Length in seconds as a video's container states it, 0.0 where it states none.
+    """Return the length in seconds that a video's container states, or 0.0 if it states none.
 
-    The pictures of a folder lie 1 / `rate_hz` seconds apart, as for `frames`. Raises
-    MediaError if the source cannot be opened, or is a folder without pictures.
+    The images of a folder are 1 / `rate_hz` seconds apart, as in `read_frames`. Raises
+    MediaError if the source cannot be opened or is a folder without images.
     """
-    _require_span(rate_hz, 0.0, None, None)
-    if is_folder(source):
-        return len(_pictures_in(Path(source))) / rate_hz
-    return stated_duration(source)
+    _require_valid_arguments(rate_hz, 0.0, None, None)
+    if container.is_folder(source):
+        return len(_list_images(Path(source))) / rate_hz
+    return container.read_duration(source)
 
 
-def _require_span(
+def _require_valid_arguments(
     rate_hz: float, start_s: float, end_s: float | None, max_side: int | None
 ) -> None:
     if not (isfinite(rate_hz) and rate_hz > 0):
-        raise ValueError(f"rate_hz is {rate_hz}; give frames a second above 0")
+        raise ValueError(f"rate_hz is {rate_hz}; pass a number of frames per second above 0")
     if not (isfinite(start_s) and start_s >= 0) or (end_s is not None and not end_s >= start_s):
-        raise ValueError(f"{start_s}..{end_s} is no span of time; give 0 <= start_s <= end_s")
+        raise ValueError(f"{start_s}..{end_s} is not a valid time span; pass 0 <= start_s <= end_s")
     if max_side is not None and max_side < 1:
-        raise ValueError(f"max_side is {max_side}; give a number of pixels of at least 1")
+        raise ValueError(f"max_side is {max_side}; pass a number of pixels of at least 1")
 
 
-def _video_frames(
+def _read_video(
     source: Path | str,
-    due: SamplingSchedule,
+    schedule: SamplingSchedule,
     end_s: float | None,
     max_side: int | None,
     damage: list[str] | None,
 ) -> Iterator[Frame]:
     faults: Counter[str] = Counter()
-    reformatter, given, last_s = VideoReformatter(), 0, None
+    reformatter, frame_count, last_s = VideoReformatter(), 0, None
     try:
-        for last_s, frame, aspect in decode_video(source, due, faults):
+        for last_s, frame, pixel_aspect in decode_video(source, schedule, faults):
             if end_s is not None and last_s + TIME_TOLERANCE_S >= end_s:
                 break
-            if not due.is_due(last_s):
+            if not schedule.is_due(last_s):
                 continue
             try:
                 rgb = convert_to_upright_rgb(
-                    frame, reformatter, pixel_aspect=aspect, max_side=max_side
+                    frame, reformatter, pixel_aspect=pixel_aspect, max_side=max_side
                 )
-            except LIBAV_ERRORS as error:
-                faults[f"a frame cannot be converted ({describe_error(error)})"] += 1
+            except container.LIBAV_ERRORS as error:
+                faults[f"a frame cannot be converted ({container.describe_error(error)})"] += 1
                 continue
-            due.advance(last_s)
-            given += 1
+            schedule.advance(last_s)
+            frame_count += 1
             yield Frame(last_s, rgb)
-        if not given:
-            raise _nothing(source, due.start_s, end_s, last_s, faults)
+        if not frame_count:
+            raise _no_frames_error(source, schedule.start_s, end_s, last_s, faults)
     finally:
-        if given and faults:
-            _report(f"{source}: is damaged: {_listed(faults)}; what can be read is used", damage)
+        if frame_count and faults:
+            message = f"is damaged: {summarize_faults(faults)}; the readable part is used"
+            report_damage(f"{source}: {message}", damage)
 
 
-def _nothing(
+def _no_frames_error(
     source: Path | str,
     start_s: float,
     end_s: float | None,
     last_s: float | None,
     faults: Counter[str],
 ) -> MediaError:
-    reason = f" ({_listed(faults)})" if faults else ""
+    reason = f" ({summarize_faults(faults)})" if faults else ""
     if last_s is None:
-        return MediaError(f"holds no frame that can be read{reason}", source, REEXPORT_REMEDY)
+        return MediaError(f"has no readable frame{reason}", source, container.REEXPORT_REMEDY)
     span = f"at or after {start_s} s" if end_s is None else f"from {start_s} to {end_s} s"
     return MediaError(
         f"has no frame {span}, the last one read is at {last_s:.2f} s{reason}",
         source,
-        "give a span within the video that holds a frame",
+        "pass a time span that contains a frame of the video",
     )
 
 
-def _listed(faults: Counter[str]) -> str:
-    return ", ".join(f"{what} ({n} times)" if n > 1 else what for what, n in faults.items())
-
-
-def _report(line: str, damage: list[str] | None) -> None:
-    if damage is None:
-        _LOG.warning(line)
-    else:
-        damage.append(line)
-
-
-def _folder_frames(
+def _read_folder(
     folder: Path, rate_hz: float, start_s: float, end_s: float | None, max_side: int | None
 ) -> Iterator[Frame]:
-    due = SamplingSchedule(start_s, rate_hz)
-    given = 0
-    for i, path in enumerate(_pictures_in(folder)):
+    schedule = SamplingSchedule(start_s, rate_hz)
+    frame_count = 0
+    for i, path in enumerate(_list_images(folder)):
         time_s = i / rate_hz
         if end_s is not None and time_s + TIME_TOLERANCE_S >= end_s:
             break
-        if due.is_due(time_s):
-            given += 1
+        if schedule.is_due(time_s):
+            frame_count += 1
             yield Frame(time_s, image.read_image(path, max_side))
-    if not given:
-        raise _nothing(folder, start_s, end_s, time_s, Counter())
+    if not frame_count:
+        raise _no_frames_error(folder, start_s, end_s, time_s, Counter())
 
 
-def _pictures_in(folder: Path) -> list[Path]:
+def _list_images(folder: Path) -> list[Path]:
     try:
-        names = [p for p in folder.iterdir() if not p.name.startswith(".")]
+        paths = [path for path in folder.iterdir() if not path.name.startswith(".")]
     except OSError as error:
-        raise MediaError(f"cannot be listed ({error})", folder, "check its rights") from error
-    found = [p for p in names if p.suffix.lower() in image.SUFFIXES]
-    if not found:
-        known = ", ".join(image.SUFFIXES)
-        raise MediaError("is a folder without pictures", folder, f"put files of {known} into it")
-    return sorted(found, key=_numbers_as_numbers)
+        raise MediaError(
+            f"cannot be listed ({error_reason(error)})", folder, "check its permissions"
+        ) from error
+    images = [path for path in paths if path.suffix.lower() in image.SUFFIXES]
+    if not images:
+        suffixes = ", ".join(image.SUFFIXES)
+        raise MediaError("is a folder without images", folder, f"add files of type {suffixes}")
+    return sorted(images, key=_natural_sort_key)
 
 
-def _numbers_as_numbers(path: Path) -> tuple[list[tuple[int, str]], str]:
-    """Sorts frame2 before frame10; for names of one length it is the order of the alphabet."""
+def _natural_sort_key(path: Path) -> tuple[list[tuple[int, str]], str]:
+    """Sort frame2 before frame10; names of equal length sort alphabetically."""
     parts = re.findall(r"[0-9]+|[^0-9]+", path.name)
     return [(int(p), "") if p[0] in "0123456789" else (-1, p) for p in parts], path.name

@@ -1,4 +1,4 @@
-"""A video file to decoded frames with their times; damage is counted, not hidden."""
+"""Decode a video file to frames with their times; damage is counted, not hidden."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from sgmn.media.container import (
 from sgmn.media.frame_clock import FrameClock
 from sgmn.media.sampling import TIME_TOLERANCE_S, SamplingSchedule
 
-_Packet: TypeAlias = "Packet[VideoStream] | None"
-_SEEK_MARGIN_S = 2.0  # frames right after a seek may lean on frames that were jumped over
-_SHORTFALL_S = 1.0  # containers round, and sound often ends later than pictures
+_VideoPacket: TypeAlias = "Packet[VideoStream] | None"
+_SEEK_MARGIN_S = 2.0  # frames right after a seek may reference frames that were skipped
+_MIN_SHORTFALL_S = 1.0  # containers round, and audio often ends later than video
 
 
 class DecodedFrame(NamedTuple):
-    """A decoded frame, its time in seconds, and the width of one of its pixels over its height."""
+    """A decoded frame, its time in seconds, and the width / height of one of its pixels."""
 
     time_s: float
     frame: VideoFrame
@@ -39,78 +39,89 @@ class DecodedFrame(NamedTuple):
 
 
 def decode_video(
-    source: Path | str, due: SamplingSchedule, faults: Counter[str]
+    source: Path | str, schedule: SamplingSchedule, faults: Counter[str]
 ) -> Iterator[DecodedFrame]:
-    """Yield frames in order of time, from at or before `due.start_s` on.
+    """Yield frames in order of time, starting at or before `schedule.start_s`.
 
-    Every frame that is due is among them; of the others, those that no frame leans on may
-    be left out. Time 0 is where the file's earliest stream starts, so that pictures and
-    words agree; times never fall. What cannot be decoded is counted in `faults`.
-    Raises MediaError if the source cannot be opened or holds no video stream.
+    Every frame that is due is among them. Other frames may be omitted if no frame references
+    them. Time 0 is the start of the earliest stream of the file, so that video and transcript
+    agree. Times never decrease.
+
+    Args:
+        source: A path or URL.
+        schedule: The times to sample. The caller advances it.
+        faults: Counts what could not be decoded, by description.
+
+    Raises:
+        MediaError: If the source cannot be opened or has no video stream.
     """
-    reading = _Reading(source, due, faults)
-    end = yield from reading.run(due.start_s, "AUTO")
+    decoder = _Decoder(source, schedule, faults)
+    end = yield from decoder.run(schedule.start_s, "AUTO")
     if end is _End.OVERSHOT:
         faults.clear()
-        end = yield from reading.run(0.0, "AUTO")
+        end = yield from decoder.run(0.0, "AUTO")
     if end is _End.CUT_SHORT:
-        reading.faults = Counter()  # the first run has counted them
-        yield from reading.run(reading.last_s, "SLICE")
-    missing_s = reading.promised_s - reading.end_s
-    if missing_s > max(_SHORTFALL_S, reading.promised_s / 20):
-        faults[f"its pictures end at {reading.end_s:.1f} s of {reading.promised_s:.1f} s"] += 1
+        decoder.faults = Counter()  # the first run has counted them
+        yield from decoder.run(decoder.last_s, "SLICE")
+    missing_s = decoder.header_duration_s - decoder.end_s
+    if missing_s > max(_MIN_SHORTFALL_S, decoder.header_duration_s / 20):
+        fault = f"its video ends at {decoder.end_s:.1f} s of {decoder.header_duration_s:.1f} s"
+        faults[fault] += 1
 
 
 class _End(Enum):
     REACHED = auto()
-    OVERSHOT = auto()  # a seek landed behind what was asked for, as it may without an index
-    CUT_SHORT = auto()  # frame threads met damage at the end and kept frames that they held
+    OVERSHOT = auto()  # a seek landed after its target, which happens without an index
+    CUT_SHORT = auto()  # the input ends with damage, and frame threads did not return all frames
 
 
-class _Reading:
-    """One or more runs through a source, that together yield every frame once."""
+class _Decoder:
+    """Reads a source in one or more runs that together yield every frame once."""
 
-    def __init__(self, source: Path | str, due: SamplingSchedule, faults: Counter[str]) -> None:
-        self.source, self.due, self.faults = source, due, faults
-        self.last_s, self.end_s, self.promised_s = -1.0, 0.0, 0.0
-        self._awaited_s = -1.0  # the latest time of what went into the decoder
+    def __init__(
+        self, source: Path | str, schedule: SamplingSchedule, faults: Counter[str]
+    ) -> None:
+        self.source, self.schedule, self.faults = source, schedule, faults
+        self.last_s, self.end_s, self.header_duration_s = -1.0, 0.0, 0.0
+        self._pending_s = -1.0  # the latest time sent to the decoder
 
     def run(
-        self, from_s: float, threads: Literal["AUTO", "SLICE"]
+        self, start_s: float, thread_type: Literal["AUTO", "SLICE"]
     ) -> Generator[DecodedFrame, None, _End]:
-        """Yield the frames after `last_s`, jumping close before `from_s` where that saves work."""
-        self._awaited_s = -1.0
+        """Yield the frames after `last_s`; seek close to `start_s` if that saves work."""
+        self._pending_s = -1.0
         with open_container(self.source) as container:
             stream = find_video_stream(container, self.source)
-            stream.thread_type = threads
-            self.promised_s = find_header_duration_s(container, stream)
-            start = find_origin_pts(container, stream)
-            clock = FrameClock(stream, start, self.faults)
-            unproven = _seek(container, stream, start, from_s)
-            for frame in self._pictures(container, stream, clock):
-                time_s = clock.read(frame)
-                if unproven and (frame.pts is None or time_s > from_s):
+            stream.thread_type = thread_type
+            self.header_duration_s = find_header_duration_s(container, stream)
+            origin_pts = find_origin_pts(container, stream)
+            clock = FrameClock(stream, origin_pts, self.faults)
+            is_unverified = _seek(container, stream, origin_pts, start_s)
+            for frame in self._frames(container, stream, clock):
+                time_s = clock.advance(frame)
+                if is_unverified and (frame.pts is None or time_s > start_s):
                     return _End.OVERSHOT
-                unproven = False
+                is_unverified = False
                 self.end_s = clock.end_s
                 if time_s > self.last_s:
                     self.last_s = time_s
                     yield DecodedFrame(time_s, frame, stream.sample_aspect_ratio)
-        if unproven:
+        if is_unverified:
             return _End.OVERSHOT
-        return _End.CUT_SHORT if self._awaited_s > self.last_s + TIME_TOLERANCE_S else _End.REACHED
+        is_cut_short = self._pending_s > self.last_s + TIME_TOLERANCE_S
+        return _End.CUT_SHORT if is_cut_short else _End.REACHED
 
-    def _pictures(
+    def _frames(
         self, container: InputContainer, stream: VideoStream, clock: FrameClock
     ) -> Iterator[VideoFrame]:
         for packet in self._packets(container, stream):
-            at_s = None if packet is None else clock.seconds(packet.pts)
-            # Saves a third of the work for the usual H.264, and is exact: what comes before
-            # the next due time is never due, and on these frames no other one leans.
-            early = at_s is not None and at_s < self.due.next_s - TIME_TOLERANCE_S
-            stream.codec_context.skip_frame = "NONREF" if early else "DEFAULT"
-            if at_s is not None and not early:
-                self._awaited_s = max(self._awaited_s, at_s)
+            time_s = None if packet is None else clock.pts_to_s(packet.pts)
+            # Skipping saves a third of the work for typical H.264. It is exact: frames before
+            # the next due time are never due, and no other frame references the skipped ones.
+            is_early = time_s is not None and time_s < self.schedule.next_s - TIME_TOLERANCE_S
+            stream.codec_context.skip_frame = "NONREF" if is_early else "DEFAULT"
+            if time_s is not None and not is_early:
+                self._pending_s = max(self._pending_s, time_s)
             try:
                 frames = stream.decode(packet)
             except LIBAV_ERRORS as error:  # one bad packet does not end a stream
@@ -122,8 +133,8 @@ class _Reading:
                 else:
                     yield frame
 
-    def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[_Packet]:
-        """Every packet; the last is empty or None: for it the decoder gives what it held back."""
+    def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[_VideoPacket]:
+        """Yield every packet, then an empty one or None, which flushes the decoder."""
         packets = container.demux(stream)
         while True:
             try:
@@ -139,13 +150,15 @@ class _Reading:
             yield packet
 
 
-def _seek(container: InputContainer, stream: VideoStream, zero: int | None, from_s: float) -> bool:
-    """Jump to a key frame well before `from_s` if that can save anything; say whether tried."""
-    if from_s <= _SEEK_MARGIN_S or zero is None or not stream.time_base:
+def _seek(
+    container: InputContainer, stream: VideoStream, origin_pts: int | None, start_s: float
+) -> bool:
+    """Seek to a key frame well before `start_s` if that saves work; return whether it was tried."""
+    if start_s <= _SEEK_MARGIN_S or origin_pts is None or not stream.time_base:
         return False
-    target = zero + int((from_s - _SEEK_MARGIN_S) / stream.time_base)
+    target = origin_pts + int((start_s - _SEEK_MARGIN_S) / stream.time_base)
     try:
         container.seek(target, stream=stream, backward=True)
     except LIBAV_ERRORS:
-        return True  # where it stands now is unknown; the first frame tells
+        return True  # the position is unknown now; the first frame verifies it
     return True

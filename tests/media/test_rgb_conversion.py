@@ -1,0 +1,66 @@
+"""Frames are upright, have square pixels and a bounded size."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from sgmn.media import video
+from tests.media.footage import (
+    HEIGHT,
+    WIDTH,
+    frame_times,
+    read_frame_number,
+    read_numbers,
+    write_video,
+)
+
+
+def test_max_side_bounds_the_longer_side_and_nothing_is_enlarged(video_path):
+    assert next(video.read_frames(video_path, max_side=32)).rgb.shape == (24, 32, 3)
+    assert next(video.read_frames(video_path, max_side=500)).rgb.shape == (HEIGHT, WIDTH, 3)
+    assert read_numbers(video_path, max_side=32) == read_numbers(video_path)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("degrees", [0, 90, 180, -90])
+def test_the_display_matrix_is_applied(tmp_path, degrees, mirrored):
+    path = write_video(
+        tmp_path / "turned.mp4", frame_times(0.3), rotation=degrees, is_mirrored=mirrored
+    )
+    with av.open(path) as container:
+        frame = next(container.decode(video=0))
+        stored, angle = frame.to_ndarray(format="rgb24"), frame.rotation
+        data = frame.side_data["DISPLAYMATRIX"] if degrees or mirrored else None
+    shown = next(video.read_frames(path)).rgb
+    assert shown.shape == ((WIDTH, HEIGHT, 3) if degrees % 180 else (HEIGHT, WIDTH, 3))
+    if data is not None:
+        matrix = np.frombuffer(data, np.int32).reshape(3, 3)[:2, :2] // 65536
+        assert np.array_equal(shown, transform_pixels(stored, matrix))
+    if not mirrored:
+        assert np.array_equal(shown, np.rot90(stored, angle // 90))
+
+
+def transform_pixels(stored, matrix):
+    """Move every pixel on its own: shown (x, y) = stored (x, y) times the matrix, shifted."""
+    height, width = stored.shape[:2]
+    moved = {(x, y): np.array([x, y]) @ matrix for y in range(height) for x in range(width)}
+    low = np.min(list(moved.values()), axis=0)
+    across, down = np.max(list(moved.values()), axis=0) - low + 1
+    shown = np.zeros((down, across, 3), np.uint8)
+    for (x, y), place in moved.items():
+        column, row = place - low
+        shown[row, column] = stored[y, x]
+    return shown
+
+
+def test_max_side_applies_after_rotation(tmp_path):
+    path = write_video(tmp_path / "portrait.mp4", frame_times(0.3), rotation=90)
+    assert next(video.read_frames(path, max_side=32)).rgb.shape == (32, 24, 3)
+
+
+def test_non_square_pixels_are_stretched(tmp_path):
+    path = write_video(tmp_path / "wide.mp4", frame_times(0.3), pixel_aspect=Fraction(3, 2))
+    frame = next(video.read_frames(path))
+    assert frame.rgb.shape == (48, 96, 3) and read_frame_number(frame.rgb) == 0
