@@ -1,4 +1,4 @@
-"""Configs: every key known and of its type, or refused by name with what would do."""
+"""Configs: unknown keys, wrong types and invalid values are refused with a remedy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sgmn.errors import SettingsError
 from sgmn.training.config import TrainConfig
 from sgmn.training.config_file import read_config
 
-GOOD = """
+VALID = """
 [model]
 source = "small"
 [data]
@@ -21,21 +21,21 @@ lr = 1
 """
 
 
-def written(folder: Path, text: str) -> Path:
+def write_config(folder: Path, text: str) -> Path:
     path = folder / "run.toml"
     path.write_text(text)
     return path
 
 
-def test_a_config_is_read_with_its_defaults(tmp_path: Path) -> None:
-    run = read_config(written(tmp_path, GOOD))
-    assert run.data.folders == (tmp_path / "here", Path("/there"))
-    assert run.train.steps == 5 and run.train.lr == 1.0 and type(run.train.lr) is float
-    assert run.train.batch_size == TrainConfig().batch_size
+def test_missing_keys_take_their_defaults(tmp_path: Path) -> None:
+    config = read_config(write_config(tmp_path, VALID))
+    assert config.data.folders == (tmp_path / "here", Path("/there"))
+    assert config.train.steps == 5 and config.train.lr == 1.0 and type(config.train.lr) is float
+    assert config.train.batch_size == TrainConfig().batch_size
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "message"),
     [
         ("steps = 5", "step = 5", "did you mean 'steps'"),
         ("[train]", "[training]", r"unknown table \[training\]"),
@@ -58,11 +58,11 @@ def test_a_config_is_read_with_its_defaults(tmp_path: Path) -> None:
         ("steps = 5", "steps =", "cannot be read"),
     ],
 )
-def test_a_wrong_key_or_value_is_named(old: str, new: str, says: str, tmp_path: Path) -> None:
-    path = written(tmp_path, GOOD.replace(old, new))
-    with pytest.raises(SettingsError, match=says) as refused:
+def test_an_invalid_key_or_value_is_named(old: str, new: str, message: str, tmp_path: Path) -> None:
+    path = write_config(tmp_path, VALID.replace(old, new))
+    with pytest.raises(SettingsError, match=message) as raised:
         read_config(path)
-    assert str(path) in str(refused.value) and "\n" not in str(refused.value)
+    assert str(path) in str(raised.value) and "\n" not in str(raised.value)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+"""Addresses of streams: parsing and redaction."""
+
 from string import ascii_letters, digits
 
 import av
@@ -134,14 +136,14 @@ def test_repr_contains_no_secrets():
 )
 def test_formats_and_options_for_libav(monkeypatch, text, kind, url, format_, options):
     monkeypatch.setattr(address, "require_srt_support", lambda name: None)
-    found = parse_address(text)
-    assert (found.kind, found.url, found.format, dict(found.options)) == (
+    parsed = parse_address(text)
+    assert (parsed.kind, parsed.url, parsed.format, dict(parsed.options)) == (
         kind,
         url,
         format_,
         options,
     )
-    assert found.is_live == (kind != "file") and found.is_listener == ("listen" in text)
+    assert parsed.is_live == (kind != "file") and parsed.is_listener == ("listen" in text)
 
 
 @pytest.mark.parametrize(
@@ -149,9 +151,9 @@ def test_formats_and_options_for_libav(monkeypatch, text, kind, url, format_, op
     [("tcp://h:5000", "h", 5000), ("tcp-listen://:5000", "", 5000), ("tcp://[::1]:1", "::1", 1)],
 )
 def test_tcp_addresses(text, host, port):
-    found = parse_address(text)
-    assert (found.host, found.port, found.format) == (host, port, "mpegts")
-    assert found.is_listener == text.startswith("tcp-listen")
+    parsed = parse_address(text)
+    assert (parsed.host, parsed.port, parsed.format) == (host, port, "mpegts")
+    assert parsed.is_listener == text.startswith("tcp-listen")
 
 
 @pytest.mark.parametrize(
@@ -198,5 +200,5 @@ def test_a_webcam_is_a_device(tmp_path, monkeypatch):
     (tmp_path / "dev" / "video2").touch()
     with pytest.raises(MediaError, match=r"webcam:0: does not exist .*; available: webcam:2"):
         parse_address("webcam:0")
-    found = parse_address("webcam:2")
-    assert (found.url, found.format) == (str(tmp_path / "dev" / "video2"), "v4l2")
+    parsed = parse_address("webcam:2")
+    assert (parsed.url, parsed.format) == (str(tmp_path / "dev" / "video2"), "v4l2")

@@ -22,7 +22,7 @@ def write_images(folder, names):
     return folder
 
 
-def test_the_images_of_a_folder_are_frames_in_natural_order(tmp_path):
+def test_images_of_a_folder_are_frames_in_natural_order(tmp_path):
     names = [f"frame{i}.png" for i in range(12)]
     folder = write_images(tmp_path / "shots", names)
     (folder / "notes.txt").write_text("not an image")
@@ -56,16 +56,16 @@ def test_the_duration_of_a_folder_is_that_of_its_images(tmp_path):
 
 def test_frames_of_a_video_clip_are_selected_from_its_span(video_path):
     clip = Clip("c", video=video_path, start=2.0, end=11.0)
-    found = [read_frame_number(rgb) for rgb in clips.read_clip_frames(clip, max_frames=4)]
-    assert found == [[20, 30, 40, 50, 60, 70, 80, 90, 100][i] for i in (0, 2, 4, 6)]
+    numbers = [read_frame_number(rgb) for rgb in clips.read_clip_frames(clip, max_frames=4)]
+    assert numbers == [[20, 30, 40, 50, 60, 70, 80, 90, 100][i] for i in (0, 2, 4, 6)]
 
 
 def test_only_the_selected_images_of_a_clip_are_read(tmp_path):
     folder = write_images(tmp_path / "shots", [f"{i}.png" for i in range(5)])
     paths = [folder / f"{i}.png" for i in range(5)]
     paths[1] = Path("never-read.png")
-    found = clips.read_clip_frames(Clip("c", frames=tuple(paths)), max_frames=2)
-    assert [read_frame_number(rgb) for rgb in found] == [0, 2]
+    numbers = clips.read_clip_frames(Clip("c", frames=tuple(paths)), max_frames=2)
+    assert [read_frame_number(rgb) for rgb in numbers] == [0, 2]
 
 
 def test_an_unreadable_clip_is_named(tmp_path, video_path):

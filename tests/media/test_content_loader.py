@@ -1,3 +1,5 @@
+"""Decoded content of clips and products."""
+
 import numpy as np
 import pytest
 from PIL import Image

@@ -1,5 +1,8 @@
+"""Images are read upright, on white, in 8 bits; broken files are refused."""
+
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,25 +15,27 @@ RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
 def draw_quarters(width=40, height=24):
-    """Red, green, blue and white quarters, so that every rotation and reflection looks different."""
+    """Red, green, blue and white quarters, which look different under every transformation."""
     rgb = np.zeros((height, width, 3), np.uint8)
     rgb[: height // 2, : width // 2], rgb[: height // 2, width // 2 :] = RED, GREEN
     rgb[height // 2 :, : width // 2], rgb[height // 2 :, width // 2 :] = BLUE, WHITE
     return rgb
 
 
-def is_close(found, expected, within=12):
-    return found.shape == expected.shape and np.abs(found.astype(int) - expected).max() <= within
+def is_close(pixels, expected, within=12):
+    return pixels.shape == expected.shape and np.abs(pixels.astype(int) - expected).max() <= within
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.gif", "a.tiff", "a.ppm", "a.webp", "a.jpg"])
 def test_common_formats_are_read(tmp_path, name):
-    options = {"quality": 100, "subsampling": 0} if name == "a.jpg" else {}
+    options: dict[str, Any] = {}
+    if name == "a.jpg":
+        options = {"quality": 100, "subsampling": 0}
     options = {"lossless": True} if name == "a.webp" else options
     Image.fromarray(draw_quarters()).save(tmp_path / name, **options)
-    found = image.read_image(tmp_path / name)
-    assert found.dtype == np.uint8 and found.flags.c_contiguous and found.flags.writeable
-    assert is_close(found, draw_quarters(), 4)
+    pixels = image.read_image(tmp_path / name)
+    assert pixels.dtype == np.uint8 and pixels.flags.c_contiguous and pixels.flags.writeable
+    assert is_close(pixels, draw_quarters(), 4)
 
 
 # By hand: how the stored image must be transformed for each of the eight EXIF orientations.
@@ -53,13 +58,13 @@ def test_exif_orientation_is_applied(tmp_path, orientation, suffix):
     exif[0x0112] = orientation
     path = tmp_path / f"a.{suffix}"
     Image.fromarray(draw_quarters()).save(path, exif=exif, quality=100, lossless=True)
-    shown = TRANSFORMS[orientation](draw_quarters())
+    upright = TRANSFORMS[orientation](draw_quarters())
     at = [(5, 5), (5, -5), (-5, 5), (-5, -5)]
-    found = image.read_image(path)
-    assert found.shape == shown.shape
-    assert all(is_close(found[y, x], shown[y, x], 30) for y, x in at)
+    pixels = image.read_image(path)
+    assert pixels.shape == upright.shape
+    assert all(is_close(pixels[y, x], upright[y, x], 30) for y, x in at)
     small = image.read_image(path, max_side=20)
-    assert small.shape == (*(n // 2 for n in shown.shape[:2]), 3)
+    assert small.shape == (*(n // 2 for n in upright.shape[:2]), 3)
 
 
 def half_transparent(mode):
@@ -74,8 +79,8 @@ def half_transparent(mode):
 def test_transparency_becomes_white(tmp_path, mode, suffix):
     path = tmp_path / f"a.{suffix}"
     half_transparent(mode).save(path)
-    found = image.read_image(path)
-    assert (found[:, :4] == 100).all() and (found[:, 4:] == 255).all()
+    pixels = image.read_image(path)
+    assert (pixels[:, :4] == 100).all() and (pixels[:, 4:] == 255).all()
 
 
 def test_partial_transparency_is_blended_with_white(tmp_path):
@@ -102,8 +107,8 @@ def test_a_palette_is_resized_in_color(tmp_path):
     Image.fromarray(draw_quarters(64, 64)).convert("P", palette=Image.Palette.ADAPTIVE).save(
         tmp_path / "a.png"
     )
-    found = image.read_image(tmp_path / "a.png", max_side=16)
-    assert is_close(found[2, 2], np.array(RED), 8) and is_close(found[-3, 2], np.array(BLUE), 8)
+    pixels = image.read_image(tmp_path / "a.png", max_side=16)
+    assert is_close(pixels[2, 2], np.array(RED), 8) and is_close(pixels[-3, 2], np.array(BLUE), 8)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tiff"])
@@ -168,14 +173,14 @@ def test_an_animation_yields_its_first_frame(tmp_path):
 def test_max_side_bounds_the_longer_side(tmp_path, suffix, max_side):
     ramp = np.tile(np.linspace(0, 255, 1200).astype(np.uint8)[None, :, None], (600, 1, 3))
     Image.fromarray(ramp).save(tmp_path / f"a.{suffix}", quality=95)
-    found = image.read_image(tmp_path / f"a.{suffix}", max_side)
-    assert found.shape in {(max_side // 2, max_side, 3), (-(-max_side // 2), max_side, 3)}
+    pixels = image.read_image(tmp_path / f"a.{suffix}", max_side)
+    assert pixels.shape in {(max_side // 2, max_side, 3), (-(-max_side // 2), max_side, 3)}
     means = ramp[0, :, 0].astype(float)
     expected = [
         means[int(i * 1200 / max_side) : int((i + 1) * 1200 / max_side)].mean()
         for i in range(max_side)
     ]
-    assert np.abs(found[max_side // 4, :, 0] - np.array(expected)).max() < 6
+    assert np.abs(pixels[max_side // 4, :, 0] - np.array(expected)).max() < 6
 
 
 def test_nothing_is_enlarged(tmp_path):

@@ -1,6 +1,7 @@
 """Frames are upright, have square pixels and a bounded size."""
 
 from fractions import Fraction
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -23,36 +24,36 @@ def test_max_side_bounds_the_longer_side_and_nothing_is_enlarged(video_path):
     assert read_numbers(video_path, max_side=32) == read_numbers(video_path)
 
 
-@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("is_mirrored", [False, True])
 @pytest.mark.parametrize("degrees", [0, 90, 180, -90])
-def test_the_display_matrix_is_applied(tmp_path, degrees, mirrored):
+def test_the_display_matrix_is_applied(tmp_path, degrees, is_mirrored):
     path = write_video(
-        tmp_path / "turned.mp4", frame_times(0.3), rotation=degrees, is_mirrored=mirrored
+        tmp_path / "rotated.mp4", frame_times(0.3), rotation=degrees, is_mirrored=is_mirrored
     )
     with av.open(path) as container:
         frame = next(container.decode(video=0))
         stored, angle = frame.to_ndarray(format="rgb24"), frame.rotation
-        data = frame.side_data["DISPLAYMATRIX"] if degrees or mirrored else None
-    shown = next(video.read_frames(path)).rgb
-    assert shown.shape == ((WIDTH, HEIGHT, 3) if degrees % 180 else (HEIGHT, WIDTH, 3))
+        data = cast(Any, frame.side_data)["DISPLAYMATRIX"] if degrees or is_mirrored else None
+    displayed = next(video.read_frames(path)).rgb
+    assert displayed.shape == ((WIDTH, HEIGHT, 3) if degrees % 180 else (HEIGHT, WIDTH, 3))
     if data is not None:
         matrix = np.frombuffer(data, np.int32).reshape(3, 3)[:2, :2] // 65536
-        assert np.array_equal(shown, transform_pixels(stored, matrix))
-    if not mirrored:
-        assert np.array_equal(shown, np.rot90(stored, angle // 90))
+        assert np.array_equal(displayed, transform_pixels(stored, matrix))
+    if not is_mirrored:
+        assert np.array_equal(displayed, np.rot90(stored, angle // 90))
 
 
 def transform_pixels(stored, matrix):
-    """Move every pixel on its own: shown (x, y) = stored (x, y) times the matrix, shifted."""
+    """Transform each pixel separately: displayed (x, y) = stored (x, y) times matrix, shifted."""
     height, width = stored.shape[:2]
-    moved = {(x, y): np.array([x, y]) @ matrix for y in range(height) for x in range(width)}
-    low = np.min(list(moved.values()), axis=0)
-    across, down = np.max(list(moved.values()), axis=0) - low + 1
-    shown = np.zeros((down, across, 3), np.uint8)
-    for (x, y), place in moved.items():
-        column, row = place - low
-        shown[row, column] = stored[y, x]
-    return shown
+    positions = {(x, y): np.array([x, y]) @ matrix for y in range(height) for x in range(width)}
+    low = np.min(list(positions.values()), axis=0)
+    columns, rows = np.max(list(positions.values()), axis=0) - low + 1
+    displayed = np.zeros((rows, columns, 3), np.uint8)
+    for (x, y), position in positions.items():
+        column, row = position - low
+        displayed[row, column] = stored[y, x]
+    return displayed
 
 
 def test_max_side_applies_after_rotation(tmp_path):

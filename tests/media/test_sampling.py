@@ -18,13 +18,13 @@ def test_select_evenly_by_hand():
 
 
 @given(st.integers(0, 10_000), st.integers(1, 200))
-def test_select_evenly_by_exact_fractions(count, wanted):
-    found = select_evenly(count, wanted)
-    if count <= wanted:
-        assert found == [*range(count)]
+def test_select_evenly_by_exact_fractions(count, max_frames):
+    indices = select_evenly(count, max_frames)
+    if count <= max_frames:
+        assert indices == [*range(count)]
     else:
-        assert found == [Fraction(i * count, wanted).__floor__() for i in range(wanted)]
-        assert len(set(found)) == wanted and found[0] == 0 and found[-1] < count
+        assert indices == [Fraction(i * count, max_frames).__floor__() for i in range(max_frames)]
+        assert len(set(indices)) == max_frames and indices[0] == 0 and indices[-1] < count
 
 
 @given(
@@ -32,16 +32,17 @@ def test_select_evenly_by_exact_fractions(count, wanted):
     st.floats(0.2, 9),
     st.floats(0, 20),
 )
-def test_the_schedule_follows_its_definition(steps, rate_hz, start_s):
-    times = sorted(steps)
-    due, found = SamplingSchedule(start_s, rate_hz), []
+def test_the_schedule_follows_its_definition(unsorted_times, rate_hz, start_s):
+    times = sorted(unsorted_times)
+    schedule = SamplingSchedule(start_s, rate_hz)
+    sampled: list[float] = []
     for t in times:
-        if due.is_due(t):
-            found.append(t)
-            due.advance(t)
-    expected = []
+        if schedule.is_due(t):
+            sampled.append(t)
+            schedule.advance(t)
+    expected: list[float] = []
     for k in range(600):
         first = next((t for t in times if t + 1e-6 >= start_s + k / rate_hz), None)
         if first is not None and (not expected or first > expected[-1] + 1e-6):
             expected.append(first)
-    assert found == pytest.approx(expected, abs=2e-6)
+    assert sampled == pytest.approx(expected, abs=2e-6)

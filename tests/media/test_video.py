@@ -1,10 +1,7 @@
 """Frames of a video are those of the definition, for every container and codec."""
 
 from fractions import Fraction
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import av
 import numpy as np
@@ -18,26 +15,28 @@ from tests.media.footage import (
     read_numbers,
     write_video,
 )
+from tests.media.streaming import serve_folder
 
 
 def select_by_definition(path, rate_hz, start_s=0.0, end_s=float("inf")):
-    """The definition, in a loop over everything that PyAV decodes."""
+    """Apply the definition in a loop over all frames that PyAV decodes."""
     with av.open(path) as container:
         stream = container.streams.video[0]
-        tick = float(stream.time_base)
+        assert stream.time_base and stream.start_time is not None
+        tick_s = float(stream.time_base)
         decoded = [
-            ((f.pts - stream.start_time) * tick, read_frame_number(f.to_ndarray(format="rgb24")))
+            ((f.pts - stream.start_time) * tick_s, read_frame_number(f.to_ndarray(format="rgb24")))
             for f in container.decode(stream)
         ]
-    found = []
+    selected: list[tuple[float, int]] = []
     for k in range(10_000):
         due = start_s + k / rate_hz
         first = next(((t, n) for t, n in decoded if t >= due - 1e-6 and t < end_s - 1e-6), None)
         if first is None:
-            return [(n, round(t, 3)) for t, n in found]
-        if first not in found:
-            found.append(first)
-    raise AssertionError("endless")
+            return [(n, round(t, 3)) for t, n in selected]
+        if first not in selected:
+            selected.append(first)
+    raise AssertionError("the video does not end")
 
 
 def test_one_frame_per_second_is_the_first_of_each_second(video_path):
@@ -50,29 +49,29 @@ def test_frames_are_those_of_the_definition(video_folder, name, rate_hz):
     path = video_folder / name
     if not path.exists():
         write_video(path, frame_times(6))
-    found = read_numbers(path, rate_hz=rate_hz)
-    assert found == select_by_definition(path, rate_hz)
-    assert found[0] == (0, 0.0)
+    frames = read_numbers(path, rate_hz=rate_hz)
+    assert frames == select_by_definition(path, rate_hz)
+    assert frames[0] == (0, 0.0)
 
 
 @pytest.mark.parametrize("codec", ["libx264", "mpeg4", "mpeg2video", "libvpx-vp9", "libx265"])
 @pytest.mark.parametrize("b_frames", ["0", "3"])
 def test_skipping_frames_changes_no_pixel(tmp_path, codec, b_frames):
-    """The reader does not decode what nothing leans on; what it gives must be the same."""
+    """Frames that no other frame references are not decoded; the others must stay the same."""
     options = {"bf": b_frames, "g": "17"}
-    tick = Fraction(1, 25)  # the only kind that MPEG-2 takes
+    time_base = Fraction(1, 25)  # the only one that MPEG-2 accepts
     path = write_video(
         tmp_path / "a.mkv",
         frame_times(3, 25),
         codec=codec,
         rate=25,
-        time_base=tick,
+        time_base=time_base,
         codec_options=options,
     )
     with av.open(path) as container:
-        every = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
+        frames = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
     for frame in video.read_frames(path, rate_hz=2.0):
-        assert np.array_equal(frame.rgb, every[round(frame.time_s * 25)])
+        assert np.array_equal(frame.rgb, frames[round(frame.time_s * 25)])
 
 
 @pytest.mark.parametrize(
@@ -132,27 +131,24 @@ def test_a_restarted_clock_continues(tmp_path):
     path = tmp_path / "joined.ts"
     path.write_bytes(b"".join(parts))
     damage: list[str] = []
-    found = list(video.read_frames(path, damage=damage))
-    times = [f.time_s for f in found]
+    frames = list(video.read_frames(path, damage=damage))
+    times = [f.time_s for f in frames]
     assert times == sorted(times) and times[-1] == pytest.approx(5.0, abs=0.3)
     assert len(damage) == 1 and "clock restarts, later times continue from there;" in damage[0]
 
 
 @pytest.fixture
-def served(video_path):
-    """An address under which the folder of `video_path` can be fetched."""
-    handler = partial(SimpleHTTPRequestHandler, directory=str(video_path.parent))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+def web_address(video_path):
+    """The address of a web server for the folder of `video_path`."""
+    with serve_folder(video_path.parent) as address:
+        yield address
 
 
-def test_a_url_is_read_like_a_file(video_path, served):
-    address = f"{served}/{video_path.name}"
-    assert read_numbers(address, end_s=3.0) == [(0, 0.0), (10, 1.0), (20, 2.0)]
+def test_a_url_is_read_like_a_file(video_path, web_address):
+    url = f"{web_address}/{video_path.name}"
+    assert read_numbers(url, end_s=3.0) == [(0, 0.0), (10, 1.0), (20, 2.0)]
     with pytest.raises(MediaError, match=r"http://.*/none\.mp4: cannot be opened"):
-        list(video.read_frames(f"{served}/none.mp4"))
+        list(video.read_frames(f"{web_address}/none.mp4"))
 
 
 def test_the_duration_is_that_of_the_container(video_path):

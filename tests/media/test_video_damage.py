@@ -7,47 +7,50 @@ import pytest
 from sgmn.errors import MediaError
 from sgmn.media import video
 from tests.media.footage import (
+    add_audio_stream,
     frame_times,
     read_frame_number,
     read_numbers,
     write_video,
 )
 
+FASTSTART = {"movflags": "faststart"}
+
 
 def test_a_truncated_file_yields_its_beginning_and_is_reported(tmp_path):
-    fast = {"movflags": "faststart"}
     path = write_video(
-        tmp_path / "whole.mp4", frame_times(12), container_options=fast, with_noise=True
+        tmp_path / "whole.mp4", frame_times(12), container_options=FASTSTART, with_noise=True
     )
     data = path.read_bytes()
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(data[: int(len(data) * 0.7)])
     damage: list[str] = []
-    found = read_numbers(cut, damage=damage)
-    assert 3 <= len(found) < 12
-    assert found == read_numbers(path)[: len(found)]
+    frames = read_numbers(cut, damage=damage)
+    assert 3 <= len(frames) < 12
+    assert frames == read_numbers(path)[: len(frames)]
     assert len(damage) == 1 and "cut.mp4" in damage[0] and "12.0 s" in damage[0]
 
 
 @pytest.mark.parametrize("share", [0.5, 0.6, 0.7, 0.8, 0.9])
 def test_a_truncated_file_loses_no_frame_to_threads(video_folder, tmp_path, share):
-    fast = {"movflags": "faststart"}
-    path = video_folder / "loud.mp4"
+    path = video_folder / "noisy.mp4"
     if not path.exists():
-        write_video(path, frame_times(3), container_options=fast, with_noise=True)
+        write_video(path, frame_times(3), container_options=FASTSTART, with_noise=True)
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with av.open(cut) as container:  # one thread, packet by packet
         stream = container.streams.video[0]
         stream.thread_type = "SLICE"
-        alone = []
+        numbers = []
         for packet in container.demux(stream):
             try:
-                alone += [read_frame_number(f.to_ndarray(format="rgb24")) for f in packet.decode()]
+                numbers += [
+                    read_frame_number(f.to_ndarray(format="rgb24")) for f in packet.decode()
+                ]
             except av.FFmpegError:
                 continue
-    assert [n for n, _ in read_numbers(cut, rate_hz=100.0, damage=[])] == alone
-    assert len(alone) > 5
+    assert [n for n, _ in read_numbers(cut, rate_hz=100.0, damage=[])] == numbers
+    assert len(numbers) > 5
 
 
 def test_a_hole_in_a_file_loses_only_its_own_frames(tmp_path):
@@ -60,8 +63,8 @@ def test_a_hole_in_a_file_loses_only_its_own_frames(tmp_path):
     holed = tmp_path / "holed.ts"
     holed.write_bytes(data)
     damage: list[str] = []
-    found = read_numbers(holed, damage=damage)
-    assert found[0] == (0, 0.0) and found[-1] == (110, 11.0)
+    frames = read_numbers(holed, damage=damage)
+    assert frames[0] == (0, 0.0) and frames[-1] == (110, 11.0)
     assert len(damage) == 1 and "holed.ts" in damage[0]
 
 
@@ -93,18 +96,17 @@ def test_damage_is_reported_if_reading_stops_early(tmp_path):
     assert len(damage) == 1
 
 
-def unreadable(folder):
+def write_unreadable_sources(folder):
     (folder / "text.mp4").write_text("this is no video")
     (folder / "empty.mp4").touch()
     (folder / "nothing").mkdir()
     (folder / "nothing" / "notes.txt").write_text("not an image")
-    sound = av.open(folder / "sound.mp4", "w")
-    with sound:
-        stream = sound.add_stream("aac", rate=8000, layout="mono")
+    with av.open(folder / "audio.mp4", "w") as audio:
+        stream = add_audio_stream(audio, 8000)
         block = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
         block.sample_rate, block.pts = 8000, 0
-        sound.mux(stream.encode(block))
-        sound.mux(stream.encode(None))
+        audio.mux(stream.encode(block))
+        audio.mux(stream.encode(None))
     whole = write_video(folder / "whole.mp4", frame_times(3)).read_bytes()
     (folder / "headless.mp4").write_bytes(whole[: len(whole) // 2])
     return folder
@@ -117,14 +119,14 @@ def unreadable(folder):
         ("text.mp4", "cannot be opened"),
         ("empty.mp4", "is empty"),
         ("nothing", "without images"),
-        ("sound.mp4", "no video stream, only audio"),
+        ("audio.mp4", "no video stream, only audio"),
         ("headless.mp4", "cannot be opened"),
         ("null\0byte.mp4", "cannot be opened"),
         ("long" * 100 + ".mp4", "cannot be opened"),
     ],
 )
 def test_unreadable_sources_are_refused_by_name(tmp_path, name, message):
-    source = unreadable(tmp_path) / name
+    source = write_unreadable_sources(tmp_path) / name
     with pytest.raises(MediaError, match=message) as raised:
         list(video.read_frames(source))
     assert str(source) in str(raised.value) and raised.value.remedy
@@ -138,8 +140,8 @@ def test_a_time_span_without_frames_is_refused(video_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"rate_hz": 0.0}, {"rate_hz": float("nan")}, {"start_s": -1.0}, {"max_side": 0}]
+    "invalid", [{"rate_hz": 0.0}, {"rate_hz": float("nan")}, {"start_s": -1.0}, {"max_side": 0}]
 )
-def test_invalid_arguments_are_value_errors(video_path, wrong):
+def test_invalid_arguments_are_value_errors(video_path, invalid):
     with pytest.raises(ValueError, match="pass"):
-        video.read_frames(video_path, **wrong)
+        video.read_frames(video_path, **invalid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from math import isfinite
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def read_frames(
     end_s: float | None = None,
     max_side: int | None = None,
     damage: list[str] | None = None,
-) -> Iterator[Frame]:
+) -> Generator[Frame, None, None]:
     """Yield the sampled frames from `start_s` to before `end_s`, in order of time.
 
     Sample k is the first frame at or after start_s + k / rate_hz. A frame that is due twice,
@@ -84,7 +84,7 @@ def _read_video(
     end_s: float | None,
     max_side: int | None,
     damage: list[str] | None,
-) -> Iterator[Frame]:
+) -> Generator[Frame, None, None]:
     faults: Counter[str] = Counter()
     reformatter, frame_count, last_s = VideoReformatter(), 0, None
     try:
@@ -131,7 +131,7 @@ def _no_frames_error(
 
 def _read_folder(
     folder: Path, rate_hz: float, start_s: float, end_s: float | None, max_side: int | None
-) -> Iterator[Frame]:
+) -> Generator[Frame, None, None]:
     schedule = SamplingSchedule(start_s, rate_hz)
     frame_count = 0
     for i, path in enumerate(_list_images(folder)):
