@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from typing import Any
 
 import pytest
 
 from tests import messages
+
+Part = dict[str, dict[str, Any]]
 
 
 @pytest.mark.parametrize(
@@ -28,8 +31,11 @@ def test_temporary_folders_are_left_out() -> None:
 
 
 def test_parts_of_several_processes_are_merged() -> None:
-    first = {"help": {"watch": "Usage: sgmn watch"}, "errors": {"SgmnError": {"is …": "is 12"}}}
-    second = {
+    first: Part = {
+        "help": {"watch": "Usage: sgmn watch"},
+        "errors": {"SgmnError": {"is …": "is 12"}},
+    }
+    second: Part = {
         "help": {"": "Usage: sgmn"},
         "errors": {"SgmnError": {"is …": "is 3", "no": "no"}, "MediaError": {"bad": "bad"}},
     }

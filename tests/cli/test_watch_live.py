@@ -18,8 +18,9 @@ import av
 import pytest
 
 from sgmn.live.events import from_json, segments_from_events
-from tests.cli.streaming import read_rows, serve_stream
+from tests.cli.streaming import read_rows
 from tests.command import RunCommand
+from tests.media.streaming import send_all, send_then_stay_silent, serve_tcp
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def test_a_stream_is_watched_to_its_end(
 ) -> None:
     paths = (tmp_path / name for name in ("out/e.jsonl", "t.json", "c.vtt"))
     event_file, timeline, chapters = paths
-    with serve_stream(transport) as address:
+    with serve_tcp(send_all(transport)) as address:
         result = run(
             *("watch", address, "-i", shared_index, "--events", event_file, "--attempts", 1),
             *("-o", timeline, "--vtt", chapters),
@@ -75,7 +76,7 @@ def test_a_signal_ends_a_live_stream_cleanly(
         os.kill(os.getpid(), number)
 
     thread = threading.Thread(target=interrupt, daemon=True)
-    with serve_stream(transport[: len(transport) * 3 // 4], closes=False) as address:
+    with serve_tcp(send_then_stay_silent(transport[: len(transport) * 3 // 4])) as address:
         thread.start()
         result = run("watch", address, "-i", shared_index, "--events", event_file, "-o", timeline)
         thread.join(5)

@@ -20,8 +20,8 @@ from sgmn.live.windows import cut_windows
 from sgmn.media.audio import Samples
 from sgmn.media.speech_recognition import Word
 from sgmn.records import Utterance
-from tests.cli.streaming import serve_stream
 from tests.command import RunCommand
+from tests.media.streaming import send_all, send_then_stay_silent, serve_tcp
 from tests.media.tones import write_tone_video
 
 
@@ -69,7 +69,7 @@ def test_a_live_stream_is_transcribed(
     tmp_path: Path,
 ) -> None:
     data = write_tone_video(tmp_path / "a.ts", 30, [(14.0, 14.5)])
-    with serve_stream(data) as address:
+    with serve_tcp(send_all(data)) as address:
         result = run(
             *("watch", address, "-i", shared_index, "--attempts", 1),
             *("--asr", "small", "--language", "sv"),
@@ -116,7 +116,7 @@ def test_images_go_on_when_speech_recognition_fails(
 
     monkeypatch.setattr(ToneEngine, "recognize", fail)
     data = write_tone_video(tmp_path / "a.ts", 14, [(1.0, 2.0)])
-    with serve_stream(data) as address:
+    with serve_tcp(send_all(data)) as address:
         result = run("watch", address, "-i", shared_index, "--attempts", 1, "--asr", "small")
     assert result.status == 0 and len(loaded_engines) == 1
     assert "speech recognition stopped early (out of memory)" in result.err
@@ -128,7 +128,7 @@ def test_a_growing_transcript_is_followed(
 ) -> None:
     data, transcript = write_tone_video(tmp_path / "a.ts", 30, []), tmp_path / "said.jsonl"
     transcript.write_text('{"start": 24.0, "end": 25.0, "text": "lime"}\nnot JSON\n')
-    with serve_stream(data) as address:
+    with serve_tcp(send_all(data)) as address:
         result = run(
             *("watch", address, "-i", shared_index, "--attempts", 1),
             *("-t", transcript, "--transcript-delay", 5),
@@ -148,7 +148,7 @@ def test_standard_input_may_be_the_transcript(
 ) -> None:
     data, transcript = write_tone_video(tmp_path / "a.ts", 14, []), tmp_path / "said"
     transcript.write_text(json.dumps({"start": 12.0, "end": 13.0, "text": "kiwi"}) + "\n")
-    with transcript.open("rb") as file, serve_stream(data) as address:
+    with transcript.open("rb") as file, serve_tcp(send_all(data)) as address:
         monkeypatch.setattr(sys, "stdin", file)
         result = run(
             *("watch", address, "-i", shared_index, "--attempts", 1),
@@ -176,7 +176,7 @@ def test_ctrl_c_does_not_wait_for_the_transcript(
             signal_times.append(time.monotonic())
             os.kill(os.getpid(), signal.SIGINT)
 
-    with serve_stream(data, closes=False) as address:
+    with serve_tcp(send_then_stay_silent(data)) as address:
         thread = threading.Thread(target=interrupt, daemon=True)
         thread.start()
         result = run("watch", address, "-i", shared_index, "--attempts", 1, "--asr", "small")
