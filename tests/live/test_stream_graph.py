@@ -126,10 +126,10 @@ def test_memory_holds_only_the_windows_that_still_count() -> None:
 
 def test_clear_neighbors_help_a_noisy_window() -> None:
     """Eleven windows show product 0 clearly, the sixth is mostly noise."""
-    shown, noise = random_products().image[0], normalize(torch.randn(W, T, D), dim=-1)
+    image, noise = random_products().image[0], normalize(torch.randn(W, T, D), dim=-1)
     clear = torch.full((W, 1, 1), 0.8)
     clear[6] = 0.2
-    frames = normalize(clear * shown + (1 - clear) * noise, dim=-1)
+    frames = normalize(clear * image + (1 - clear) * noise, dim=-1)
     shares, present = torch.full((W, T), 1 / T), torch.ones(W).bool()
     clips = ClipVectors(
         frames, shares, normalize(frames.mean(1), dim=1), present, frames[:, 0], ~present
@@ -148,11 +148,11 @@ def lead_of_first(scores: Tensor) -> float:
 
 def test_candidates_stay_above_all_other_products() -> None:
     ranker = build_ranker("interaction", gate=-0.2, candidates=3)
-    found, first = (
+    scores, first_pass = (
         graph_scores(ranker, random_windows()),
         ranker.first_pass.score(random_windows(), random_products()),
     )
-    for row, before in zip(found, first, strict=True):
+    for row, before in zip(scores, first_pass, strict=True):
         best = before.topk(3).indices
         others = torch.ones(S).bool().index_fill(0, best, False)
         assert row[best].min() > row[others].max()

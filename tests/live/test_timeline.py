@@ -27,14 +27,14 @@ from tests.live.score_rows import (
 
 def test_planted_segments_are_recovered() -> None:
     times, scores = planted_rows([0, 3, None, 0], windows_each=20)
-    found = decode_segments(times, scores, SHELF, STEADY, span_s=(0.0, 160.5))
-    assert [(s.start, s.end, s.product_id) for s in found] == [
+    segments = decode_segments(times, scores, SHELF, STEADY, span_s=(0.0, 160.5))
+    assert [(s.start, s.end, s.product_id) for s in segments] == [
         (0, 40, "a"),
         (40, 80, "d"),
         (80, 120, None),
         (120, 160.5, "a"),
     ]
-    assert all(s.confidence > 0.8 for s in found if s.product_id)
+    assert all(s.confidence > 0.8 for s in segments if s.product_id)
 
 
 def test_one_wrong_window_is_no_segment_but_several_are() -> None:
@@ -89,16 +89,16 @@ def test_segments_cover_the_stream_once(
     size: tuple[int, int, int], chosen: TimelineSettings
 ) -> None:
     times, scores, shelf = random_rows(*size)
-    found = decode_segments(times, scores, shelf, chosen, span_s=(0.0, times[-1] + 7))
-    assert found[0].start == 0 and found[-1].end == times[-1] + 7
-    for before, after in pairwise(found):
+    segments = decode_segments(times, scores, shelf, chosen, span_s=(0.0, times[-1] + 7))
+    assert segments[0].start == 0 and segments[-1].end == times[-1] + 7
+    for before, after in pairwise(segments):
         assert before.end == after.start
         assert before.product_id != after.product_id
-    for segment in found:
+    for segment in segments:
         assert segment.start < segment.end
         assert 0 <= segment.confidence <= 1
         assert segment.runner_up != segment.product_id or segment.runner_up is None
-        if len(found) > 1:
+        if len(segments) > 1:
             assert segment.end - segment.start >= chosen.min_segment_s
 
 
@@ -131,8 +131,8 @@ def test_an_infinite_cost_gives_one_segment(size: tuple[int, int, int]) -> None:
 def test_without_a_cost_each_window_is_decided_by_itself(size: tuple[int, int, int]) -> None:
     times, scores, shelf = random_rows(*size)
     chosen = TimelineSettings(switch_cost=0.0, nothing_threshold=0.2)
-    found = decode_segments(times, scores, shelf, chosen)
-    decided = [next(s.product_id for s in found if s.start <= t < s.end) for t in times]
+    segments = decode_segments(times, scores, shelf, chosen)
+    decided = [next(s.product_id for s in segments if s.start <= t < s.end) for t in times]
     share = 0.2 + 0.8 / len(shelf)
     probabilities = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     assert decided == [
@@ -160,8 +160,8 @@ def test_the_only_product_of_a_shelf_is_always_on_sale() -> None:
 def test_huge_logits_stay_finite(seed: int, chosen: TimelineSettings, scale: float) -> None:
     rng = np.random.default_rng(seed)
     scores = rng.uniform(-1, 1, (12, 4)) * scale
-    found = decode_segments(np.arange(12.0), scores, SHELF[:4], chosen)
-    assert all(np.isfinite(s.confidence) for s in found)
+    segments = decode_segments(np.arange(12.0), scores, SHELF[:4], chosen)
+    assert all(np.isfinite(s.confidence) for s in segments)
     decoder = OnlineDecoder(SHELF[:4], chosen)
     for time, row in enumerate(scores):
         assert decoder.push(time, row).probabilities.sum() == pytest.approx(1)
@@ -175,8 +175,8 @@ def test_a_short_run_is_merged_into_the_neighbor_that_explains_it_better() -> No
     free = TimelineSettings(switch_cost=0.0)
     assert [s.product_id for s in decode_segments(times, scores, SHELF, free)] == ["a", "b", "c"]
     least = TimelineSettings(switch_cost=0.0, min_segment_s=5.0)
-    found = decode_segments(times, scores, SHELF, least)
-    assert [(s.product_id, s.start, s.end) for s in found] == [("a", 0, 10), ("c", 10, 24)]
+    segments = decode_segments(times, scores, SHELF, least)
+    assert [(s.product_id, s.start, s.end) for s in segments] == [("a", 0, 10), ("c", 10, 24)]
 
 
 def test_without_windows_there_are_no_segments() -> None:

@@ -86,9 +86,9 @@ class ParsedPage(HTMLParser):
 
     def find_all(self, tag: str, **attributes: str) -> list[dict[str, str]]:
         return [
-            found
-            for name, found in self.elements
-            if name == tag and attributes.items() <= found.items()
+            element
+            for name, element in self.elements
+            if name == tag and attributes.items() <= element.items()
         ]
 
 

@@ -34,9 +34,9 @@ def build_result(most_confident_s: float = 27.0) -> RecognitionResult:
     scores[:10, 0] = scores[10:, 1] = 3.0
     scores[:, 2] = 1.0
     scores[times == most_confident_s, 1] = 5.0
-    found = decode_segments(times, scores, IDS, SETTINGS, (0.0, 40.0))
-    assert [s.product_id for s in found] == ["p0", "p3"]
-    return RecognitionResult(found, 40.0, times, scores, IDS)
+    segments = decode_segments(times, scores, IDS, SETTINGS, (0.0, 40.0))
+    assert [s.product_id for s in segments] == ["p0", "p3"]
+    return RecognitionResult(segments, 40.0, times, scores, IDS)
 
 
 def test_details_contain_the_most_confident_frame_and_the_transcript(
@@ -68,9 +68,9 @@ def test_time_with_nothing_on_sale_has_details_too(stream: Path) -> None:
     settings = TimelineSettings(switch_cost=1.0, nothing_threshold=0.5)
     result = build_result()
     scores = np.vstack([result.scores[:10] * 3, np.zeros((10, 3))])
-    found = decode_segments(result.times_s, scores, IDS, settings, (0.0, 40.0))
-    assert [s.product_id for s in found] == ["p0", None]
-    idle = replace(result, segments=found, scores=scores)
+    segments = decode_segments(result.times_s, scores, IDS, settings, (0.0, 40.0))
+    assert [s.product_id for s in segments] == ["p0", None]
+    idle = replace(result, segments=segments, scores=scores)
     second = build_segment_details(idle, stream / "streams" / "s.mp4", UTTERANCES, settings)[1]
     assert (
         None not in [name for name, _ in second.alternatives] and second.transcript == "later words"

@@ -1,4 +1,4 @@
-"""The evidence that the scores of a window give for each state: every product, or nothing on sale."""
+"""The evidence that scores give for each state: every product, and nothing on sale."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sgmn.live.decoder import LogProbs, log_normalize
 from sgmn.settings import parse_table
 
 if TYPE_CHECKING:
-    from sgmn.model.bundle import Model
+    from sgmn.model.bundle import ModelBundle
 
 Scores = NDArray[np.floating[Any]]
 LOG_PROB_FLOOR = -1e6  # nats; finite, so that two impossible products can still be compared
@@ -69,7 +69,7 @@ class TimelineSettings:
 
 
 def timeline_settings(
-    model: Model, overrides: Mapping[str, Any] | None = None, where: object = None
+    model: ModelBundle, overrides: Mapping[str, Any] | None = None, where: object = None
 ) -> TimelineSettings:
     """Read the timeline settings that a model's checkpoint stores, defaults where it stores none.
 

@@ -17,7 +17,7 @@ from sgmn.live.frame_buffer import FrameBuffer
 from sgmn.live.frame_source import FrameSource
 from sgmn.live.recognizer import RecognitionResult, StreamRecognizer
 from sgmn.live.timeline import Belief, OnlineDecoder
-from sgmn.live.windows import cut_windows
+from sgmn.live.windows import Window, cut_windows
 from sgmn.media.live_source import LiveFrame
 from sgmn.media.live_transcript import LiveTranscript
 from sgmn.records import Segment, Utterance
@@ -101,13 +101,7 @@ class Session:
 
         frames, end_s = _TimedFrames(source), 0.0
         frame_buffer = FrameBuffer(self.recognizer.embedder, frames)
-        windows = cut_windows(
-            frame_buffer.frame_times_s(),
-            utterances,
-            settings.window_s,
-            settings.hop_s,
-            delay_s=self.transcript_delay_s,
-        )
+        windows = self._cut_windows(frame_buffer, utterances)
         for window, logits in self.recognizer.score_windows(windows, frame_buffer, 1):
             if isinstance(utterances, LiveTranscript):
                 utterances.discard_before(window.start_s)
@@ -117,6 +111,17 @@ class Session:
             end_s = window.end_s
         report(decoder.end(end_s, frames.wall_s))
         return _build_result(source, events, end_s)
+
+    def _cut_windows(
+        self, frame_buffer: FrameBuffer, utterances: Sequence[Utterance]
+    ) -> Iterator[Window]:
+        return cut_windows(
+            frame_buffer.frame_times_s(),
+            utterances,
+            self.recognizer.settings.window_s,
+            self.recognizer.settings.hop_s,
+            delay_s=self.transcript_delay_s,
+        )
 
 
 def _build_result(source: FrameSource, events: Sequence[Event], end_s: float) -> SessionResult:

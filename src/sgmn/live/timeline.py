@@ -97,27 +97,21 @@ def decode_segments(
 
     The states are the exact best path. The confidence of a segment is the probability that a
     moment of it has its state, given the whole stream: the mean over its windows. Its runner-up
-    is the other product with the most evidence over all its windows.
+    is the other product with the most evidence over all its windows. Without windows there are
+    no segments.
 
     Args:
         times_s: (W,) moments that the windows represent, in seconds, increasing.
         scores: (W, S) logits: scores times the logit scale of the model.
         product_ids: The S products.
         settings: Timeline settings; the defaults if None.
-        span_s: Start and end of the stream. A moment counts up to half-way to its neighbors, and
-            the outer ones up to the ends of the span. By default the span reaches half a hop
-            beyond the outer moments.
-
-    Returns:
-        The segments in order; none if there are no windows.
+        span_s: Start and end of the stream; by default half a hop beyond the outer moments.
 
     Raises:
-        SgmnError: Shapes do not match, scores are not finite, times do not increase, or the span
-            leaves a moment out.
+        SgmnError: Shapes, scores, times or span are invalid.
     """
     settings = settings or TimelineSettings()
-    moments_s = np.asarray(times_s, dtype=np.float64)
-    rows = np.asarray(scores, dtype=np.float64)
+    moments_s, rows = np.asarray(times_s, np.float64), np.asarray(scores, np.float64)
     check_scores(moments_s, rows, product_ids)
     if not moments_s.size:
         return ()
@@ -126,22 +120,26 @@ def decode_segments(
     best_path = viterbi(log_probs, settings.switch_cost)
     path = merge_short_runs(best_path, log_probs, edges_s, settings.min_segment_s)
     probabilities = np.exp(smooth(log_probs, settings.switch_cost))
+    spans = [(int(path[start]), start, stop) for start, stop in find_runs(path)]
     return tuple(
-        _build_segment(
-            int(path[start]),
-            edges_s[[start, stop]],
-            log_probs[start:stop].sum(axis=0),
-            float(probabilities[start:stop, path[start]].mean()),
-            product_ids,
+        Segment(
+            start=float(edges_s[start]),
+            end=float(edges_s[stop]),
+            product_id=_product_of(state, product_ids),
+            confidence=min(1.0, float(probabilities[start:stop, state].mean())),
+            runner_up=find_runner_up(state, log_probs[start:stop].sum(axis=0), product_ids),
         )
-        for start, stop in find_runs(path)
+        for state, start, stop in spans
     )
 
 
 def _find_edges(
     moments_s: NDArray[np.float64], hop_s: float, span_s: tuple[float, float] | None
 ) -> NDArray[np.float64]:
-    """Return the seconds (W + 1,) between which each moment counts."""
+    """Return the seconds (W + 1,) between which each moment counts.
+
+    A moment counts up to half-way to its neighbors, the outer ones up to the ends of the span.
+    """
     start_s, end_s = span_s or (max(0.0, moments_s[0] - hop_s / 2), moments_s[-1] + hop_s / 2)
     if not 0 <= start_s <= moments_s[0] <= moments_s[-1] <= end_s < inf:
         raise SgmnError(
@@ -150,22 +148,6 @@ def _find_edges(
             remedy="pass the whole span of the stream, from 0 s or later",
         )
     return np.concatenate([[start_s], (moments_s[1:] + moments_s[:-1]) / 2, [end_s]])
-
-
-def _build_segment(
-    state: int,
-    span_s: NDArray[np.float64],
-    log_probs: LogProbs,
-    confidence: float,
-    product_ids: Sequence[str],
-) -> Segment:
-    return Segment(
-        start=float(span_s[0]),
-        end=float(span_s[1]),
-        product_id=_product_of(state, product_ids),
-        confidence=min(1.0, confidence),
-        runner_up=find_runner_up(state, log_probs, product_ids),
-    )
 
 
 def _product_of(state: int, product_ids: Sequence[str]) -> str | None:

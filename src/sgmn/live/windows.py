@@ -50,8 +50,7 @@ def cut_windows(
     """Yield the windows of a stream in order; there are none without frames.
 
     Args:
-        frame_times_s: Times of the frames, never decreasing. They are consumed as windows need
-            them, and only those that later windows may contain stay in memory.
+        frame_times_s: Times of the frames, never decreasing; consumed as windows need them.
         utterances: What is said. It is read when a window is yielded, so speech recognition may
             add to it meanwhile.
         window_s: Length of a window, in seconds.
