@@ -60,6 +60,23 @@ class SynthOptions:
             "--only-split", metavar="NAME", help="Generate only this split: train, val or test."
         ),
     ] = None
+    speech: Annotated[
+        bool,
+        flag(
+            "--speech",
+            help="Speak the transcripts in the audio track of the videos, over music and noise. "
+            'Requires pip install "sgmn[synth-speech]" and espeak-ng.',
+        ),
+    ] = False
+    speech_snr: Annotated[
+        float | None,
+        typer.Option(
+            "--speech-snr",
+            metavar="DB",
+            help="With --speech: level of the speech above music and noise, in decibels. "
+            "Drawn from 10..25 for each video if omitted.",
+        ),
+    ] = None
     config: Annotated[
         str | None,
         typer.Option(
@@ -123,8 +140,21 @@ def _settings(options: SynthOptions) -> WorldSettings:
     changes: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
     if options.split_ratios is not None:
         changes |= _parse_ratios(options.split_ratios)
+    changes |= _speech_changes(options)
     changed: WorldSettings = replace(settings, **changes)
     return changed
+
+
+def _speech_changes(options: SynthOptions) -> dict[str, Any]:
+    """Return the settings of generated speech; the transcript is what is really spoken."""
+    changes: dict[str, Any] = {}
+    if options.speech:
+        changes |= {"speech": True, "asr_error_level": 0.0}
+    if options.speech_snr is not None:
+        if not options.speech:
+            raise SgmnError("--speech-snr requires --speech", remedy="add --speech")
+        changes["speech_snr_db"] = (options.speech_snr, options.speech_snr)
+    return changes
 
 
 def _parse_ratios(text: str) -> dict[str, float]:

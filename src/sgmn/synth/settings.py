@@ -25,6 +25,10 @@ class WorldSettings:
       clip_duration_s: 3..130 s. stream_duration_s: 10..7200 s.
       sale_duration_s: how long a product of a stream is on sale, 5..600 s.
       audio: whether the videos have an audio track (a hum instead of speech).
+      speech: whether the audio track speaks the transcript, over music and noise. It requires
+        the extra `synth-speech`, espeak-ng, and an `asr_error_level` of 0, because the speech
+        recognizer makes its own errors.
+      speech_snr_db: level of the speech above music and noise, -10..60 dB.
       crf: quality of x264, 15 (best) to 45 (worst).
       sensor_noise: standard deviation in luma levels, 0..8.
       camera_shake_px: 0..12 pixels in a frame of 960 lines.
@@ -64,6 +68,8 @@ class WorldSettings:
     stream_duration_s: Range = (180.0, 300.0)
     sale_duration_s: Range = (15.0, 45.0)
     audio: bool = False
+    speech: bool = False
+    speech_snr_db: Range = (10.0, 25.0)
     crf: tuple[int, int] = (23, 32)
     sensor_noise: Range = (0.5, 3.0)
     camera_shake_px: Range = (0.0, 5.0)
@@ -116,6 +122,7 @@ class WorldSettings:
         self._require_range("stream_duration_s", 10, 7200)
         self._require_range("sale_duration_s", 5, 600)
         self._require_range("crf", 15, 45)
+        self._require_range("speech_snr_db", -10, 60)
         self._require_range("sensor_noise", 0, 8)
         self._require_range("camera_shake_px", 0, 12)
         self._require_between("chat_overlay_prob", 0, 1, _FRACTION_REMEDY)
@@ -135,6 +142,12 @@ class WorldSettings:
             "comparison_prob",
             self.comparison_prob,
             "use chances that add up to at most 1 with 'naming_prob'",
+        )
+        require(
+            not self.speech or self.asr_error_level == 0,
+            "asr_error_level",
+            self.asr_error_level,
+            "use 0.0 with 'speech'",
         )
         self._require_between("idle_fraction", 0, 0.9, "use a fraction in 0..0.9")
         self._require_range("visible_fraction", 0, 1)

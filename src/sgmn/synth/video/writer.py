@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,9 +13,10 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from sgmn.records import ImageArray, Utterance
+from sgmn.records import ImageArray
 
 AUDIO_HZ = 16_000
+AudioTrack = NDArray[np.int16]  # (N,), mono, AUDIO_HZ
 _BLOCK = 1024  # samples of one AAC frame
 _RATE_DENOMINATOR = 1000
 _NOISE_TILE_ROWS = 257
@@ -36,18 +37,14 @@ class VideoWriter:
     seed: tuple[int, ...]
 
     def write(
-        self, path: Path, images: Iterable[ImageArray], transcript: Sequence[Utterance] | None
+        self, path: Path, images: Iterable[ImageArray], audio: AudioTrack | None = None
     ) -> None:
-        """Write a video file; the file appears only when it is complete.
-
-        With a transcript, the audio track hums during each utterance. Without one, the file has
-        no audio track.
-        """
+        """Write a video file, with or without an audio track; it appears only when complete."""
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{path.name}.part")
         try:
             with av.open(str(unfinished), "w", format="mp4") as container:
-                self._encode(container, images, transcript)
+                self._encode(container, images, audio)
             unfinished.replace(path)
         finally:
             unfinished.unlink(missing_ok=True)
@@ -56,17 +53,17 @@ class VideoWriter:
         self,
         container: OutputContainer,
         images: Iterable[ImageArray],
-        transcript: Sequence[Utterance] | None,
+        audio: AudioTrack | None,
     ) -> None:
         video = self._add_video_stream(container)
-        audio = None
-        if transcript is not None:
-            audio = container.add_stream("aac", rate=AUDIO_HZ, layout="mono")
-        count = self._encode_video(container, video, images)
-        if audio is not None and transcript is not None:
-            for block in _split_blocks(synthesize_hum(transcript, count / self.fps)):
-                container.mux(audio.encode(block))
-            container.mux(audio.encode(None))
+        track = None
+        if audio is not None:
+            track = container.add_stream("aac", rate=AUDIO_HZ, layout="mono")
+        self._encode_video(container, video, images)
+        if track is not None and audio is not None:
+            for block in _split_blocks(audio):
+                container.mux(track.encode(block))
+            container.mux(track.encode(None))
 
     def _add_video_stream(self, container: OutputContainer) -> VideoStream:
         rate = Fraction(round(self.fps * _RATE_DENOMINATOR), _RATE_DENOMINATOR)
@@ -80,20 +77,17 @@ class VideoWriter:
 
     def _encode_video(
         self, container: OutputContainer, video: VideoStream, images: Iterable[ImageArray]
-    ) -> int:
-        """Encode all frames and return their number."""
+    ) -> None:
         # Random rows of one small tile cost far less than new noise and look the same.
         rng = np.random.default_rng(self.seed)
         tile = rng.normal(0, self.noise, (_NOISE_TILE_ROWS, self.size[0])).astype(np.int16)
         rate = Fraction(round(self.fps * _RATE_DENOMINATOR), _RATE_DENOMINATOR)
-        count = 0
-        for count, image in enumerate(images, start=1):
+        for number, image in enumerate(images):
             rows = rng.integers(0, _NOISE_TILE_ROWS, self.size[1])
             frame = self._to_noisy_frame(image, tile[rows])
-            frame.pts, frame.time_base = count - 1, 1 / rate
+            frame.pts, frame.time_base = number, 1 / rate
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
-        return count
 
     def _to_noisy_frame(self, image: ImageArray, noise: NDArray[np.int16]) -> av.VideoFrame:
         frame = av.VideoFrame.from_ndarray(image, "rgb24").reformat(format="yuv420p")
@@ -105,22 +99,7 @@ class VideoWriter:
         return av.VideoFrame.from_ndarray(planes, "yuv420p")
 
 
-def synthesize_hum(transcript: Sequence[Utterance], duration_s: float) -> NDArray[np.int16]:
-    """Synthesize a voice-like hum during utterances and silence between them.
-
-    Returns mono samples at AUDIO_HZ.
-    """
-    time = np.arange(round(duration_s * AUDIO_HZ)) / AUDIO_HZ
-    volume = np.zeros(len(time))
-    for utterance in transcript:
-        volume[round(utterance.start * AUDIO_HZ) : round(utterance.end * AUDIO_HZ)] = 1.0
-    syllables = 0.55 + 0.45 * np.sin(2 * np.pi * 4.1 * time)
-    pitch = 2 * np.pi * np.cumsum(150 + 20 * np.sin(2 * np.pi * 0.9 * time)) / AUDIO_HZ
-    voice = sum(np.sin(k * pitch) / k for k in range(1, 5))
-    return np.asarray(volume * syllables * voice * 4000, np.int16)
-
-
-def _split_blocks(samples: NDArray[np.int16]) -> Iterable[av.AudioFrame]:
+def _split_blocks(samples: AudioTrack) -> Iterable[av.AudioFrame]:
     for start in range(0, len(samples), _BLOCK):
         block = np.ascontiguousarray(samples[None, start : start + _BLOCK])
         frame = av.AudioFrame.from_ndarray(block, "s16", "mono")
