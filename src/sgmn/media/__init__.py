@@ -1,1 +1,1 @@
-"""Video, pictures and transcripts: files and streams to frames and words."""
+"""Videos, images, audio and transcripts: reads files and streams."""

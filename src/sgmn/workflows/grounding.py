@@ -106,8 +106,10 @@ class _Measurement:
         frames = [self.embedder.encode_images([f.rgb for f in one.frames]) for one in labeled]
         texts = [clip.text for clip in clips]
         variants = {"own": texts, "other": other_texts, "none": [""] * len(texts)}
-        for name, heard in variants.items():
-            vectors, grounded = _guide(self.embedder, self.grids, labeled, frames, texts, heard)
+        for name, guidance_texts in variants.items():
+            vectors, grounded = _guide(
+                self.embedder, self.grids, labeled, frames, texts, guidance_texts
+            )
             self.grounded[name] += grounded
             if name in self.ranks:
                 self.ranks[name] += [
@@ -171,12 +173,12 @@ def _guide(
     labeled: Sequence[_LabeledClip],
     frames: Sequence[ImageTokens],
     texts: Sequence[str],
-    heard: Sequence[str],
+    guidance_texts: Sequence[str],
 ) -> tuple[ClipVectors, list[ClipGrounding]]:
     """Encode clips whose guidance hears other words than the rest of the model."""
     device = embedder.network.device
     tokens = embedder.build_tokens(frames, texts).to(device)
-    guidance_tokens = embedder.build_tokens(frames, heard).to(device)
+    guidance_tokens = embedder.build_tokens(frames, guidance_texts).to(device)
     vectors, guidance = embedder.network.parts.encode_guided_clips(tokens, guidance_tokens)
     omega = guidance.frame_weights.cpu().double().numpy()
     alpha = guidance.patch_weights.cpu().double().numpy()
