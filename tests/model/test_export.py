@@ -1,4 +1,4 @@
-"""Parts as programs without Python: exported once, they say what they say here, for any sizes."""
+"""The parts can be exported with dynamic sizes (torch.export), and give the same results."""
 
 from __future__ import annotations
 
@@ -19,139 +19,160 @@ from sgmn.model.parts import pool_frames
 from sgmn.model.scoring import ProductVectors, ScoreHead, score
 from sgmn.model.tokens import ItemTokens
 
-D, HEADS = 16, 2
+DIM, HEADS = 16, 2
+Inputs = tuple[Tensor, ...]
 
 
-def trained(part: nn.Module) -> nn.Module:
-    """As after training: nothing is at its start, and the gates are open."""
+def randomize(module: nn.Module) -> nn.Module:
+    """Change all parameters, which also opens the gates."""
     with torch.no_grad():
-        for parameter in part.parameters():
+        for parameter in module.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    return part.eval()
+    return module.eval()
 
 
-def tokens(count: int, frames: int, patches: int, words: int) -> tuple[Tensor, ...]:
-    """The fields of `ItemTokens`; item 0 is silent and of one frame, the last shows nothing."""
-    present = torch.ones(count, frames, dtype=torch.bool)
-    present[0, 1:], present[-1] = False, False
-    shown = present.unsqueeze(-1).repeat(1, 1, patches)
-    shown[:, :, -1] = False
-    spoken = torch.ones(count, words, dtype=torch.bool)
-    spoken[0] = False
-    said = normalize(torch.randn(count, D), dim=-1) * spoken[:, :1]
+def draw_tokens(count: int, frames: int, patches: int, words: int) -> Inputs:
+    """The fields of `ItemTokens`; item 0 has one frame and no text, the last has no frames."""
+    image_mask = torch.ones(count, frames, dtype=torch.bool)
+    image_mask[0, 1:], image_mask[-1] = False, False
+    patch_mask = image_mask.unsqueeze(-1).repeat(1, 1, patches)
+    patch_mask[:, :, -1] = False
+    word_mask = torch.ones(count, words, dtype=torch.bool)
+    word_mask[0] = False
+    text = normalize(torch.randn(count, DIM), dim=-1) * word_mask[:, :1]
     return (
-        normalize(torch.randn(count, frames, D), dim=-1) * present.unsqueeze(-1),
-        present,
-        torch.randn(count, frames, patches, D) / D**0.5 * shown.unsqueeze(-1),
-        shown,
-        torch.randn(count, words, D) * spoken.unsqueeze(-1),
-        spoken,
-        said,
-        spoken.any(1),
+        normalize(torch.randn(count, frames, DIM), dim=-1) * image_mask.unsqueeze(-1),
+        image_mask,
+        torch.randn(count, frames, patches, DIM) / DIM**0.5 * patch_mask.unsqueeze(-1),
+        patch_mask,
+        torch.randn(count, words, DIM) * word_mask.unsqueeze(-1),
+        word_mask,
+        text,
+        word_mask.any(1),
     )
 
 
-def products(count: int) -> tuple[Tensor, ...]:
-    """Picture, whether there is one, title, whether there is one; the first has no picture."""
-    there = torch.ones(count, dtype=torch.bool)
-    pictured = there & (torch.arange(count) > 0)
-    picture, title = normalize(torch.randn(2, count, D), dim=-1)
-    return picture * pictured.unsqueeze(1), pictured, title, there
+def draw_products(count: int) -> Inputs:
+    """The fields of `ProductVectors` except latents; product 0 has no image."""
+    has_text = torch.ones(count, dtype=torch.bool)
+    has_image = has_text & (torch.arange(count) > 0)
+    image, text = normalize(torch.randn(2, count, DIM), dim=-1)
+    return image * has_image.unsqueeze(1), has_image, text, has_text
 
 
 class FirstPass(nn.Module):
-    """Tokens of clips and vectors of products to scores, and to where was looked."""
+    """Maps clip tokens and product vectors to scores and attention weights."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.guidance, self.head = Guidance(D, HEADS), ScoreHead()
-        # A graph module has a `graph` of its own: what is exported must name none at its top.
-        self.clip_graph = ClipGraph(D, HEADS, layers=2, instances=3)
+        self.guidance, self.head = Guidance(DIM, HEADS), ScoreHead()
+        # A torch.fx.GraphModule has an attribute `graph`, so no submodule can have this name.
+        self.clip_graph = ClipGraph(DIM, HEADS, layers=2, instances=3)
 
-    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
-        clips, shelf = ItemTokens(*given[:8]), ProductVectors(*given[8:])
-        seen = self.guidance(clips)
+    def forward(self, *tensors: Tensor) -> Inputs:
+        tokens, products = ItemTokens(*tensors[:8]), ProductVectors(*tensors[8:])
+        guidance = self.guidance(tokens)
         frames = self.clip_graph(
-            seen.frames, clips.image_mask, clips.patches, seen.patch_weights, clips.patch_mask
+            guidance.frames,
+            tokens.image_mask,
+            tokens.patches,
+            guidance.patch_weights,
+            tokens.patch_mask,
         )
-        found = pool_frames(frames, seen.frame_weights, clips.text, clips.has_text)
-        return score(found, shelf, self.head()), *seen[1:]
+        clips = pool_frames(frames, guidance.frame_weights, tokens.text, tokens.has_text)
+        return score(clips, products, self.head()), *guidance[1:]
 
 
-class Pairs(nn.Module):
-    """What clips read and products to the scores of all pairs, and of some."""
+class PairwiseScores(nn.Module):
+    """Maps the tokens of clips and products to the scores of all pairs and of candidates."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.fusion = Fusion(D, 1, latents=4)
+        self.fusion = Fusion(DIM, 1, latents=4)
 
-    def forward(self, read: Tensor, mask: Tensor, places: Tensor, *shop: Tensor) -> Any:
-        side = self.fusion.prepare_clips(read, mask)
-        shelf = self.fusion.prepare_products(self.fusion.encode_products(ItemTokens(*shop)))
-        return self.fusion(side, shelf), self.fusion.score_candidates(side, shelf, places)
+    def forward(self, tokens: Tensor, mask: Tensor, candidates: Tensor, *products: Tensor) -> Any:
+        memory = self.fusion.prepare_clips(tokens, mask)
+        latents = self.fusion.encode_products(ItemTokens(*products))
+        queries = self.fusion.prepare_products(latents)
+        all_pairs = self.fusion(memory, queries)
+        return all_pairs, self.fusion.score_candidates(memory, queries, candidates)
 
 
-def outcome(part: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def run(module: nn.Module, inputs: Inputs) -> Inputs:
     with torch.no_grad():
-        found: tuple[Tensor, ...] = part(*given)
-    return found
+        outputs: Inputs = module(*inputs)
+    return outputs
 
 
-def same(part: nn.Module, shown: tuple[Tensor, ...], others: list[Any], sizes: Any) -> None:
-    """Exported from `shown`, the part says the same of it and of others of other sizes."""
-    program = export(part, shown, dynamic_shapes=sizes, strict=False).module()
-    for given in (shown, *others):
-        expected, found = outcome(part, given), outcome(program, given)
-        assert all(one.isfinite().all() for one in expected)
-        torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+def check_export(module: nn.Module, inputs: list[Inputs], sizes: Any) -> None:
+    """Export a module with the first inputs, and compare it on all of them."""
+    program = export(module, inputs[0], dynamic_shapes=sizes, strict=False).module()
+    for tensors in inputs:
+        expected, actual = run(module, tensors), run(program, tensors)
+        assert all(tensor.isfinite().all() for tensor in expected)
+        torch.testing.assert_close(actual, expected, atol=1e-5, rtol=0)
 
 
 @pytest.fixture(autouse=True)
-def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+def _disable_trace_log(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    # Its lines of debugging, which pytest would gather, take longer than the export.
+    # pytest collects its debug lines, which takes longer than the export itself.
     monkeypatch.setattr(logging.getLogger("torch.__trace"), "disabled", True)
 
 
 def test_guidance_clip_graph_and_score() -> None:
-    """Any number of clips, words and products; of frames and patches from a few on."""
-    b, words, s = (Dim(name) for name in ("clips", "words", "products"))
-    t, n = Dim("frames", min=3), Dim("patches", min=4)  # more than the graph takes of a frame
-    of_clips = ({0: b, 1: t},) * 2 + ({0: b, 1: t, 2: n},) * 2 + ({0: b, 1: words},) * 2
-    sizes = ((*of_clips, {0: b}, {0: b}, *({0: s},) * 4),)
-    part = trained(FirstPass())
+    """Any number of clips, words and products; a minimum of frames and patches."""
+    clips, words, products = (Dim(name) for name in ("clips", "words", "products"))
+    # More patches than the graph selects per frame.
+    frames, patches = Dim("frames", min=3), Dim("patches", min=4)
+    image_sizes = ({0: clips, 1: frames},) * 2
+    patch_sizes = ({0: clips, 1: frames, 2: patches},) * 2
+    text_sizes = ({0: clips, 1: words},) * 2 + ({0: clips},) * 2
+    sizes = ((*image_sizes, *patch_sizes, *text_sizes, *({0: products},) * 4),)
+    first_pass = FirstPass()
+    randomize(first_pass)
     with torch.no_grad():
-        part.head.match.fill_(0.4)
-        part.head.cross.fill_(0.3)
-    others = [(*tokens(5, 6, 9, 8), *products(9)), (*tokens(2, 3, 5, 2), *products(3))]
-    same(part, (*tokens(3, 4, 6, 5), *products(7)), others, sizes)
+        first_pass.head.match.fill_(0.4)
+        first_pass.head.cross.fill_(0.3)
+    inputs = [
+        (*draw_tokens(3, 4, 6, 5), *draw_products(7)),
+        (*draw_tokens(5, 6, 9, 8), *draw_products(9)),
+        (*draw_tokens(2, 3, 5, 2), *draw_products(3)),
+    ]
+    check_export(first_pass, inputs, sizes)
 
 
-def group(groups: int, clips: int, products: int) -> tuple[Tensor, ...]:
-    seen, shown = (normalize(torch.randn(groups, n, D), dim=-1) for n in (clips, products))
-    there, listed = (torch.rand(groups, n) > 0.3 for n in (clips, products))
-    return seen, there, shown, listed, torch.randn(groups, clips, products)
+def draw_groups(groups: int, clips: int, products: int) -> Inputs:
+    clip_vectors, product_vectors = (
+        normalize(torch.randn(groups, count, DIM), dim=-1) for count in (clips, products)
+    )
+    clip_mask, product_mask = (torch.rand(groups, count) > 0.3 for count in (clips, products))
+    relevance = torch.randn(groups, clips, products)
+    return clip_vectors, clip_mask, product_vectors, product_mask, relevance
 
 
 def test_interaction() -> None:
-    """Any number of groups, of windows and of candidates."""
-    g, w, s = Dim("groups"), Dim("windows", min=3), Dim("candidates", min=3)
-    sizes = ({0: g, 1: w}, {0: g, 1: w}, {0: g, 1: s}, {0: g, 1: s}, {0: g, 1: w, 2: s})
-    part = trained(Interaction(D, HEADS, neighbors=3))
-    same(part, group(2, 4, 5), [group(3, 6, 7), group(5, 3, 3)], sizes)
+    """Any number of groups, clips and products."""
+    groups, clips, products = Dim("groups"), Dim("clips", min=3), Dim("products", min=3)
+    clip_sizes, product_sizes = ({0: groups, 1: clips},) * 2, ({0: groups, 1: products},) * 2
+    sizes = (*clip_sizes, *product_sizes, {0: groups, 1: clips, 2: products})
+    interaction = randomize(Interaction(DIM, HEADS, neighbors=3))
+    inputs = [draw_groups(2, 4, 5), draw_groups(3, 6, 7), draw_groups(5, 3, 3)]
+    check_export(interaction, inputs, sizes)
 
 
-def read(clips: int, candidates: int, shop: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """What clips read; the first reads nothing."""
+def draw_pairs(clips: int, candidates: int, products: int) -> Inputs:
+    """Tokens, mask and candidates of clips, of which clip 0 is empty, and product tokens."""
+    product_tokens = draw_tokens(products, 2, 6, 5)
     mask = torch.rand(clips, 9) > 0.3
     mask[0] = False
-    places = torch.randint(len(shop[0]), (clips, candidates))
-    return torch.randn(clips, 9, D) * mask.unsqueeze(-1), mask, places, *shop
+    indices = torch.randint(products, (clips, candidates))
+    return torch.randn(clips, 9, DIM) * mask.unsqueeze(-1), mask, indices, *product_tokens
 
 
 def test_fusion() -> None:
-    """Any number of clips and products, each with each and with chosen candidates."""
-    b, s = Dim("clips"), Dim("products")
-    sizes = ({0: b}, {0: b}, {0: b}, ({0: s},) * 8)
-    given = [read(b, 3, tokens(s, 2, 6, 5)) for b, s in ((3, 7), (5, 4), (2, 40))]
-    same(trained(Pairs()), given[0], given[1:], sizes)
+    """Any number of clips and products, for all pairs and for candidates."""
+    clips, products = Dim("clips"), Dim("products")
+    sizes = ({0: clips}, {0: clips}, {0: clips}, ({0: products},) * 8)
+    inputs = [draw_pairs(count, 3, shelf) for count, shelf in ((3, 7), (5, 4), (2, 40))]
+    check_export(randomize(PairwiseScores()), inputs, sizes)

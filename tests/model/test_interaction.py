@@ -1,4 +1,4 @@
-"""Clips and products that see each other, against a loop over nodes, and on near-twins."""
+"""The interaction equals a loop over nodes, ignores padding, and separates near-twins."""
 
 from __future__ import annotations
 
@@ -9,176 +9,197 @@ from torch.nn.functional import normalize
 
 from sgmn.model.interaction import Interaction
 
-G, W, S, D, HEADS, NEAR = 3, 4, 7, 16, 4, 3
+GROUPS, CLIPS, PRODUCTS, DIM, HEADS, NEIGHBORS = 3, 4, 7, 16, 4, 3
 Groups = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
-def groups(seed: int = 0) -> Groups:
-    """Group 0 is full; 1 has two clips and five products; 2 has clips and nothing to sell."""
+def draw_groups(seed: int = 0) -> Groups:
+    """Group 0 is complete; 1 has two clips and five products; 2 has clips but no products."""
     torch.manual_seed(seed)
-    clips = normalize(torch.randn(G, W, D), dim=-1)
-    products = normalize(torch.randn(G, S, D), dim=-1)
-    clip_mask, product_mask = torch.ones(G, W).bool(), torch.ones(G, S).bool()
+    clips = normalize(torch.randn(GROUPS, CLIPS, DIM), dim=-1)
+    products = normalize(torch.randn(GROUPS, PRODUCTS, DIM), dim=-1)
+    clip_mask = torch.ones(GROUPS, CLIPS).bool()
+    product_mask = torch.ones(GROUPS, PRODUCTS).bool()
     clip_mask[1, 2:], product_mask[1, 5:], product_mask[2] = False, False, False
     clips, products = clips * clip_mask.unsqueeze(-1), products * product_mask.unsqueeze(-1)
-    return clips, clip_mask, products, product_mask, torch.rand(G, W, S)
+    return clips, clip_mask, products, product_mask, torch.rand(GROUPS, CLIPS, PRODUCTS)
 
 
-def trained(seed: int = 4) -> Interaction:
-    """As after training: nothing is at its start, and the gates are open."""
+def build_interaction(seed: int = 4) -> Interaction:
+    """An interaction with open gates whose parameters all differ from their initial values."""
     torch.manual_seed(seed)
-    interaction = Interaction(D, HEADS, NEAR)
+    interaction = Interaction(DIM, HEADS, NEIGHBORS)
     with torch.no_grad():
         for parameter in interaction.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return interaction
 
 
-def close(found: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+def assert_close(actual: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(actual, expected, atol=1e-5, rtol=0)
 
 
-def by_loop(net: Interaction, group: Groups) -> tuple[Tensor, Tensor]:
-    """One group of valid nodes: a node, a head and a neighbour at a time."""
-    clips, _, products, _, relevance = (part[0] for part in group)
-    nodes, count = torch.cat([clips, products]), len(clips)
-    kinds = [0] * count + [1] * len(products)
-    queries, keys, values = (
-        layer(nodes).view(len(nodes), HEADS, -1)
-        for layer in (net.cosine_logits.query, net.cosine_logits.key, net.value)
-    )
+class Loop:
+    """The formula for one group without padding: one node, head and neighbor at a time."""
 
-    def bond(i: int, j: int) -> Tensor:
-        if kinds[i] == kinds[j]:
-            return nodes[i] @ nodes[j] - 1
-        return relevance[min(i, j), max(i, j) - count]
+    def __init__(self, interaction: Interaction, group: Groups) -> None:
+        clips, _, products, _, self.relevance = (tensor[0] for tensor in group)
+        self.interaction, self.clip_count = interaction, len(clips)
+        self.nodes = torch.cat([clips, products])
+        self.kinds = [0] * len(clips) + [1] * len(products)
+        logits = interaction.cosine_logits
+        self.queries, self.keys, self.values = (
+            layer(self.nodes).view(len(self.nodes), HEADS, -1)
+            for layer in (logits.query, logits.key, interaction.value)
+        )
 
-    def logit(i: int, j: int, h: int) -> Tensor:
-        lengths = [(row[h] @ row[h] + 1e-4).sqrt() for row in (queries[i], keys[j])]
-        content = queries[i, h] @ keys[j, h] / lengths[0] / lengths[1]
-        content = content / net.cosine_logits.log_temperature[h].exp()
-        within = kinds[i] == kinds[j]
-        scale = net.log_similarity_scale[h].exp() if within else 10 * net.relevance_scale[h]
-        return content + scale * bond(i, j) + net.kind_bias[h, kinds[i], kinds[j]]
+    def affinity(self, i: int, j: int) -> Tensor:
+        if self.kinds[i] == self.kinds[j]:
+            return self.nodes[i] @ self.nodes[j] - 1
+        return self.relevance[min(i, j), max(i, j) - self.clip_count]
 
-    out = []
-    for i in range(len(nodes)):
-        heard = [i]
+    def logit(self, i: int, j: int, head: int) -> Tensor:
+        query, key, net = self.queries[i, head], self.keys[j, head], self.interaction
+        cosine = query @ key / (query @ query + 1e-4).sqrt() / (key @ key + 1e-4).sqrt()
+        same_kind = self.kinds[i] == self.kinds[j]
+        scale = (
+            net.log_similarity_scale[head].exp() if same_kind else 10 * net.relevance_scale[head]
+        )
+        logit: Tensor = cosine / net.cosine_logits.log_temperature[head].exp()
+        return (
+            logit + scale * self.affinity(i, j) + net.kind_bias[head, self.kinds[i], self.kinds[j]]
+        )
+
+    def neighbors(self, i: int) -> list[int]:
+        senders = [i]
         for kind in (0, 1):
-            others = [j for j in range(len(nodes)) if kinds[j] == kind and j != i]
-            heard += sorted(others, key=lambda j: -bond(i, j).item())[:NEAR]
-        message = torch.zeros(HEADS, D // HEADS)
-        for h in range(HEADS):
-            shares = torch.softmax(torch.stack([logit(i, j, h) for j in heard]), 0)
-            for share, j in zip(shares, heard, strict=True):
-                gate = 10 * net.gate[h, kinds[i], kinds[j]]
-                message[h] = message[h] + gate * share * (values[j, h] - values[i, h])
-        out.append(normalize(nodes[i] + net.out(message.flatten()), dim=0))
-    return torch.stack(out[:count]), torch.stack(out[count:])
+            others = [j for j, other in enumerate(self.kinds) if other == kind and j != i]
+            senders += sorted(others, key=lambda j: -self.affinity(i, j).item())[:NEIGHBORS]
+        return senders
+
+    def update(self, i: int) -> Tensor:
+        message = torch.zeros(HEADS, DIM // HEADS)
+        senders = self.neighbors(i)
+        for head in range(HEADS):
+            attention = torch.softmax(torch.stack([self.logit(i, j, head) for j in senders]), 0)
+            for weight, j in zip(attention, senders, strict=True):
+                gate = 10 * self.interaction.gate[head, self.kinds[i], self.kinds[j]]
+                difference = self.values[j, head] - self.values[i, head]
+                message[head] = message[head] + gate * weight * difference
+        return normalize(self.nodes[i] + self.interaction.out(message.flatten()), dim=0)
 
 
 @torch.no_grad()
 def test_equals_a_loop_over_nodes() -> None:
-    group: Groups = tuple(part[:1] for part in groups())  # type: ignore[assignment]
-    seen, shown = trained()(*group)
-    expected = by_loop(trained(), group)
-    close(seen[0], expected[0])
-    close(shown[0], expected[1])
+    clips, clip_mask, products, product_mask, relevance = (t[:1] for t in draw_groups())
+    group = (clips, clip_mask, products, product_mask, relevance)
+    new_clips, new_products = build_interaction()(*group)
+    loop = Loop(build_interaction(), group)
+    expected = torch.stack([loop.update(i) for i in range(CLIPS + PRODUCTS)])
+    assert_close(torch.cat([new_clips[0], new_products[0]]), expected)
 
 
-def test_fresh_is_the_identity() -> None:
-    clips, _, products, *_ = groups()
-    seen, shown = Interaction(D)(*groups())
-    close(seen, clips)
-    close(shown, products)
+def test_an_untrained_interaction_is_the_identity() -> None:
+    clips, _, products, *_ = draw_groups()
+    new_clips, new_products = Interaction(DIM)(*draw_groups())
+    assert_close(new_clips, clips)
+    assert_close(new_products, products)
 
 
-def test_vectors_of_length_one_and_zero_at_padding() -> None:
-    clips, clip_mask, products, product_mask, _ = groups()
-    seen, shown = trained()(*groups())
-    close(seen.norm(dim=-1), clip_mask.float())
-    close(shown.norm(dim=-1), product_mask.float())
-    assert (seen - clips)[clip_mask].norm(dim=-1).median() > 0.01
-    assert (shown - products)[product_mask].norm(dim=-1).median() > 0.01
+def test_vectors_have_length_one_and_are_zero_at_padding() -> None:
+    clips, clip_mask, products, product_mask, _ = draw_groups()
+    new_clips, new_products = build_interaction()(*draw_groups())
+    assert_close(new_clips.norm(dim=-1), clip_mask.float())
+    assert_close(new_products.norm(dim=-1), product_mask.float())
+    assert (new_clips - clips)[clip_mask].norm(dim=-1).median() > 0.01
+    assert (new_products - products)[product_mask].norm(dim=-1).median() > 0.01
 
 
-def test_a_permuted_shelf() -> None:
-    clips, clip_mask, products, product_mask, relevance = groups()
-    products[0, 3], relevance[0, :, 3] = products[0, 1], relevance[0, :, 1]  # listed twice
-    order = torch.randperm(S)
-    seen, shown = trained()(clips, clip_mask, products, product_mask, relevance)
-    moved = (products[:, order], product_mask[:, order], relevance[:, :, order])
-    again = trained()(clips, clip_mask, *moved)
-    close(again[0], seen)
-    close(again[1], shown[:, order])
+def test_vectors_follow_the_order_of_products() -> None:
+    clips, clip_mask, products, product_mask, relevance = draw_groups()
+    # A product that is listed twice: ties must not depend on the order either.
+    products[0, 3], relevance[0, :, 3] = products[0, 1], relevance[0, :, 1]
+    order = torch.randperm(PRODUCTS)
+    interaction = build_interaction()
+    expected = interaction(clips, clip_mask, products, product_mask, relevance)
+    permuted = (products[:, order], product_mask[:, order], relevance[:, :, order])
+    new_clips, new_products = interaction(clips, clip_mask, *permuted)
+    assert_close(new_clips, expected[0])
+    assert_close(new_products, expected[1][:, order])
 
 
-def test_a_group_alone_is_the_group_in_a_batch() -> None:
-    seen, shown = trained()(*groups())
-    for row, (width, shelf) in enumerate([(W, S), (2, 5), (W, 0)]):
-        clips, clip_mask, products, product_mask, relevance = (p[[row]] for p in groups())
-        alone = trained()(
+def test_a_single_group_equals_the_group_in_a_batch() -> None:
+    batched_clips, batched_products = build_interaction()(*draw_groups())
+    for row, (width, shelf) in enumerate([(CLIPS, PRODUCTS), (2, 5), (CLIPS, 0)]):
+        clips, clip_mask, products, product_mask, relevance = (t[[row]] for t in draw_groups())
+        new_clips, new_products = build_interaction()(
             clips[:, :width],
             clip_mask[:, :width],
             products[:, :shelf],
             product_mask[:, :shelf],
             relevance[:, :width, :shelf],
         )
-        close(alone[0], seen[[row], :width])
-        close(alone[1], shown[[row], :shelf])
+        assert_close(new_clips, batched_clips[[row], :width])
+        assert_close(new_products, batched_products[[row], :shelf])
 
 
-def test_padding_changes_nothing_and_learns_nothing() -> None:
-    clips, clip_mask, products, product_mask, relevance = groups()
-    pairs = clip_mask.unsqueeze(2) & product_mask.unsqueeze(1)
-    masks = (clip_mask, product_mask, pairs)
-    values = [
-        torch.where(mask if part is relevance else mask.unsqueeze(-1), part, 3.0).requires_grad_()
-        for part, mask in zip((clips, products, relevance), masks, strict=True)
-    ]
-    net = trained()
-    seen, shown = net(values[0], clip_mask, values[1], product_mask, values[2])
-    before = net(*groups())
-    close(seen, before[0])
-    close(shown, before[1])
-    ((seen @ torch.linspace(-1, 1, D)).sum() + (shown @ torch.linspace(1, -1, D)).sum()).backward()
-    for part, mask in zip(values, masks, strict=True):
-        assert part.grad is not None and part.grad.isfinite().all()
-        assert not part.grad[~mask].any()
-        assert part.grad[0].any()
+def test_padding_affects_neither_output_nor_gradient() -> None:
+    clips, clip_mask, products, product_mask, relevance = draw_groups()
+    pair_mask = clip_mask.unsqueeze(2) & product_mask.unsqueeze(1)
+    noisy_clips = torch.where(clip_mask.unsqueeze(-1), clips, 3.0).requires_grad_()
+    noisy_products = torch.where(product_mask.unsqueeze(-1), products, 3.0).requires_grad_()
+    noisy_relevance = torch.where(pair_mask, relevance, 3.0).requires_grad_()
+    interaction = build_interaction()
+    new_clips, new_products = interaction(
+        noisy_clips, clip_mask, noisy_products, product_mask, noisy_relevance
+    )
+    expected = interaction(*draw_groups())
+    assert_close(new_clips, expected[0])
+    assert_close(new_products, expected[1])
+    target = torch.linspace(-1, 1, DIM)
+    ((new_clips @ target).sum() - (new_products @ target).sum()).backward()
+    for values, mask in (
+        (noisy_clips, clip_mask),
+        (noisy_products, product_mask),
+        (noisy_relevance, pair_mask),
+    ):
+        assert values.grad is not None and values.grad.isfinite().all()
+        assert not values.grad[~mask].any()
+        assert values.grad[0].any()
 
 
-@pytest.mark.parametrize("fresh", [True, False])
-def test_everything_learns(fresh: bool) -> None:
-    net = Interaction(D) if fresh else trained()
-    seen, shown = net(*groups())
-    (seen @ shown.mT).square().sum().backward()
-    for name, parameter in net.named_parameters():
-        if name == "gate" or not fresh:
+@pytest.mark.parametrize("untrained", [True, False])
+def test_parameters_have_gradients(untrained: bool) -> None:
+    """All parameters; before training, only those of the gates."""
+    interaction = Interaction(DIM) if untrained else build_interaction()
+    clips, products = interaction(*draw_groups())
+    (clips @ products.mT).square().sum().backward()
+    for name, parameter in interaction.named_parameters():
+        if name == "gate" or not untrained:
             assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
-def test_who_is_far_is_not_heard() -> None:
-    """A product beyond the nearest of all nodes changes nobody."""
-    clips, clip_mask, products, product_mask, relevance = (part[:1] for part in groups())
+def test_a_distant_product_has_no_effect() -> None:
+    """A product that is no neighbor of any node changes no vector."""
+    clips, clip_mask, products, product_mask, relevance = (t[:1] for t in draw_groups())
     products[0, 6], relevance[0, :, 6] = -products[0, :6].sum(0) / 10, -1.0
-    net = trained()
-    before = net(clips, clip_mask, products, product_mask, relevance)
+    interaction = build_interaction()
+    before = interaction(clips, clip_mask, products, product_mask, relevance)
     product_mask[0, 6] = False
-    after = net(clips, clip_mask, products, product_mask, relevance)
-    close(after[0], before[0])
-    close(after[1][:, :6], before[1][:, :6])
+    after = interaction(clips, clip_mask, products, product_mask, relevance)
+    assert_close(after[0], before[0])
+    assert_close(after[1][:, :6], before[1][:, :6])
 
 
-def test_a_gate_below_zero_parts_twins_along_their_difference() -> None:
+def test_a_negative_gate_separates_twins_along_their_difference() -> None:
     torch.manual_seed(0)
-    shared, detail = normalize(torch.randn(2, D), dim=-1)
+    shared, detail = normalize(torch.randn(2, DIM), dim=-1)
     twins = normalize(torch.stack([shared + 0.2 * detail, shared - 0.2 * detail]), dim=-1)
-    net = Interaction(D)
-    net.gate.data[:, 1, 1] = -0.2
-    there = torch.ones(1, 2).bool()
-    none = torch.zeros(1, 0, D)
-    _, shown = net(none, there[:, :0], twins.unsqueeze(0), there, torch.zeros(1, 0, 2))
-    assert shown[0, 0] @ shown[0, 1] < twins[0] @ twins[1] - 0.05
-    moved = normalize(shown[0, 0] - shown[0, 1], dim=0)  # each head weighs a little differently
-    assert moved @ normalize(twins[0] - twins[1], dim=0) > 0.99
+    interaction = Interaction(DIM)
+    interaction.gate.data[:, 1, 1] = -0.2
+    mask = torch.ones(1, 2).bool()
+    no_clips, no_relevance = torch.zeros(1, 0, DIM), torch.zeros(1, 0, 2)
+    _, products = interaction(no_clips, mask[:, :0], twins.unsqueeze(0), mask, no_relevance)
+    assert products[0, 0] @ products[0, 1] < twins[0] @ twins[1] - 0.05
+    difference = normalize(products[0, 0] - products[0, 1], dim=0)  # heads differ slightly
+    assert difference @ normalize(twins[0] - twins[1], dim=0) > 0.99

@@ -1,170 +1,144 @@
-"""Parts above the towers: fresh ones change nothing, masks are exact, the second pass scores."""
+"""The parts between towers and score: untrained parts change nothing, masks are exact."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from sgmn.model import backbones, checkpoint
-from sgmn.model.bundle import Model
+from sgmn.model.bundle import ModelBundle
 from sgmn.model.embedder import Embedder
-from sgmn.model.parts import PARTS
 from sgmn.model.ranker import Ranker
 from sgmn.model.scoring import LEARNED_TERMS, ProductVectors
 from sgmn.records import ClipContent, ProductContent
-from tests.conftest import noise
-
-ALL = LEARNED_TERMS
-
-
-def with_all(model: Model, opened: bool = False) -> Model:
-    """The model with every part, fresh or with its gates opened at random."""
-    with torch.random.fork_rng():
-        torch.manual_seed(5)
-        parts = replace(model.network.config.parts, enabled=PARTS, candidates=3, latents=4)
-        network = model.network.with_parts(parts, ALL).eval()
-        if opened:
-            with torch.no_grad():
-                for parameter in network.parts.parameters():
-                    parameter.add_(0.2 * torch.randn_like(parameter))
-                network.head.match.fill_(0.3)
-                network.head.cross.fill_(0.1)
-    return Model(network, model.tokenizer, model.name)
-
-
-def some_clips(rng: np.random.Generator) -> list[ClipContent]:
-    """Clips of different lengths, one silent, one without a picture."""
-    shown = [tuple(noise(rng, 40, 30) for _ in range(n)) for n in (3, 1, 4)]
-    texts = ("red jar", "", "blue box on the table")
-    clips = [ClipContent(f, t) for f, t in zip(shown, texts, strict=True)]
-    return [*clips, ClipContent((), "green")]
-
-
-def some_products(rng: np.random.Generator) -> list[ProductContent]:
-    titled = [ProductContent((noise(rng, 30, 30),), f"item {n}") for n in range(5)]
-    views = (noise(rng, 40, 30), noise(rng, 30, 30))
-    return [*titled, ProductContent(views, "red box"), ProductContent((), "blue"),
-            ProductContent((noise(rng),), "")]  # fmt: skip
+from tests.model.part_cases import draw_clips, draw_products, enable_all_parts
 
 
 @pytest.fixture(params=["composed", "clip", "siglip", "chinese_clip"])
 def model(
-    request: pytest.FixtureRequest, tiny: Callable[[], Any], backbone: Callable[[str], Any]
-) -> Model:
+    request: pytest.FixtureRequest,
+    tiny: Callable[[], ModelBundle],
+    backbone: Callable[[str], Path],
+) -> ModelBundle:
     if request.param == "composed":
         return tiny()
     return backbones.load_pretrained(str(backbone(request.param)))
 
 
-def test_fresh_parts_change_no_score(model: Model, rng: np.random.Generator) -> None:
-    """Untrained means identity: mean-pooled backbone retrieval, to 1e-5."""
-    clips, products = some_clips(rng), some_products(rng)
-    plain, full = Embedder(model, "cpu"), Embedder(with_all(model), "cpu")
-    expected = plain.ranker.score(plain.encode_clips(clips), plain.encode_products(products))
-    found = full.ranker.score(full.encode_clips(clips), full.encode_products(products))
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+@pytest.fixture
+def full(tiny: Callable[[], ModelBundle]) -> Embedder:
+    """A tiny model with all parts and open gates."""
+    return Embedder(enable_all_parts(tiny(), randomize=True), "cpu")
 
 
-def test_a_lone_clip_scores_as_in_a_batch(tiny: Callable[[], Any], rng: Any) -> None:
-    used = Embedder(with_all(tiny(), opened=True), "cpu")
-    clips, shelf = some_clips(rng), used.encode_products(some_products(rng))
-    together = used.ranker.score(used.encode_clips(clips), shelf)
-    assert together.isfinite().all()
+def score_contents(
+    embedder: Embedder, clips: list[ClipContent], products: list[ProductContent]
+) -> Tensor:
+    shelf = embedder.encode_products(products)
+    return embedder.ranker.score(embedder.encode_clips(clips), shelf)
+
+
+def test_untrained_parts_do_not_change_scores(model: ModelBundle, rng: np.random.Generator) -> None:
+    clips, products = draw_clips(rng), draw_products(rng)
+    expected = score_contents(Embedder(model, "cpu"), clips, products)
+    actual = score_contents(Embedder(enable_all_parts(model), "cpu"), clips, products)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
+
+
+def test_a_single_clip_scores_as_in_a_batch(full: Embedder, rng: np.random.Generator) -> None:
+    clips, shelf = draw_clips(rng), full.encode_products(draw_products(rng))
+    batched = full.ranker.score(full.encode_clips(clips), shelf)
+    assert batched.isfinite().all()
     for row, clip in enumerate(clips):
-        alone = used.ranker.score(used.encode_clips([clip]), shelf)[0]
-        torch.testing.assert_close(alone, together[row], rtol=0, atol=1e-5)
+        single = full.ranker.score(full.encode_clips([clip]), shelf)[0]
+        torch.testing.assert_close(single, batched[row], rtol=0, atol=1e-5)
 
 
-def test_a_permuted_shelf_permutes_the_scores(tiny: Callable[[], Any], rng: Any) -> None:
-    used = Embedder(with_all(tiny(), opened=True), "cpu")
-    clips, products = used.encode_clips(some_clips(rng)), some_products(rng)
+def test_scores_follow_the_order_of_products(full: Embedder, rng: np.random.Generator) -> None:
+    clips, products = draw_clips(rng), draw_products(rng)
     order = torch.randperm(len(products))
-    expected = used.ranker.score(clips, used.encode_products(products))[:, order]
-    found = used.ranker.score(clips, used.encode_products([products[n] for n in order]))
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    expected = score_contents(full, clips, products)[:, order]
+    actual = score_contents(full, clips, [products[n] for n in order])
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
 
 
-def test_opened_parts_do_change_scores(tiny: Callable[[], Any], rng: Any) -> None:
-    clips, products = some_clips(rng), some_products(rng)
-    scores = []
-    for opened in (False, True):
-        used = Embedder(with_all(tiny(), opened), "cpu")
-        scores.append(used.ranker.score(used.encode_clips(clips), used.encode_products(products)))
-    assert (scores[0] - scores[1])[:3].abs().max() > 0.01
-
-
-def test_no_product_outside_the_candidates_gets_above_them(
-    tiny: Callable[[], Any], rng: Any
+def test_trained_parts_change_scores(
+    full: Embedder, tiny: Callable[[], ModelBundle], rng: np.random.Generator
 ) -> None:
-    used = Embedder(with_all(tiny(), opened=True), "cpu")
-    clips, shelf = used.encode_clips(some_clips(rng)), used.encode_products(some_products(rng))
-    first = used.ranker.first_pass.score(clips, shelf)
-    final = used.ranker.score(clips, shelf)
+    clips, products = draw_clips(rng), draw_products(rng)
+    untrained = Embedder(enable_all_parts(tiny()), "cpu")
+    before, after = (score_contents(e, clips, products) for e in (untrained, full))
+    assert (before - after)[:3].abs().max() > 0.01
+
+
+def test_other_products_rank_below_the_candidates_in_their_old_order(
+    full: Embedder, rng: np.random.Generator
+) -> None:
+    clips, shelf = full.encode_clips(draw_clips(rng)), full.encode_products(draw_products(rng))
+    first_pass = full.ranker.first_pass.score(clips, shelf)
+    final = full.ranker.score(clips, shelf)
     for row in range(len(clips)):
-        candidates = set(first[row].topk(3).indices.tolist())
+        candidates = set(first_pass[row].topk(3).indices.tolist())
         assert set(final[row].topk(3).indices.tolist()) == candidates
         others = [n for n in range(len(shelf)) if n not in candidates]
-        kept, was = final[row, others].argsort(), first[row, others].argsort()
-        assert torch.equal(kept, was)  # what the second pass does not see keeps its order
+        assert torch.equal(final[row, others].argsort(), first_pass[row, others].argsort())
 
 
-def test_a_small_shelf_and_no_clip(tiny: Callable[[], Any], rng: Any) -> None:
-    used = Embedder(with_all(tiny(), opened=True), "cpu")
-    shelf = used.encode_products(some_products(rng)[:1])
-    assert used.ranker.score(used.encode_clips(some_clips(rng)), shelf).shape == (4, 1)
-    assert used.ranker.score(used.encode_clips([]), shelf).shape == (0, 1)
+def test_one_product_and_no_clips_can_be_scored(full: Embedder, rng: np.random.Generator) -> None:
+    shelf = full.encode_products(draw_products(rng)[:1])
+    assert full.ranker.score(full.encode_clips(draw_clips(rng)), shelf).shape == (4, 1)
+    assert full.ranker.score(full.encode_clips([]), shelf).shape == (0, 1)
 
 
-def test_parts_come_back_from_disk(tiny: Callable[[], Any], tmp_path: Any, rng: Any) -> None:
-    model = with_all(tiny(), opened=True)
-    checkpoint.save(model, tmp_path)
-    again = Embedder(checkpoint.load(tmp_path), "cpu")
-    used = Embedder(model, "cpu")
-    clips, products = some_clips(rng), some_products(rng)
-    found = [
-        one.ranker.score(one.encode_clips(clips), one.encode_products(products))
-        for one in (used, again)
-    ]
-    assert torch.equal(*found)
-    assert again.network.config == model.network.config
+def test_a_saved_model_loads_with_its_parts(
+    full: Embedder, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    checkpoint.save(full.model, tmp_path)
+    loaded = Embedder(checkpoint.load(tmp_path), "cpu")
+    clips, products = draw_clips(rng), draw_products(rng)
+    before, after = (score_contents(e, clips, products) for e in (full, loaded))
+    assert torch.equal(before, after)
+    assert loaded.network.config == full.network.config
 
 
-def test_left_out_parts_and_terms_are_gone_and_others_stay(tiny: Callable[[], Any]) -> None:
-    full = with_all(tiny(), opened=True).network
-    parts = replace(full.config.parts, enabled=("guidance",))
-    less = full.with_parts(parts, ("match",))
-    held = full.state_dict()
-    for name, value in less.state_dict().items():
+def test_with_parts_removes_parts_and_terms_and_keeps_the_others(full: Embedder) -> None:
+    parts = replace(full.network.config.parts, enabled=("guidance",))
+    reduced = full.network.with_parts(parts, ("match",))
+    original = full.network.state_dict()
+    for name, value in reduced.state_dict().items():
         if name != "head.text" and name != "head.cross":
-            assert torch.equal(value, held[name]), name
-    assert less.head().text.item() == 0 and less.head().match.item() == pytest.approx(0.3)
-    assert not less.head.text.requires_grad
-    again = less.with_parts(parts, ALL)
-    assert again.head().text.item() == full.config.text_weight  # fresh, not zero
+            assert torch.equal(value, original[name]), name
+    assert reduced.head().text.item() == 0 and reduced.head().match.item() == pytest.approx(0.3)
+    assert not reduced.head.text.requires_grad
+    extended = reduced.with_parts(parts, LEARNED_TERMS)
+    assert extended.head().text.item() == full.network.config.text_weight  # initial, not zero
 
 
-def test_every_learnt_parameter_gets_a_gradient(tiny: Callable[[], Any], rng: Any) -> None:
-    network = with_all(tiny(), opened=True).network.train()
-    prepare = tiny().preprocessor
-    clips = network.encode_clips(prepare.prepare_clips(some_clips(rng)))
-    products = network.encode_products(prepare.prepare_products(some_products(rng)))
-    places = torch.arange(3).expand(4, 3) + torch.arange(4)[:, None]
-    network.parts.rescore(clips, products, network.head(), places).square().sum().backward()
-    silent = [
+def test_every_parameter_has_a_gradient(full: Embedder, rng: np.random.Generator) -> None:
+    network, preprocessor = full.network.train(), full.preprocessor
+    clips = network.encode_clips(preprocessor.prepare_clips(draw_clips(rng)))
+    products = network.encode_products(preprocessor.prepare_products(draw_products(rng)))
+    candidates = torch.arange(3).expand(4, 3) + torch.arange(4)[:, None]
+    scores = network.parts.rescore(clips, products, network.head(), candidates)
+    scores.square().sum().backward()
+    without_gradient = [
         name
-        for name, p in network.named_parameters()
-        if p.grad is None and "pooler" not in name and name != "head.log_logit_scale"
+        for name, parameter in network.named_parameters()
+        if parameter.grad is None and "pooler" not in name and name != "head.log_logit_scale"
     ]
-    assert silent == []
+    assert without_gradient == []
 
 
-def test_a_ranker_without_parts_is_the_first_pass(tiny: Callable[[], Any], rng: Any) -> None:
-    used = Embedder(tiny(), "cpu")
-    assert Ranker.from_network(used.network).parts is None
-    shelf = used.encode_products(some_products(rng))
+def test_a_model_without_parts_has_no_reranker(
+    tiny: Callable[[], ModelBundle], rng: np.random.Generator
+) -> None:
+    embedder = Embedder(tiny(), "cpu")
+    assert Ranker.from_network(embedder.network).parts is None
+    shelf = embedder.encode_products(draw_products(rng))
     assert isinstance(shelf, ProductVectors) and shelf.latents.shape[1] == 0

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sgmn.batching import batched
-from sgmn.model.bundle import Model
+from sgmn.model.bundle import ModelBundle
 from sgmn.model.calibration import ScoreCalibration
 from sgmn.model.network import select_device
 from sgmn.model.ranker import Ranker
@@ -31,7 +31,7 @@ class Embedder:
         batch_size: Number of images or texts that are encoded together.
     """
 
-    def __init__(self, model: Model, device: str = "auto", batch_size: int = 64) -> None:
+    def __init__(self, model: ModelBundle, device: str = "auto", batch_size: int = 64) -> None:
         self.model, self.batch_size = model, batch_size
         self.network = model.network.to(select_device(device)).eval()
         self.preprocessor = model.preprocessor
