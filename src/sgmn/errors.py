@@ -43,6 +43,10 @@ class IndexingError(SgmnError):
     """A catalogue index that cannot be opened, or that was built with another model."""
 
 
+class FetchError(SgmnError):
+    """A feed or an image that cannot be downloaded."""
+
+
 def error_reason(error: BaseException) -> str:
     """Return the reason of an error, without the number and path of an OSError.
 

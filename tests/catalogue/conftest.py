@@ -16,6 +16,13 @@ from tests.catalogue.fakes import STAMP, FakeEncoder
 MakeProduct = Callable[..., Product]
 
 
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The default folder for downloads, private to each test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
+    return tmp_path / ".cache" / "sgmn"
+
+
 @pytest.fixture
 def encoder() -> FakeEncoder:
     return FakeEncoder()

@@ -86,7 +86,7 @@ def test_a_killed_writer_loses_no_reported_row(tmp_path: Path):
 def assert_update_completes(table: ProductTable, count: int) -> None:
     """An update after the kills completes, and another one finds nothing to do."""
     products = products_with_title(count, "s")
-    table.update(products, FakeEncoder(), UpdateOptions(batch_size=100, remove_missing=True))
+    table.update(products, FakeEncoder(), UpdateOptions(batch_size=100, sync=True))
     encoder = FakeEncoder()
     report = table.update(products, encoder)
     assert encoder.titles == [] and report.unchanged == table.count() == count

@@ -61,7 +61,7 @@ def test_invalid_rows_are_rejected_with_their_line_and_the_rest_is_read(tmp_path
         b"b,Beta",
         b",no id,",
         b"c,,",
-        b"d,Delta,https://shop.example/d.jpg",
+        b"d,Delta,ftp://shop.example/d.jpg",
         b"",
         b"e,bad \xff byte,",
         b"a,again,",
@@ -70,27 +70,31 @@ def test_invalid_rows_are_rejected_with_their_line_and_the_rest_is_read(tmp_path
         b"h,Eta,",
     ]
     read = table(tmp_path, b"\n".join(rows) + b"\n")
-    assert [product.product_id for product in read.products] == ["a", "f", "h"]
-    assert read.products[1].title == "two\nlines"
+    assert [product.product_id for product in read.products] == ["a", "d", "f", "h"]
+    assert read.products[2].title == "two\nlines"
     lines = [str(issue).removeprefix(f"{tmp_path}/feed.csv:") for issue in read.rejected_rows]
     starts = [
-        "3: has 2 cells, but the header has 3",
-        "4: 'product_id' is missing",
-        "5: product 'c' has neither title nor image",
-        "6: image 'https://shop.example/d.jpg' is a URL",
-        "8: is not UTF-8 text",
-        "9: product 'a' is listed already, at ",
-        "12: is not a valid table row",
+        "3:3: has 2 cells, but the header has 3",
+        "4:1: 'product_id' is missing",
+        "5:1: product 'c' has neither title nor image",
+        "8:2: is not UTF-8 text",
+        "9:1: product 'a' is listed already, at ",
+        "12:1: is not a valid table row",
     ]
     assert len(lines) == len(starts)
     assert all(line.startswith(start) for line, start in zip(lines, starts, strict=True)), lines
+    (warning,) = read.warnings
+    assert str(warning).startswith(
+        f"{tmp_path}/feed.csv:6:1: image ftp://shop.example/d.jpg: is neither an http nor an https"
+    )
+    assert warning.message.endswith("indexed by its title only")
 
 
 def test_an_unclosed_quote_is_reported_and_does_not_swallow_rows(tmp_path: Path):
     read = table(tmp_path, 'id,title\na,Alpha\nb,"Beta\nc,Gamma\n')
     assert [product.product_id for product in read.products] == ["a", "c"]
     (issue,) = read.rejected_rows
-    assert str(issue).startswith(f"{tmp_path}/feed.csv:3: is not a valid table row")
+    assert str(issue).startswith(f"{tmp_path}/feed.csv:3:1: is not a valid table row")
     assert "check its quotes" in issue.message
 
 
@@ -102,13 +106,13 @@ def test_an_unclosed_quote_before_quoted_rows_rejects_only_its_own_row(tmp_path:
     read = table(tmp_path, "\n".join(["id,title", *quoted, *plain]))
     assert len(read.products) == 8000 - 3
     places = [issue.where.removeprefix(f"{tmp_path}/feed.csv:") for issue in read.rejected_rows]
-    assert places == ["9", "4992", "5007"]
+    assert places == ["9:1", "4992:1", "5007:1"]
 
 
 def test_a_row_may_have_several_lines_after_an_unclosed_quote(tmp_path: Path):
     read = table(tmp_path, 'id,title\na,"open\nb,"two\nlines"\nc,Gamma\n')
     assert [p.title for p in read.products] == ["two\nlines", "Gamma"]
-    assert [issue.where for issue in read.rejected_rows] == [f"{tmp_path}/feed.csv:2"]
+    assert [issue.where for issue in read.rejected_rows] == [f"{tmp_path}/feed.csv:2:1"]
 
 
 def test_a_cell_that_is_too_long_is_reported_as_such(tmp_path: Path):
@@ -175,8 +179,8 @@ def test_json_lines_as_a_file_or_in_a_folder(tmp_path: Path):
     rows = [
         {"product_id": "a", "title": "Alpha", "image": "a.jpg", "price": 3},
         {"product_id": 5, "title": "five"},
-        {"product_id": "b", "image": "http://x/b.jpg"},
-        {"product_id": "c", "title": "c", "images": ["https://x/c.jpg"]},
+        {"product_id": "b", "image": "ftp://x/b.jpg"},
+        {"product_id": "c", "title": "c", "images": ["ftp://x/c.jpg"]},
         {"product_id": "a", "title": "again"},
     ]
     path = tmp_path / "products.jsonl"
@@ -184,13 +188,13 @@ def test_json_lines_as_a_file_or_in_a_folder(tmp_path: Path):
     for source in (path, tmp_path):
         read = feed.read_feed(source, shop_id="s")
         expected = Product("a", "Alpha", tmp_path / "a.jpg", shop_id="s", extra={"price": 3})
-        assert read.products == (expected,)
+        assert read.products == (expected, Product("c", "c", shop_id="s"))
         places = [issue.where.removeprefix(f"{path}:") for issue in read.rejected_rows]
-        assert places == ["2", "3", "4", "5", "6"]
-        assert (
-            "pass a string" in read.rejected_rows[0].message
-            and "download it" in read.rejected_rows[1].message
-        )
+        assert places == ["2:2", "5:1", "6:1", "3:1"]
+        messages = [issue.message for issue in read.rejected_rows]
+        assert "pass a string" in messages[0]
+        assert "and the product has neither title nor image; pass an address" in messages[3]
+        assert [issue.where for issue in read.warnings] == [f"{path}:4:1"]
 
 
 def test_a_folder_of_images(tmp_path: Path):

@@ -21,11 +21,11 @@ from sgmn.catalogue.stamp import ModelStamp
 from sgmn.catalogue.table import ProductTable
 from sgmn.errors import IndexingError, MediaError, RecordError
 from sgmn.model import checkpoint
-from sgmn.model.bundle import Model
+from sgmn.model.bundle import ModelBundle
 from sgmn.model.embedder import Embedder
 from sgmn.records import ClipContent, Product
 
-MakeModel = Callable[[], Model]
+MakeModel = Callable[[], ModelBundle]
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_the_model_may_be_passed_in(index: Index, model_folder: Path, kind: str)
         assert opened.embedder is models[kind]
 
 
-def other_model(tiny: MakeModel) -> Model:
+def other_model(tiny: MakeModel) -> ModelBundle:
     model = tiny()
     with torch.no_grad():
         next(model.network.parameters()).add_(1)
@@ -131,7 +131,7 @@ def test_add_reads_a_catalogue_and_reports_progress(tmp_path: Path, tiny: MakeMo
     assert [(call.done, call.total) for call in calls] == [(4, 6), (6, 6), (6, 6)]
     assert index.add(read_feed(world)).unchanged == 6
     assert index.add(index.products(), shop_id="ignored for products").unchanged == 6
-    report = index.add(index.products()[:4], remove_missing=True)
+    report = index.add(index.products()[:4], sync=True)
     assert report.removed == 2 and index.remove(["p0", "nobody"]).unknown_ids == ("nobody",)
     assert index.count() == 3 and len(index.thumbnails()) == 3
 
@@ -146,8 +146,9 @@ def test_add_counts_rejected_rows_and_warnings(tmp_path: Path, tiny: MakeModel):
     )
     report = index.add(path, shop_id="s")
     assert report.added == 1 and index.shops() == {"s": 1}
-    assert [issue.where for issue in report.rejected_rows] == [f"{path}:3", "product 'b'"]
-    assert [issue.where for issue in report.warnings] == ["product 'a'"]
+    assert [issue.where for issue in report.rejected_rows] == [f"{path}:3:1", f"{path}:2:1"]
+    assert [issue.where for issue in report.warnings] == [f"{path}:1:1"]
+    assert report.warnings[0].message.startswith("product 'a': ")
     strict = Index.create(tmp_path / "strict", tiny()).add(path, strict=True)
     assert strict.added == 0 and len(strict.rejected_rows) == 3 and strict.warnings == ()
 
@@ -159,7 +160,7 @@ def test_add_rejects_catalogues_without_valid_rows(tmp_path: Path, tiny: MakeMod
         index.add(path)
     path = catalogue(tmp_path, {"product_id": "a", "title": "t"}, {"title": "no id"})
     with pytest.raises(RecordError, match="1 invalid rows, whose products would be removed"):
-        index.add(path, remove_missing=True)
+        index.add(path, sync=True)
     assert index.count() == 0
 
 

@@ -128,7 +128,7 @@ def test_strict_indexing_rejects_products_that_are_indexed_already(
 ):
     product = Product("a", title="t", image=missing)
     table.update([product], encoder)
-    report = table.update([product], encoder, replace(STRICT, remove_missing=True))
+    report = table.update([product], encoder, replace(STRICT, sync=True))
     assert len(report.rejected_rows) == 1 and report.unchanged == 0
     assert table.products() == [product]  # a rejected product keeps its row
 

@@ -95,7 +95,7 @@ def test_an_empty_table_can_be_queried(table: ProductTable):
     assert table.search(QUERY) == []
     assert table.remove(["p"]).unknown_ids == ("p",)
     table.optimize()
-    assert table.update([], FakeEncoder(), UpdateOptions(remove_missing=True)).removed == 0
+    assert table.update([], FakeEncoder(), UpdateOptions(sync=True)).removed == 0
 
 
 def test_a_vector_index_needs_vectors(table: ProductTable, encoder: FakeEncoder):

@@ -93,7 +93,7 @@ def test_a_missing_modality_is_null_and_never_zeros(
     torch.testing.assert_close(vectors.text[1], text_vector(b"only words"))
 
 
-def test_remove_missing_affects_only_the_shops_of_the_run(
+def test_sync_affects_only_the_shops_of_the_run(
     table: ProductTable, encoder: FakeEncoder, product_with_image: MakeProduct
 ):
     untitled = replace(product_with_image("p1", shop_id="s"), title="")
@@ -107,7 +107,7 @@ def test_remove_missing_affects_only_the_shops_of_the_run(
     assert untitled.image is not None
     untitled.image.unlink()  # it is listed, but rejected: its row stays
     listed = [*products_with_title(2, "s", start=3), untitled]
-    report = table.update(listed, encoder, UpdateOptions(remove_missing=True))
+    report = table.update(listed, encoder, UpdateOptions(sync=True))
     assert report.removed == 3 and len(report.rejected_rows) == 1
     assert {product_id for _, product_id in table.product_keys("s")} == {"p1", "p3", "p4"}
     assert table.shops() == {"s": 3, "t": 2}

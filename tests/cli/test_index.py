@@ -44,17 +44,17 @@ def test_a_listing_without_its_image_is_indexed_by_its_title(
     assert "warning: " in tolerant.err and "p1.png" in tolerant.err
 
 
-def test_remove_missing_follows_the_catalogue(
+def test_sync_follows_the_catalogue(
     run: RunCommand, world: Path, index: Path, tmp_path: Path
 ) -> None:
     shop = tmp_path / "shop"
     shutil.copytree(world, shop)
     rows = (shop / "products.jsonl").read_text().splitlines()
     (shop / "products.jsonl").write_text("\n".join([*rows[:4], "{broken"]))
-    refused = run("index", shop, "-o", index, "--remove-missing")
+    refused = run("index", shop, "-o", index, "--sync")
     assert refused.status == 2 and "products.jsonl:5" in refused.err
     (shop / "products.jsonl").write_text("\n".join(rows[:4]))
-    result = run("index", shop, "-o", index, "--remove-missing")
+    result = run("index", shop, "-o", index, "--sync")
     assert "2 removed" in result.out and "4 products in" in result.out
 
 

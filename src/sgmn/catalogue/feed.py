@@ -1,134 +1,275 @@
-"""Reads a shop's catalogue from the files in which shops keep one.
+"""Reads a shop's catalogue: a file, a folder or an address, with images from files or addresses.
 
-A catalogue is a folder with products.jsonl, a .jsonl file, a table (.csv or .tsv with a header
-line), or a folder of images named after their products. Invalid rows are collected with the
-reason, and the other rows are read.
+Invalid rows are collected with their place and the reason, and the other rows are read. An image
+that cannot be downloaded leaves a product with its title and a warning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import partial
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 from sgmn import jsonl
-from sgmn.catalogue import spreadsheet
-from sgmn.catalogue.spreadsheet import TableRow
-from sgmn.errors import RecordError
-from sgmn.jsonl import Fields
-from sgmn.media import image
+from sgmn.catalogue.feeds import formats, image_folder
+from sgmn.catalogue.feeds.document import Document, is_text, is_url
+from sgmn.catalogue.feeds.listing import Listing, Rows
+from sgmn.catalogue.rows import ProductKey
+from sgmn.errors import FetchError, RecordError
 from sgmn.records import Product
 from sgmn.row_issues import RowIssue, UniqueKeys
 
-_TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
+if TYPE_CHECKING:
+    from sgmn.catalogue.fetch.fetcher import FetchedImage, FetchProgress
+    from sgmn.catalogue.fetch.options import FetchOptions
+    from sgmn.catalogue.update import UpdateReport
 
-# The location of each row, and a function that parses it.
-_Rows = Iterator[tuple[str, Callable[[], Product]]]
+MAX_FEED_BYTES = 1_000_000_000
+_SCHEME = re.compile(r"(//|[a-z][a-z0-9+.-]+:)", re.IGNORECASE)  # not the drive of C:\a.jpg
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """The products of a catalogue in its order, and the rows that were rejected."""
+    """The products of a catalogue in its order, and the rows that were rejected.
+
+    Attributes:
+        products: The valid products, with the files of their images.
+        rejected_rows: Problems of rows without a product.
+        warnings: Problems of images that products can do without.
+        locations: The place of each product in the catalogue, `file:line:column`.
+        rejected_keys: The keys of rejected rows, as far as they are known.
+        unidentified_rows: Rejected rows whose key is not known.
+    """
 
     products: tuple[Product, ...]
     rejected_rows: tuple[RowIssue, ...]
+    warnings: tuple[RowIssue, ...] = ()
+    locations: Mapping[ProductKey, str] = field(default_factory=dict)
+    rejected_keys: frozenset[ProductKey] = frozenset()
+    unidentified_rows: tuple[RowIssue, ...] = ()
+
+    def require_valid_rows(self, where: object, sync: bool) -> None:
+        """Raise RecordError if there is no valid row, or if `sync` would remove too much."""
+        rejected, unidentified = self.rejected_rows, self.unidentified_rows
+        if not self.products:
+            reason = f"; the first of {len(rejected)} errors is: {rejected[0]}" if rejected else ""
+            raise RecordError(f"has no valid product{reason}", where, "correct its rows")
+        if sync and unidentified:
+            raise RecordError(
+                f"has {len(unidentified)} invalid rows, whose products would be removed: "
+                f"{unidentified[0]}",
+                where,
+                "correct the rows, or update without --sync (sync=False)",
+            )
+
+    def extend(self, report: UpdateReport) -> UpdateReport:
+        """The report of an update with these products, with the issues of the feed added."""
+        return replace(
+            report,
+            rejected_rows=(*self.rejected_rows, *report.rejected_rows),
+            warnings=(*self.warnings, *report.warnings),
+        )
 
 
-def read_feed(source: Path, shop_id: str = "") -> Feed:
-    """Read a catalogue. Image files are not opened.
+def read_feed(
+    source: str | Path,
+    shop_id: str = "",
+    *,
+    strict: bool = False,
+    fetch_options: FetchOptions | None = None,
+    fetch_progress: FetchProgress | None = None,
+) -> Feed:
+    """Read a catalogue, and download its images that are addresses.
 
     Args:
-        source: A .jsonl, .csv or .tsv file, or a folder.
+        source: A file, a folder, or an address that starts with http:// or https://.
         shop_id: The shop of rows that name none.
+        strict: Reject products with an image that cannot be downloaded.
+        fetch_options: Limits of the downloads, and the folder of their cache.
+        fetch_progress: Called with the numbers of finished images and of all images.
 
     Raises:
         RecordError: `source` is not a catalogue.
+        FetchError: The catalogue cannot be downloaded.
     """
-    products: list[Product] = []
-    rejected_rows: list[RowIssue] = []
-    keys = UniqueKeys()
-    for where, parse in _find_rows(Path(source), shop_id):
+    builder = _FeedBuilder(shop_id, strict)
+    rows, root = _open(source, fetch_options)
+    listings = [_resolve_images(listing, root) for listing in builder.valid(rows)]
+    images = _fetch(listings, fetch_options, fetch_progress)
+    for listing in listings:
+        builder.add(listing, images)
+    return builder.build()
+
+
+def _open(source: str | Path, options: FetchOptions | None) -> tuple[Rows, str | Path]:
+    """The rows of a catalogue, and the folder or address to which its images are relative."""
+    if isinstance(source, str) and is_url(source):
+        document = _download(source, options)
+        return formats.read_listings(document), source
+    path = Path(source)
+    if not jsonl.path_exists(path):
+        raise RecordError("does not exist", where=path, remedy="pass a file or a folder")
+    if path.is_dir():
+        products_file = path / "products.jsonl"
+        if not jsonl.path_exists(products_file):
+            return image_folder.read(path), path
+        path = products_file
+    return formats.read_listings(Document.read(path, MAX_FEED_BYTES)), path.parent
+
+
+def _download(url: str, options: FetchOptions | None) -> Document:
+    from sgmn.catalogue.fetch.fetcher import fetch_feed  # needs httpx
+    from sgmn.catalogue.fetch.options import FetchOptions
+
+    options = options or FetchOptions()
+    return Document.read(fetch_feed(url, options), options.max_feed_bytes, url)
+
+
+def _resolve_images(listing: Listing, root: str | Path) -> Listing:
+    """The listing with images that are either complete addresses or complete paths."""
+    return replace(listing, images=tuple(_resolve(image, root) for image in listing.images))
+
+
+def _resolve(image: str, root: str | Path) -> str:
+    if isinstance(root, str):  # never a local file for a feed from the network
         try:
-            product = parse()
-            keys.add(product.key, where, f"product {product.product_id!r}")
-        except RecordError as error:
-            rejected_rows.append(RowIssue.from_error(error))
-        else:
-            products.append(product)
-    return Feed(tuple(products), tuple(rejected_rows))
+            return urljoin(root, image)
+        except ValueError:
+            return image if _SCHEME.match(image) else f"//{image}"
+    if image.startswith("//"):
+        return f"https:{image}"
+    return image if _SCHEME.match(image) else str(root / image)
 
 
-def _find_rows(source: Path, shop_id: str) -> _Rows:
-    if not jsonl.path_exists(source):
-        raise RecordError("does not exist", where=source, remedy="pass a file or a folder")
-    if source.is_dir():
-        products_file = source / "products.jsonl"
-        if jsonl.path_exists(products_file):
-            return _jsonl_rows(products_file, shop_id)
-        return _image_rows(source, shop_id)
-    if source.suffix.lower() == ".jsonl":
-        return _jsonl_rows(source, shop_id)
-    if source.suffix.lower() in _TABLE_SUFFIXES:
-        return _table_rows(source, shop_id)
-    raise RecordError(
-        "is not a supported catalogue format",
-        where=source,
-        remedy="pass a .jsonl, .csv or .tsv file, or a folder with products.jsonl or images",
-    )
+def _fetch(
+    listings: Iterable[Listing], options: FetchOptions | None, progress: FetchProgress | None
+) -> Mapping[str, FetchedImage]:
+    urls = [image for listing in listings for image in listing.images if _SCHEME.match(image)]
+    if not urls:
+        return {}
+    from sgmn.catalogue.fetch.fetcher import fetch_images  # needs httpx
+    from sgmn.catalogue.fetch.options import FetchOptions
+
+    return fetch_images(urls, options or FetchOptions(), progress)
 
 
-def _jsonl_rows(path: Path, shop_id: str) -> _Rows:
-    for where, text in jsonl.read_lines(path):
-        yield where, partial(_parse_json, text, where, path.parent, shop_id)
+class _FeedBuilder:
+    """Collects valid products and rejected rows."""
 
+    def __init__(self, shop_id: str, strict: bool) -> None:
+        self.shop_id, self.strict = shop_id, strict
+        self.products: list[Product] = []
+        self.rejected: list[RowIssue] = []
+        self.warnings: list[RowIssue] = []
+        self.locations: dict[ProductKey, str] = {}
+        self.rejected_keys: set[ProductKey] = set()
+        self.unidentified: list[RowIssue] = []
+        self._keys = UniqueKeys()
 
-def _parse_json(text: bytes, where: str, root: Path, shop_id: str) -> Product:
-    fields = jsonl.parse_object(text, where)
-    _require_local([fields.values.get("image"), *fields.get_list("images")], fields.where)
-    return jsonl.parse_product(fields, root, shop_id)
-
-
-def _table_rows(path: Path, shop_id: str) -> _Rows:
-    for row in spreadsheet.read_rows(path):
-        yield row.where, partial(_parse_table_row, row, path.parent, shop_id)
-
-
-def _parse_table_row(row: TableRow, root: Path, shop_id: str) -> Product:
-    if row.error is not None:
-        raise row.error
-    values = {name: text for name, text in row.values.items() if text}
-    images = [path.strip() for path in values.pop("images", "").split(",") if path.strip()]
-    _require_local([values.get("image"), *images], row.where)
-    fields = Fields(values | {"images": images, "attributes": dict(row.attributes)}, row.where)
-    return jsonl.parse_product(fields, root, shop_id)
-
-
-def _require_local(images: Iterable[object], where: str) -> None:
-    for location in images:
-        if isinstance(location, str) and "://" in location:
-            raise RecordError(
-                f"image {location!r} is a URL, but only local files are supported",
-                where=where,
-                remedy="download it and set its path relative to the catalogue",
-            )
-
-
-def _image_rows(folder: Path, shop_id: str) -> _Rows:
-    paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    if not any(path.suffix.lower() in image.SUFFIXES for path in paths):
-        raise RecordError(
-            "contains neither products.jsonl nor images",
-            where=folder,
-            remedy=f"add products.jsonl, or images ({' '.join(image.SUFFIXES)})",
+    def build(self) -> Feed:
+        return Feed(
+            tuple(self.products),
+            tuple(self.rejected),
+            tuple(self.warnings),
+            self.locations,
+            frozenset(self.rejected_keys),
+            tuple(self.unidentified),
         )
-    for path in paths:
-        yield str(path), partial(_parse_image_name, path, shop_id)
+
+    def valid(self, rows: Rows) -> Iterator[Listing]:
+        """The listings with a unique id and valid text; other rows are rejected."""
+        for row in rows:
+            if isinstance(row, RecordError):
+                self._reject(row)
+                continue
+            try:
+                _require_text(row)
+                self._to_product(row, [Path(image) for image in row.images])
+                name = f"product {row.product_id!r}"
+                self._keys.add(self._key(row), row.where, name)
+            except RecordError as error:
+                self._reject(jsonl.with_location(error, row.where), row)
+            else:
+                yield row
+
+    def add(self, listing: Listing, images: Mapping[str, FetchedImage]) -> None:
+        """Add the product of a listing, or reject it if it has no content left."""
+        paths, errors = _collect_images(listing, images)
+        try:
+            if errors and self.strict:
+                raise _image_error(errors[0][0], "and strict indexing needs every image")
+            if errors and not paths and not listing.title.strip():
+                raise _image_error(errors[0][0], "and the product has neither title nor image")
+            product = self._to_product(listing, paths)
+        except RecordError as error:
+            self._reject(jsonl.with_location(error, listing.where), listing)
+            return
+        self.products.append(product)
+        self.locations[product.key] = listing.where
+        for fetch_error, has_copy in errors:
+            self._warn(listing, fetch_error, has_copy, bool(paths))
+
+    def _to_product(self, listing: Listing, paths: list[Path]) -> Product:
+        return Product(
+            listing.product_id,
+            listing.title,
+            paths[0] if paths else None,
+            tuple(paths[1:]),
+            listing.shop_id or self.shop_id,
+            listing.category,
+            listing.attributes,
+            listing.extra,
+        )
+
+    def _key(self, listing: Listing) -> ProductKey:
+        return listing.shop_id or self.shop_id, listing.product_id
+
+    def _reject(self, error: RecordError, listing: Listing | None = None) -> None:
+        issue = RowIssue.from_error(error)
+        self.rejected.append(issue)
+        if listing is None:
+            self.unidentified.append(issue)
+        else:
+            self.rejected_keys.add(self._key(listing))
+
+    def _warn(self, listing: Listing, error: FetchError, has_copy: bool, has_images: bool) -> None:
+        if has_copy:
+            consequence = "the copy of an earlier run is used"
+        elif has_images:
+            consequence = "indexed without this image"
+        else:
+            consequence = "indexed by its title only"
+        self.warnings.append(RowIssue(listing.where, f"image {error}; {consequence}"))
 
 
-def _parse_image_name(path: Path, shop_id: str) -> Product:
-    if path.suffix.lower() not in image.SUFFIXES or not path.is_file():
-        formats = " ".join(image.SUFFIXES)
-        raise RecordError("is not an image file", where=path, remedy=f"supported are {formats}")
-    title = " ".join(path.stem.replace("_", " ").replace("-", " ").split())
-    return Product(product_id=path.stem, title=title, image=path, shop_id=shop_id)
+def _collect_images(
+    listing: Listing, images: Mapping[str, FetchedImage]
+) -> tuple[list[Path], list[tuple[FetchError, bool]]]:
+    """The image files of a listing, and each error with whether there is an earlier copy."""
+    paths: list[Path] = []
+    errors: list[tuple[FetchError, bool]] = []
+    for image in listing.images:
+        fetched = images.get(image)
+        path = Path(image) if fetched is None else fetched.path
+        if path is not None:
+            paths.append(path)
+        if fetched is not None and fetched.error is not None:
+            errors.append((fetched.error, path is not None))
+    return paths, errors
+
+
+def _image_error(error: FetchError, consequence: str) -> RecordError:
+    return RecordError(f"image {error.where}: {error.message}, {consequence}", None, error.remedy)
+
+
+def _require_text(listing: Listing) -> None:
+    """Raise RecordError for characters that neither files nor the index can hold."""
+    texts = (listing.product_id, listing.title, listing.shop_id, listing.category)
+    values = (*texts, *listing.images, *listing.attributes.values(), *listing.extra.values())
+    if not is_text(*values):
+        raise RecordError("is not UTF-8 text", listing.where, "save the feed as UTF-8")
+    if any("\0" in text for text in (*texts, *listing.images)):
+        raise RecordError("contains a null character", listing.where, "remove the character")

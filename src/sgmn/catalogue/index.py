@@ -20,10 +20,12 @@ from sgmn.catalogue.update import (
     UpdateProgress,
     UpdateReport,
 )
-from sgmn.errors import CheckpointError, IndexingError, RecordError
+from sgmn.errors import CheckpointError, IndexingError
 from sgmn.records import ImageArray, Product
 
 if TYPE_CHECKING:
+    from sgmn.catalogue.fetch.fetcher import FetchProgress
+    from sgmn.catalogue.fetch.options import FetchOptions
     from sgmn.catalogue.shelf import Shelf
     from sgmn.model.bundle import ModelBundle
     from sgmn.model.embedder import Embedder
@@ -153,38 +155,53 @@ class Index:
         source: str | Path | Feed | Iterable[Product],
         *,
         shop_id: str = "",
-        remove_missing: bool = False,
+        sync: bool = False,
         strict: bool = False,
         batch_size: int = 32,
         progress: ProgressCallback | None = None,
+        fetch_options: FetchOptions | None = None,
+        fetch_progress: FetchProgress | None = None,
     ) -> UpdateReport:
         """Add new products and replace changed ones; unchanged ones are not encoded again.
 
-        A product whose image files do not exist is indexed by its title, with a warning. It is
-        rejected if it has no title either, or if its images exist but none can be decoded.
+        A product whose images do not exist or cannot be downloaded is indexed by its title, with
+        a warning. It is rejected if it has no title either, or if its image files exist but none
+        can be decoded.
 
         Args:
             source: A catalogue (see `feed.read_feed`) or products.
             shop_id: The shop of catalogue rows that name no shop.
-            remove_missing: Remove products that the shops in `source` no longer list. Rejected
-                products stay.
+            sync: Remove products that the shops in `source` no longer list. Products whose rows
+                are rejected stay.
             strict: Reject products with a missing or unreadable image instead of warning.
             batch_size: Number of products that are encoded and written at once.
             progress: Called with an UpdateProgress after each batch is on disk.
+            fetch_options: Limits of downloads, and the folder of their cache.
+            fetch_progress: Called with the numbers of finished images and of all images.
 
         Raises:
-            RecordError: `source` is not a catalogue, has no valid row, or has invalid rows
-                although `remove_missing` is set.
+            RecordError: `source` is not a catalogue, has no valid row, or `sync` is set and it
+                has invalid rows without a legible product id.
+            FetchError: `source` is an address that cannot be downloaded.
         """
-        feed = read_feed(Path(source), shop_id) if isinstance(source, str | Path) else source
-        if isinstance(feed, Feed):
-            _require_valid_rows(feed, source, remove_missing)
-        products = feed.products if isinstance(feed, Feed) else feed
-        embedder = self.embedder
-        options = UpdateOptions(batch_size, embedder.max_side, remove_missing, strict)
-        report = self.table.update(products, embedder.encode_products, options, progress)
-        rejected_rows = feed.rejected_rows if isinstance(feed, Feed) else ()
-        return replace(report, rejected_rows=(*rejected_rows, *report.rejected_rows))
+        feed: Feed | Iterable[Product]
+        if isinstance(source, str | Path):
+            feed = read_feed(
+                source,
+                shop_id,
+                strict=strict,
+                fetch_options=fetch_options,
+                fetch_progress=fetch_progress,
+            )
+        else:
+            feed = source
+        options = UpdateOptions(batch_size, self.embedder.max_side, sync, strict)
+        encode = self.embedder.encode_products
+        if not isinstance(feed, Feed):
+            return self.table.update(feed, encode, options, progress)
+        feed.require_valid_rows("the catalogue" if feed is source else source, sync)
+        options = replace(options, protected_keys=feed.rejected_keys, locations=feed.locations)
+        return feed.extend(self.table.update(feed.products, encode, options, progress))
 
     def remove(self, product_ids: Iterable[str], shop_id: str | None = None) -> RemovalReport:
         """Remove products of one shop, or of all shops; report unknown ids."""
@@ -278,17 +295,3 @@ def _to_embedder(model: str | Path | ModelBundle | Embedder) -> Embedder:
     if isinstance(model, Embedder):
         return model
     return Embedder(checkpoint.load(model) if isinstance(model, str | Path) else model)
-
-
-def _require_valid_rows(feed: Feed, source: object, remove_missing: bool) -> None:
-    where = "the catalogue" if isinstance(source, Feed) else source
-    rejected = feed.rejected_rows
-    if not feed.products:
-        reason = f"; the first of {len(rejected)} errors is: {rejected[0]}" if rejected else ""
-        raise RecordError(f"has no valid product{reason}", where, "correct its rows")
-    if remove_missing and rejected:
-        raise RecordError(
-            f"has {len(rejected)} invalid rows, whose products would be removed: {rejected[0]}",
-            where,
-            "correct the rows, or update without removing missing products",
-        )

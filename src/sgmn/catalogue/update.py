@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -64,12 +64,23 @@ class RemovalReport:
 
 @dataclass(frozen=True, slots=True)
 class UpdateOptions:
-    """Options of an update; see `ProductTable.update`."""
+    """Options of an update; see `ProductTable.update`.
+
+    Attributes:
+        batch_size: Number of products that are encoded and written at once.
+        max_side: Maximum length of the longer side of an image, in pixels.
+        sync: Remove products that the shops of the update no longer list.
+        strict: Reject products with a missing or unreadable image.
+        protected_keys: Products that `sync` does not remove, although they are not listed.
+        locations: The place of each product in its catalogue, for reports.
+    """
 
     batch_size: int = 32
     max_side: int | None = 512
-    remove_missing: bool = False
+    sync: bool = False
     strict: bool = False
+    protected_keys: Collection[ProductKey] = frozenset()
+    locations: Mapping[ProductKey, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -99,7 +110,7 @@ class TableUpdate:
             self._report_progress(keys)
             if number % OPTIMIZE_EVERY == 0:
                 self.table.optimize()
-        removed = self._remove_missing() if self.options.remove_missing else 0
+        removed = self._remove_unlisted() if self.options.sync else 0
         if self.written_keys or removed:
             self.table.optimize()
         self._report_progress(())
@@ -143,11 +154,18 @@ class TableUpdate:
         return entry
 
     def _reject(self, product: Product, message: str) -> None:
-        self.rejected_rows.append(RowIssue(f"product {product.product_id!r}", message))
+        self.rejected_rows.append(self._issue(product, message))
 
     def _warn(self, product: Product, messages: Iterable[str]) -> None:
-        where = f"product {product.product_id!r}"
-        self.warnings.extend(RowIssue(where, message) for message in messages)
+        self.warnings.extend(self._issue(product, message) for message in messages)
+
+    def _issue(self, product: Product, message: str) -> RowIssue:
+        name, location = f"product {product.product_id!r}", self.options.locations.get(product.key)
+        return (
+            RowIssue(name, message)
+            if location is None
+            else RowIssue(location, f"{name}: {message}")
+        )
 
     def _encode(self, batch: Sequence[IndexEntry]) -> tuple[list[ProductKey], pa.Table]:
         from sgmn.catalogue.vectors import build_table  # needs PyTorch
@@ -167,9 +185,9 @@ class TableUpdate:
             done = len(self.written_keys) + self.unchanged + len(self.rejected_rows)
             self.progress(UpdateProgress(done, self.total, tuple(written)))
 
-    def _remove_missing(self) -> int:
+    def _remove_unlisted(self) -> int:
         """Remove products that the shops of this run no longer list; rejected ones stay."""
-        listed_ids = {rows.row_id(key) for key in self.seen_keys}
+        listed_ids = set(map(rows.row_id, (*self.seen_keys, *self.options.protected_keys)))
         shops = sorted({shop for shop, _ in self.seen_keys})
         stored_ids = [rows.row_id(key) for shop in shops for key in self.table.product_keys(shop)]
         return self.table.delete_rows("id", [row for row in stored_ids if row not in listed_ids])

@@ -11,15 +11,17 @@ from sgmn.cli.options import ModelOption, ShopOption, flag
 from sgmn.errors import SgmnError
 
 if TYPE_CHECKING:
+    from sgmn.catalogue.fetch.options import FetchOptions
     from sgmn.catalogue.index import Index, UpdateProgress, UpdateReport
 
 
 CatalogueArgument = Annotated[
-    Path | None,
+    str | None,
     typer.Argument(
         metavar="CATALOGUE",
-        help="Products: a .jsonl, .csv or .tsv file, a folder with products.jsonl, "
-        "or a folder of images named after their products.",
+        help="Products: a .csv, .tsv or .jsonl file, a Merchant Center, Shopify, WooCommerce or "
+        "schema.org feed, its https:// address, a folder with products.jsonl, or a folder of "
+        "images named after their products.",
     ),
 ]
 OutputOption = Annotated[
@@ -28,8 +30,31 @@ OutputOption = Annotated[
 RemoveOption = Annotated[
     str, typer.Option("--remove", metavar="IDS", help="Product ids to remove, comma-separated.")
 ]
-RemoveMissingOption = Annotated[
-    bool, flag("--remove-missing", help="Remove products that the catalogue no longer lists.")
+SyncOption = Annotated[
+    bool, flag("--sync", help="Remove products that the catalogue no longer lists.")
+]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        help="Write rejected rows and warnings to this CSV file, with file, line and column.",
+    ),
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        metavar="FOLDER",
+        help="Folder for downloaded images and feeds. Default: the cache folder of the user.",
+    ),
+]
+AllowPrivateOption = Annotated[
+    bool,
+    flag(
+        "--allow-private",
+        help="Also download from private, loopback and link-local addresses.",
+    ),
 ]
 StrictOption = Annotated[
     bool,
@@ -50,15 +75,20 @@ def index(
     model: ModelOption = None,
     shop: ShopOption = None,
     remove: RemoveOption = "",
-    remove_missing: RemoveMissingOption = False,
+    sync: SyncOption = False,
     strict: StrictOption = False,
+    report: ReportOption = None,
+    cache: CacheOption = None,
+    allow_private: AllowPrivateOption = False,
     batch_size: BatchSizeOption = 32,
 ) -> None:
     """Create or update the index of a catalogue.
 
-    Encodes only products that are new or have changed.
+    Encodes only products that are new or have changed, and downloads images by their addresses.
     """
+    from sgmn.catalogue.fetch.options import FetchOptions, default_cache_folder
     from sgmn.catalogue.index import Index
+    from sgmn.catalogue.issue_report import write_issues
 
     if catalogue is None and not remove:
         remedy = "pass CATALOGUE, --remove or both"
@@ -67,8 +97,11 @@ def index(
         _remove(Index.open(output, model), remove, shop)
     if catalogue is not None:
         target = Index.open_or_create(output, model)
-        report = _add(target, catalogue, shop or "", remove_missing, strict, batch_size)
-        _print_report(report)
+        options = FetchOptions(cache or default_cache_folder(), allow_private)
+        result = _add(target, catalogue, shop or "", options, sync, strict, batch_size)
+        if report is not None:
+            write_issues(report, result)
+        _print_report(result)
         typer.echo(f"{target.count()} products in {output}")
 
 
@@ -82,16 +115,21 @@ def _remove(target: Index, ids: str, shop: str | None) -> None:
 
 def _add(
     target: Index,
-    catalogue: Path,
+    catalogue: str,
     shop_id: str,
-    remove_missing: bool,
+    fetch_options: FetchOptions,
+    sync: bool,
     strict: bool,
     batch_size: int,
 ) -> UpdateReport:
     from sgmn.cli import console
 
     with console.progress_bar() as bar:
+        download = bar.add_task("downloading", total=None, visible=False)
         task = bar.add_task("indexing", total=None, visible=False)
+
+        def show_download(done: int, total: int) -> None:
+            bar.update(download, completed=done, total=total, visible=True)
 
         def show_progress(progress: UpdateProgress) -> None:
             bar.update(task, completed=progress.done, total=progress.total, visible=True)
@@ -99,10 +137,12 @@ def _add(
         return target.add(
             catalogue,
             shop_id=shop_id,
-            remove_missing=remove_missing,
+            sync=sync,
             strict=strict,
             batch_size=batch_size,
             progress=show_progress,
+            fetch_options=fetch_options,
+            fetch_progress=show_download,
         )
 
 

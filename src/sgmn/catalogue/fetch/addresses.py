@@ -1,0 +1,107 @@
+"""Checks of addresses, so that a feed cannot make this machine read from its own network.
+
+The name of a host is resolved once, its addresses are checked, and the connection is made to an
+address that was checked. A host that resolves differently the next time gains nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any
+
+import httpcore
+import httpx
+
+from sgmn.errors import FetchError
+
+_MAX_URL_LENGTH = 8192
+_NAT64 = IPv6Network("64:ff9b::/96")  # its last 32 bits are an IPv4 address
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is on the public internet.
+
+    >>> is_public("93.184.216.34"), is_public("10.0.0.1"), is_public("::ffff:127.0.0.1")
+    (True, False, False)
+    """
+    ip = _embedded_ipv4(ip_address(address.partition("%")[0]))
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+def _embedded_ipv4(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """The IPv4 address to which a gateway or the operating system translates an IPv6 address."""
+    if isinstance(ip, IPv4Address):
+        return ip
+    if ip in _NAT64:
+        return IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1]) or ip
+
+
+def parse_url(url: str) -> httpx.URL:
+    """Parse an address. Raises FetchError unless it is a complete http or https address."""
+    remedy = "pass an address that starts with http:// or https://"
+    if len(url) > _MAX_URL_LENGTH:
+        message = f"has {len(url)} characters; the maximum is {_MAX_URL_LENGTH}"
+        raise FetchError(message, url[:60] + "…", "shorten the address")
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError, TypeError) as error:
+        raise FetchError(f"is not a valid address ({error})", url, remedy) from error
+    if parsed.scheme not in ("http", "https"):
+        raise FetchError("is neither an http nor an https address", url, remedy)
+    if not parsed.host:
+        raise FetchError("has no host", url, remedy)
+    return parsed
+
+
+class CheckedNetwork(httpcore.AsyncNetworkBackend):
+    """Opens TCP connections, by default only to public addresses."""
+
+    def __init__(self, allow_private: bool) -> None:
+        self.allow_private = allow_private
+        self.backend = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to the first reachable address of a host.
+
+        Raises FetchError for a host without a public address.
+        """
+        failure: httpcore.ConnectError | httpcore.ConnectTimeout | None = None
+        for address in await self._resolve(host, port):
+            try:
+                return await self.backend.connect_tcp(
+                    address, port, timeout, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure or httpcore.ConnectError(f"{host} has no address")
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+    async def _resolve(self, host: str, port: int) -> list[str]:
+        loop = asyncio.get_running_loop()
+        try:
+            infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(f"{host} cannot be resolved ({error})") from error
+        addresses = list(dict.fromkeys(str(info[4][0]) for info in infos))
+        if self.allow_private:
+            return addresses
+        public = [address for address in addresses if is_public(address)]
+        if addresses and not public:
+            message = f"has the address {addresses[0]}, which is not public"
+            remedy = "use --allow-private (allow_private=True) if you trust the feed"
+            raise FetchError(message, f"host {host}", remedy)
+        return public
