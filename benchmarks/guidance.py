@@ -95,6 +95,7 @@ def random_clip(patches: int, dim: int, words: int) -> ItemTokens:
         image_mask=patch_mask[..., 0],
         patches=torch.randn(1, FRAMES, patches, dim) / sqrt(dim),
         patch_mask=patch_mask,
+        patch_positions=torch.rand(1, FRAMES, patches, 2),
         words=torch.randn(1, words, dim),
         word_mask=word_mask,
         text=random_unit(1, dim),

@@ -114,6 +114,7 @@ def random_products(count: int, dim: int) -> ItemTokens:
         image_mask=mask(1),
         patches=random(1, PATCHES),
         patch_mask=mask(1, PATCHES),
+        patch_positions=torch.rand(count, 1, PATCHES, 2),
         words=random(TITLE_WORDS),
         word_mask=mask(TITLE_WORDS),
         text=random(),

@@ -78,6 +78,7 @@ def random_tokens(count: int, images: int, patches: int, words: int, dim: int) -
         image_mask=mask(images),
         patches=random(images, patches),
         patch_mask=mask(images, patches),
+        patch_positions=torch.rand(count, images, patches, 2),
         words=random(words),
         word_mask=mask(words),
         text=random(),

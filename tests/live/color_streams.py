@@ -38,7 +38,8 @@ class ColorEmbedder:
         self.largest_batch = max(self.largest_batch, len(images))
         means = [np.asarray(image, float).mean((0, 1)) / 255 for image in images]
         pooled = torch.tensor(np.array(means).reshape(-1, 3))
-        return ImageTokens(pooled, pooled[:, None], torch.ones(len(pooled), 1, dtype=torch.bool))
+        mask = torch.ones(len(pooled), 1, dtype=torch.bool)
+        return ImageTokens(pooled, pooled[:, None], mask, torch.full((len(pooled), 1, 2), 0.5))
 
     def encode_windows(self, frames: Sequence[ImageTokens], texts: Sequence[str]) -> Any:
         images = [window.pooled.mean(0) if len(window) else torch.zeros(3) for window in frames]

@@ -42,7 +42,8 @@ def draw_products() -> ItemTokens:
     patches = 2 * torch.randn(PRODUCTS, VIEWS, PATCHES, DIM) * patch_mask.unsqueeze(-1)
     words = torch.randn(PRODUCTS, WORDS, DIM) * word_mask.unsqueeze(-1)
     text = torch.randn(PRODUCTS, DIM) * word_mask.any(1, keepdim=True)
-    image_tokens = images, image_mask, patches, patch_mask
+    positions = patches[..., :2]
+    image_tokens = images, image_mask, patches, patch_mask, positions
     return ItemTokens(*image_tokens, words, word_mask, text, word_mask.any(1))
 
 

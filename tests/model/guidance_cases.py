@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from sgmn.model.guidance import Guidance, GuidanceOutput
-from sgmn.model.tokens import ItemTokens
+from sgmn.model.tokens import ItemTokens, grid_positions
 
 CLIPS, FRAMES, PATCHES, WORDS, DIM = 4, 3, 6, 5, 32
 
@@ -29,7 +29,8 @@ def draw_tokens(seed: int = 0) -> ItemTokens:
     patches = torch.randn(CLIPS, FRAMES, PATCHES, DIM) / DIM**0.5 * patch_mask.unsqueeze(-1)
     words = torch.randn(CLIPS, WORDS, DIM) * word_mask.unsqueeze(-1)
     text = normalize(words.sum(1), dim=-1)
-    image_tokens = images, image_mask, patches, patch_mask
+    positions = grid_positions((2, PATCHES // 2)) * patch_mask.unsqueeze(-1)
+    image_tokens = images, image_mask, patches, patch_mask, positions
     return ItemTokens(*image_tokens, words, word_mask, text, word_mask.any(1))
 
 
@@ -51,7 +52,8 @@ def assert_close(actual: GuidanceOutput, expected: GuidanceOutput) -> None:
 
 
 def compute_loss(output: GuidanceOutput, seed: int = 9) -> Tensor:
-    """Some loss of the outputs that are pooled into a clip vector."""
+    """Some loss of the boxes and of the outputs that are pooled into a clip vector."""
     torch.manual_seed(seed)
     target = torch.randn(DIM).to(output.frames)
-    return ((output.frames @ target) * output.frame_weights).sum()
+    boxes = (output.boxes @ torch.randn(4).to(output.boxes)).sum()
+    return ((output.frames @ target) * output.frame_weights).sum() + boxes

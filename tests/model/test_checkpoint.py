@@ -137,7 +137,7 @@ def damage_config(folder: Path) -> None:
     ("damage", "message"),
     [
         (use_newer_format, "upgrade sgmn"),
-        (use_older_format, "has format 1, .* reads format 2; train the model again"),
+        (use_older_format, "has format 2, .* reads format 3; train the model again"),
         (keep_only_pickles, "no weights except pickles"),
         (truncate_weights, "damaged"),
         (change_width, "do not match its config"),

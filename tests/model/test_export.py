@@ -16,7 +16,8 @@ from sgmn.model.graph import ClipGraph
 from sgmn.model.guidance import Guidance
 from sgmn.model.interaction import Interaction
 from sgmn.model.parts import pool_frames
-from sgmn.model.scoring import ProductVectors, ScoreHead, score
+from sgmn.model.score_head import ScoreHead
+from sgmn.model.scoring import ProductVectors, score
 from sgmn.model.tokens import ItemTokens
 
 DIM, HEADS = 16, 2
@@ -45,6 +46,7 @@ def draw_tokens(count: int, frames: int, patches: int, words: int) -> Inputs:
         image_mask,
         torch.randn(count, frames, patches, DIM) / DIM**0.5 * patch_mask.unsqueeze(-1),
         patch_mask,
+        torch.rand(count, frames, patches, 2) * patch_mask.unsqueeze(-1),
         torch.randn(count, words, DIM) * word_mask.unsqueeze(-1),
         word_mask,
         text,
@@ -70,7 +72,7 @@ class FirstPass(nn.Module):
         self.clip_graph = ClipGraph(DIM, HEADS, layers=2, instances=3)
 
     def forward(self, *tensors: Tensor) -> Inputs:
-        tokens, products = ItemTokens(*tensors[:8]), ProductVectors(*tensors[8:])
+        tokens, products = ItemTokens(*tensors[:9]), ProductVectors(*tensors[9:])
         guidance = self.guidance(tokens)
         frames = self.clip_graph(
             guidance.frames,
@@ -126,7 +128,7 @@ def test_guidance_clip_graph_and_score() -> None:
     # More patches than the graph selects per frame.
     frames, patches = Dim("frames", min=3), Dim("patches", min=4)
     image_sizes = ({0: clips, 1: frames},) * 2
-    patch_sizes = ({0: clips, 1: frames, 2: patches},) * 2
+    patch_sizes = ({0: clips, 1: frames, 2: patches},) * 3
     text_sizes = ({0: clips, 1: words},) * 2 + ({0: clips},) * 2
     sizes = ((*image_sizes, *patch_sizes, *text_sizes, *({0: products},) * 4),)
     first_pass = FirstPass()
@@ -173,6 +175,6 @@ def draw_pairs(clips: int, candidates: int, products: int) -> Inputs:
 def test_fusion() -> None:
     """Any number of clips and products, for all pairs and for candidates."""
     clips, products = Dim("clips"), Dim("products")
-    sizes = ({0: clips}, {0: clips}, {0: clips}, ({0: products},) * 8)
+    sizes = ({0: clips}, {0: clips}, {0: clips}, ({0: products},) * 9)
     inputs = [draw_pairs(count, 3, shelf) for count, shelf in ((3, 7), (5, 4), (2, 40))]
     check_export(randomize(PairwiseScores()), inputs, sizes)

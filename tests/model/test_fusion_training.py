@@ -59,6 +59,7 @@ def products_with_one_image(patches: Tensor) -> ItemTokens:
         image_mask=torch.ones(count, 1, dtype=torch.bool),
         patches=patches[:, None],
         patch_mask=mask,
+        patch_positions=torch.rand(*mask.shape, 2),
         words=torch.zeros(count, 0, dim),
         word_mask=torch.zeros(count, 0, dtype=torch.bool),
         text=torch.zeros(count, dim),

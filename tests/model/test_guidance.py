@@ -74,8 +74,10 @@ def test_a_frame_that_matches_the_words_has_more_weight() -> None:
 
 def test_more_patches_do_not_give_a_frame_more_weight() -> None:
     tokens = draw_tokens()[[0]]
+    tokens.images[:, 1] = tokens.images[:, 0]
     tokens.patches[:, 0, 3:] = tokens.patches[:, 0, :3]
     tokens.patches[:, 1] = tokens.patches[:, 0]
+    tokens.patch_positions[:, :, 3:] = tokens.patch_positions[:, :, :3]
     tokens.patch_mask[:, 1, 3:] = False
     weights = build_guidance()(tokens).frame_weights[0]
     torch.testing.assert_close(weights[0], weights[1], atol=1e-5, rtol=0)
@@ -100,6 +102,7 @@ def test_padding_affects_neither_output_nor_gradient() -> None:
         tokens,
         images=fill_padding(tokens.images, tokens.image_mask),
         patches=fill_padding(tokens.patches, tokens.patch_mask),
+        patch_positions=fill_padding(tokens.patch_positions, tokens.patch_mask),
         words=fill_padding(tokens.words, tokens.word_mask),
     )
     output = guidance(noisy)
@@ -108,6 +111,7 @@ def test_padding_affects_neither_output_nor_gradient() -> None:
     for values, mask in (
         (noisy.images, tokens.image_mask),
         (noisy.patches, tokens.patch_mask),
+        (noisy.patch_positions, tokens.patch_mask),
         (noisy.words, tokens.word_mask),
     ):
         assert values.grad is not None and values.grad.isfinite().all()
@@ -131,8 +135,12 @@ def test_a_batch_without_words_or_patches_has_finite_gradients(axis: str) -> Non
     if axis == "words":
         tokens = replace(tokens, words=tokens.words[:, :0], word_mask=tokens.word_mask[:, :0])
     else:
-        patches, patch_mask = tokens.patches[:, :, :0], tokens.patch_mask[:, :, :0]
-        tokens = replace(tokens, patches=patches, patch_mask=patch_mask)
+        tokens = replace(
+            tokens,
+            patches=tokens.patches[:, :, :0],
+            patch_mask=tokens.patch_mask[:, :, :0],
+            patch_positions=tokens.patch_positions[:, :, :0],
+        )
     guidance = build_guidance()
     output = guidance(tokens)
     assert all(tensor.isfinite().all() for tensor in output)
@@ -152,6 +160,7 @@ def test_a_single_clip_equals_the_clip_in_a_batch() -> None:
             clip,
             patches=clip.patches[:, :, patches],
             patch_mask=clip.patch_mask[:, :, patches],
+            patch_positions=clip.patch_positions[:, :, patches],
             words=clip.words[:, words],
             word_mask=clip.word_mask[:, words],
         )
@@ -160,5 +169,6 @@ def test_a_single_clip_equals_the_clip_in_a_batch() -> None:
             batched.frame_weights[[row]],
             batched.patch_weights[[row]][..., patches],
             batched.word_weights[[row]][:, words],
+            batched.boxes[[row]],
         )
         assert_close(guidance(single), expected)

@@ -122,11 +122,12 @@ def test_with_parts_removes_parts_and_terms_and_keeps_the_others(full: Embedder)
 
 def test_every_parameter_has_a_gradient(full: Embedder, rng: np.random.Generator) -> None:
     network, preprocessor = full.network.train(), full.preprocessor
-    clips = network.encode_clips(preprocessor.prepare_clips(draw_clips(rng)))
+    tokens = network.encode_tokens(preprocessor.prepare_clips(draw_clips(rng)))
+    clips, guidance = network.parts.encode_guided_clips(tokens)
     products = network.encode_products(preprocessor.prepare_products(draw_products(rng)))
     candidates = torch.arange(3).expand(4, 3) + torch.arange(4)[:, None]
     scores = network.parts.rescore(clips, products, network.head(), candidates)
-    scores.square().sum().backward()
+    (scores.square().sum() + guidance.boxes.sum()).backward()
     without_gradient = [
         name
         for name, parameter in network.named_parameters()

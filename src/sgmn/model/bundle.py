@@ -15,7 +15,7 @@ from sgmn.model.inputs import Preprocessor
 from sgmn.model.network import SGMN, NetworkConfig
 
 FORMAT = "sgmn-checkpoint"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3  # 3 adds the localizer of guidance
 
 
 @dataclass(frozen=True)

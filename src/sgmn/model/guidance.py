@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sgmn.model.localization import Localizer
 from sgmn.model.tokens import ItemTokens
 
 # Scale of gates and of vectors that start at zero: a gate has to move from 0 to about 1, while
@@ -37,12 +38,15 @@ class GuidanceOutput(NamedTuple):
         patch_weights: (B, T, N) α, sums to 1 over the patches of a frame; 0 at padding.
         word_weights: (B, L) how much each word contributes to the attention, sums to 1; 0 at
             padding. For display only: it has no gradient.
+        boxes: (B, T, 4) left, top, right and bottom of the product in each frame, as fractions of
+            the canvas; may extend beyond it. The whole canvas without a localizer; 0 at padding.
     """
 
     frames: Tensor
     frame_weights: Tensor
     patch_weights: Tensor
     word_weights: Tensor
+    boxes: Tensor
 
 
 class Guidance(nn.Module):
@@ -51,30 +55,49 @@ class Guidance(nn.Module):
     f[t] = norm(c[t] + gate·value(Σ_n α[t,n]·P[t,n])). Query, key and value start as the identity,
     so α is meaningful from the first step if words and patches share a space. Gate and time gain
     start at 0, so an untrained guidance leaves f = c and ω uniform.
+
+    Args:
+        dim: The number D of dimensions.
+        heads: Number of heads that compare words and patches.
+        localize: Whether to add a localizer, which is learned from labeled boxes of clips.
     """
 
-    def __init__(self, dim: int, heads: int = 4) -> None:
+    def __init__(self, dim: int, heads: int = 4, localize: bool = True) -> None:
         super().__init__()
         self.cosine_logits, self.value = CosineLogits(dim, heads), identity_linear(dim)
         self.importance, self.prior = zero_linear(dim, heads), zero_linear(dim, 1)
         self.gate = nn.Parameter(torch.zeros(()))
         self.time_gain = nn.Parameter(torch.zeros(()))
+        self.localizer = Localizer(dim) if localize else None
 
     def forward(self, tokens: ItemTokens) -> GuidanceOutput:
         """Guide clips or products. Items may lack words or frames."""
         mask = tokens.patch_mask & tokens.image_mask.unsqueeze(-1)
         logits = self.compute_logits(tokens)
-        has_words = tokens.word_mask.any(1)[:, None, None]
-        saliency = logits.logsumexp(2).mean(1).masked_fill(~has_words, 0.0)
-        saliency = saliency + self.prior(tokens.patches).squeeze(-1)
+        saliency = self.compute_saliency(logits, tokens)
         patch_weights = masked_softmax(saliency, mask)
-        frame_weights = self.compute_frame_weights(saliency, mask, tokens.image_mask)
+        attended = torch.einsum("btn,btnd->btd", patch_weights, tokens.patches)
+        frame_weights = self.compute_frame_weights(saliency, mask, attended, tokens)
+        if self.localizer is None:
+            boxes = whole_canvas_boxes(tokens.image_mask)
+        else:
+            boxes = self.localizer.predict_boxes(tokens, patch_weights, attended)
         return GuidanceOutput(
-            self.guide_frames(tokens, patch_weights),
+            self.guide_frames(tokens, attended),
             frame_weights,
             patch_weights,
             self.compute_word_weights(logits, patch_weights, frame_weights, tokens),
+            boxes,
         )
+
+    def compute_saliency(self, logits: Tensor, tokens: ItemTokens) -> Tensor:
+        """Saliency (B, T, N): matches with the words, if there are any, plus what is learned."""
+        has_words = tokens.word_mask.any(1)[:, None, None]
+        saliency = logits.logsumexp(2).mean(1).masked_fill(~has_words, 0.0)
+        saliency += self.prior(tokens.patches).squeeze(-1)
+        if self.localizer is not None:
+            saliency += self.localizer.score_patches(tokens)
+        return saliency
 
     def compute_logits(self, tokens: ItemTokens) -> Tensor:
         """Logits (B, H, L, T, N): similarity of word and patch plus log importance of the word."""
@@ -90,18 +113,22 @@ class Guidance(nn.Module):
         padding = (~mask & mask.any(1, keepdim=True)).unsqueeze(1)
         return logits.masked_fill(padding, -torch.inf).log_softmax(-1)
 
-    def compute_frame_weights(self, saliency: Tensor, mask: Tensor, frame_mask: Tensor) -> Tensor:
+    def compute_frame_weights(
+        self, saliency: Tensor, mask: Tensor, attended: Tensor, tokens: ItemTokens
+    ) -> Tensor:
         """ω (B, T): a softmax over the log-mean-exp of each frame's saliency (B, T, N)."""
         has_patches = mask.any(-1)
         masked = saliency.masked_fill(~mask & has_patches.unsqueeze(-1), -torch.inf)
         strength = masked.logsumexp(-1) - mask.sum(-1).clamp(min=1).log()
         strength = strength.masked_fill(~has_patches, 0.0)
-        return masked_softmax(straight_through_gate(strength, self.time_gain), frame_mask)
+        logits = straight_through_gate(strength, self.time_gain)
+        if self.localizer is not None:
+            logits = logits + self.localizer.score_frames(tokens, attended, strength)
+        return masked_softmax(logits, tokens.image_mask)
 
-    def guide_frames(self, tokens: ItemTokens, patch_weights: Tensor) -> Tensor:
-        """Add the attended patches to the frame vectors: (B, T, D)."""
-        attended = self.value(torch.einsum("btn,btnd->btd", patch_weights, tokens.patches))
-        added = straight_through_gate(attended, GAIN_SCALE * self.gate)
+    def guide_frames(self, tokens: ItemTokens, attended: Tensor) -> Tensor:
+        """Add the attended content (B, T, D) to the frame vectors: (B, T, D)."""
+        added = straight_through_gate(self.value(attended), GAIN_SCALE * self.gate)
         frames = functional.normalize(tokens.images + added, dim=-1)
         return frames.masked_fill(~tokens.image_mask.unsqueeze(-1), 0.0)
 
@@ -138,19 +165,10 @@ class CosineLogits(nn.Module):
         return queries / temperature[:, None, None] @ keys.mT
 
 
-def box_loss(patch_weights: Tensor, inside: Tensor) -> Tensor:
-    """Penalize attention outside of the product's bounding box: a scalar >= 0.
-
-    Args:
-        patch_weights: (B, T, N) α.
-        inside: (B, T, N) bool, which patches lie inside the box.
-
-    Returns:
-        The mean of -log Σ_inside α over the frames with a box; 0 if no frame has one.
-    """
-    has_box = inside.any(-1) & (patch_weights.sum(-1) > 0)
-    share = (patch_weights * inside).sum(-1).clamp(min=1e-20).masked_fill(~has_box, 1.0)
-    return -share.log().sum() / has_box.sum().clamp(min=1)
+def whole_canvas_boxes(image_mask: Tensor) -> Tensor:
+    """Boxes (B, T, 4) of the whole canvas; 0 at padding."""
+    box = torch.tensor([0.0, 0.0, 1.0, 1.0], device=image_mask.device)
+    return image_mask.unsqueeze(-1) * box
 
 
 def straight_through_gate(value: Tensor, gate: Tensor) -> Tensor:

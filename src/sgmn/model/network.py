@@ -18,8 +18,9 @@ from torch.nn import functional
 from sgmn.errors import SettingsError
 from sgmn.model.inputs import Canvas, ImageInputs, ItemInputs, TextInputs
 from sgmn.model.parts import Parts, PartsConfig
-from sgmn.model.scoring import LEARNED_TERMS, ClipVectors, ProductVectors, ScoreHead, score
-from sgmn.model.tokens import ImageTokens, ItemTokens, TextTokens
+from sgmn.model.score_head import ScoreHead
+from sgmn.model.scoring import LEARNED_TERMS, ClipVectors, ProductVectors, score
+from sgmn.model.tokens import ImageTokens, ItemTokens, TextTokens, grid_positions
 from sgmn.model.towers import Towers, build_towers
 
 Color = tuple[float, float, float]  # red, green, blue in 0..1
@@ -39,9 +40,9 @@ class NetworkConfig:
         std: Standard deviation of the pixel values in 0..1.
         max_tokens: Maximum number of tokens in a piece of text.
         text_source: "minilm" if a Python package provides the text tower, else "".
-        text_weight: Initial weight of the text term, see `scoring.ScoreHead`.
-        match_temperature: Initial temperature, see `scoring.ScoreHead`.
-        logit_scale: Initial logit scale, see `scoring.ScoreHead`.
+        text_weight: Initial weight of the text term, see `score_head.ScoreHead`.
+        match_temperature: Initial temperature, see `score_head.ScoreHead`.
+        logit_scale: Initial logit scale, see `score_head.ScoreHead`.
         text_score_floor: Floor of the text term, a cosine; -1 for none. See `scoring.soft_floor`.
         terms: Terms of the score besides the image term.
         parts: The parts between towers and score.
@@ -105,7 +106,7 @@ class SGMN(nn.Module):
         groups = [self._encode_pixels(pixels) for _, pixels in images.groups]
         if not groups:
             patches = torch.zeros(0, 0, self.towers.dim, device=self.device)
-            return ImageTokens(patches.sum(1), patches, patches[..., 0] > 0)
+            return ImageTokens(patches.sum(1), patches, patches[..., 0] > 0, patches[..., :2])
         order = torch.cat([rows for rows, _ in images.groups]).argsort()
         return ImageTokens.cat(groups)[order.to(self.device)]
 
@@ -116,7 +117,10 @@ class SGMN(nn.Module):
         length = encoding.pooled.norm(dim=-1, keepdim=True).clamp(min=1e-12)
         patches = encoding.patches if self.parts.needs_tokens else encoding.patches[:, :0]
         mask = torch.ones(patches.shape[:2], dtype=torch.bool, device=self.device)
-        return ImageTokens(encoding.pooled / length, patches / length.unsqueeze(-1), mask)
+        positions = grid_positions(encoding.grid).to(self.device)[: patches.shape[1]]
+        positions = positions.expand(len(patches), -1, -1)
+        pooled, patches = encoding.pooled / length, patches / length.unsqueeze(-1)
+        return ImageTokens(pooled, patches, mask, positions)
 
     @torch.inference_mode()
     def patch_grid(self, canvas: Canvas) -> tuple[int, int]:

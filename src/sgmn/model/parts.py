@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from sgmn.model.fusion import Fusion
 from sgmn.model.graph import ClipGraph, select_instances
-from sgmn.model.guidance import Guidance, GuidanceOutput, soft_normalize
+from sgmn.model.guidance import Guidance, GuidanceOutput, soft_normalize, whole_canvas_boxes
 from sgmn.model.interaction import Interaction
 from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights, score
 from sgmn.model.text_context import TextContext
@@ -67,7 +67,9 @@ class Parts(nn.Module):
         self.text_context = TextContext(dim, heads) if "text_context" in enabled else None
         self.text_pooling = TextPooling(dim) if "text_pooling" in enabled else None
         sides = ("clips", "products") if "guidance" in enabled else ()
-        self.guidance = nn.ModuleDict({side: Guidance(dim, heads) for side in sides})
+        self.guidance = nn.ModuleDict(
+            {side: Guidance(dim, heads, localize=side == "clips") for side in sides}
+        )
         self.graph = (
             ClipGraph(dim, heads, config.graph_layers, config.salient_patches)
             if "graph" in enabled
@@ -208,6 +210,7 @@ def uniform_guidance(tokens: ItemTokens) -> GuidanceOutput:
         _uniform_weights(tokens.image_mask),
         _uniform_weights(tokens.patch_mask),
         _uniform_weights(tokens.word_mask),
+        whole_canvas_boxes(tokens.image_mask),
     )
 
 

@@ -62,11 +62,14 @@ class ImageTokens(TensorRows):
         patches: (N, P, D) patch vectors, divided by the length of the pooled vector before
             normalization; zero at padding. P is 0 if no part of the network uses patches.
         patch_mask: (N, P) bool, False at padding.
+        patch_positions: (N, P, 2) x and y of the patch centers, as fractions of the canvas; zero
+            at padding.
     """
 
     pooled: Tensor
     patches: Tensor
     patch_mask: Tensor
+    patch_positions: Tensor
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,8 @@ class ItemTokens(TensorRows):
         patches: (B, T, N, D) patch vectors, divided by the length of the image vector before
             normalization; zero at padding.
         patch_mask: (B, T, N) bool, False at padding; canvases differ in their number of patches.
+        patch_positions: (B, T, N, 2) x and y of the patch centers, as fractions of the canvas;
+            zero at padding.
         words: (B, L, D) contextual word vectors; zero at padding.
         word_mask: (B, L) bool, False at padding.
         text: (B, D) one vector per text, of length 1; zero without text.
@@ -107,6 +112,7 @@ class ItemTokens(TensorRows):
     image_mask: Tensor
     patches: Tensor
     patch_mask: Tensor
+    patch_positions: Tensor
     words: Tensor
     word_mask: Tensor
     text: Tensor
@@ -134,8 +140,20 @@ class ItemTokens(TensorRows):
             image_mask=scatter(torch.ones_like(owner, dtype=torch.bool)),
             patches=scatter(images.patches),
             patch_mask=scatter(images.patch_mask),
+            patch_positions=scatter(images.patch_positions),
             words=texts.words,
             word_mask=texts.word_mask,
             text=texts.pooled,
             has_text=texts.has_text,
         )
+
+
+def grid_positions(grid: tuple[int, int]) -> Tensor:
+    """The centers (P, 2) of the patches of a grid (rows, columns), row by row.
+
+    >>> grid_positions((1, 2)).tolist()
+    [[0.25, 0.5], [0.75, 0.5]]
+    """
+    rows, columns = ((torch.arange(count) + 0.5) / count for count in grid)
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    return torch.stack([x.flatten(), y.flatten()], 1)
