@@ -45,6 +45,7 @@ def test_composed_dataset_is_complete(
     data = dataset.read_dataset(tmp_path / "out")
     assert len(data.products) == 10 and len(data.clips) == 3
     assert all(len(clip.frames) == 10 and clip.text and clip.product_ids for clip in data.clips)
+    assert all(any(clip.boxes) and len(clip.boxes) == 10 for clip in data.clips)
     [stream] = data.streams
     end_s = stream.timeline[-1].end
     assert video.read_duration(stream.video) == pytest.approx(end_s)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from sgmn.data.dataset import Dataset
-from sgmn.model.bundle import Model
+from sgmn.model.bundle import ModelBundle
 from sgmn.model.inputs import choose_canvas, fit_to_canvas
 from sgmn.records import Clip, ImageArray
 from sgmn.training.config import LossConfig, TrainConfig
@@ -28,7 +28,7 @@ TRAIN = TrainConfig(
     warmup_fraction=0.0,
     color_jitter=0.0,
 )
-BOX_LOSS = LossConfig(text=0.0, triplet=0.0, pair=0.0, mining=False, box=10.0)
+GROUNDING_LOSS = LossConfig(text=0.0, triplet=0.0, pair=0.0, mining=False, grounding=10.0)
 
 
 def paint(shape: tuple[int, int], boxes: FrameBoxes) -> ImageArray:
@@ -55,10 +55,10 @@ def examples_of(data: Dataset, clips: tuple[Clip, ...]) -> Examples:
     return Examples([replace(data, clips=clips)])
 
 
-def guided(model: Model) -> Model:
+def guided(model: ModelBundle) -> ModelBundle:
     """Return the model with guidance and a text score only."""
     parts = replace(model.network.config.parts, enabled=("guidance",))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = model.network.with_parts(parts, ("text",))
-    return Model(network, model.tokenizer, model.name)
+    return ModelBundle(network, model.tokenizer, model.name)

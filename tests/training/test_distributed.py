@@ -18,7 +18,8 @@ from torch.nn.functional import normalize
 from sgmn.model import checkpoint
 from sgmn.model.inputs import ItemInputs
 from sgmn.model.network import SGMN
-from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreHead, score
+from sgmn.model.score_head import ScoreHead
+from sgmn.model.scoring import ClipVectors, ProductVectors, score
 from sgmn.training.config import LossConfig
 from sgmn.training.data.batches import Batch
 from sgmn.training.data.cached_batches import remove_text
@@ -38,7 +39,8 @@ from tests.training.losses.batch import B, S, batch_of, full_network, gradients
 
 T, D = 4, 6
 PROCESSES = 2
-NO_TRIPLETS = LossConfig(triplet=0.0, box=0.3, hard_negatives=3)  # triplets are drawn at random
+# Triplets are drawn at random.
+NO_TRIPLETS = LossConfig(triplet=0.0, grounding=0.3, hard_negatives=3)
 
 
 class Network(nn.Module):

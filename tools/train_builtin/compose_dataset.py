@@ -24,12 +24,12 @@ from PIL import Image
 from sgmn.data import dataset
 from sgmn.data.dataset import clip_to_row, product_to_row
 from sgmn.media import image
-from sgmn.records import Clip, ClipContent, ImageArray, Segment, Utterance
+from sgmn.records import Clip, ImageArray, Segment, Utterance
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.data import synthetic_transcripts
 from sgmn.training.data.composition import Scene
 from sgmn.training.data.degradation import apply_light, sample_light
-from sgmn.training.data.example_loader import ExampleLoader
+from sgmn.training.data.example_loader import ExampleLoader, LoadedClip
 from sgmn.training.data.examples import Examples, Key
 from sgmn.training.data.phrases import load_phrases
 
@@ -69,8 +69,8 @@ def write_clips(examples: Examples, options: argparse.Namespace) -> None:
     for number, place in enumerate(draw_places(len(examples.items), options.clips, rng)):
         item = examples.items[place]
         shop_id, product_id = examples.product_keys(item)[0]
-        content = loader.load_clip(item, 1.0, rng)
-        clip = write_clip(content, options.output, f"c{number:04}", shop_id, product_id)
+        loaded = loader.load_labeled_clip(item, 1.0, rng)
+        clip = write_clip(loaded, options.output, f"c{number:04}", shop_id, product_id)
         rows.append(clip_to_row(clip, options.output))
     dataset.write_jsonl(options.output / "clips.jsonl", rows)
 
@@ -82,11 +82,11 @@ def draw_places(count: int, draws: int, rng: np.random.Generator) -> list[int]:
 
 
 def write_clip(
-    content: ClipContent, folder: Path, clip_id: str, shop_id: str, product_id: str
+    loaded: LoadedClip, folder: Path, clip_id: str, shop_id: str, product_id: str
 ) -> Clip:
-    paths = write_frames(content.frames, folder / "clips" / clip_id)
-    transcript = (Utterance(0.0, float(len(paths)), content.text),)
-    return Clip(clip_id, None, paths, transcript, (product_id,), shop_id)
+    paths = write_frames(loaded.content.frames, folder / "clips" / clip_id)
+    transcript = (Utterance(0.0, float(len(paths)), loaded.content.text),)
+    return Clip(clip_id, None, paths, transcript, (product_id,), shop_id, boxes=loaded.boxes)
 
 
 def write_frames(frames: Iterable[ImageArray], folder: Path) -> tuple[Path, ...]:
@@ -158,7 +158,7 @@ class StreamComposer:
         if segment.product_id is None:
             return scene.background
         held = other if self.rng.random() < other_prob else ("", segment.product_id)
-        return scene.render(self._photo(held), width, self.rng)
+        return scene.render(self._photo(held), width, self.rng)[0]
 
     def _photo(self, key: Key) -> ImageArray:
         photos = self.examples.photos_by_product[key]

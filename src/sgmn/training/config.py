@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 
-from sgmn.errors import SettingsError
 from sgmn.model.inputs import Canvas
 from sgmn.model.parts import PARTS
 from sgmn.model.scoring import LEARNED_TERMS
@@ -78,6 +77,9 @@ class DataConfig:
         max_distractors: maximum number of other products in a composed clip.
         max_other_product_fraction: maximum fraction of a composed clip's frames that show
             another product instead (0..1).
+        counterfactual_prob: probability that a clip that also shows another product becomes a clip
+            about that product: the same frames, a synthetic transcript about the other product,
+            and its boxes (0..1). Only the words then tell which product is meant.
         single_shop_batches: fill each batch from one shop as far as possible, see
             `sgmn.training.data.epoch_order`. Excludes `mining`, which orders batches itself.
         extra_negatives: products of the same shops added to each batch; with mining, the most
@@ -99,6 +101,7 @@ class DataConfig:
     clutter_warmup_fraction: float = 0.0
     max_distractors: int = 4
     max_other_product_fraction: float = 0.75
+    counterfactual_prob: float = 0.0
     single_shop_batches: bool = False
     extra_negatives: int = 0
     cached_variants: int = 2
@@ -110,7 +113,7 @@ class DataConfig:
         _require_at_least(self, 1, "clip_repeats", "cached_variants")
         _require_at_least(self, 0, "frames_per_clip", "max_distractors", "extra_negatives")
         _require_above_zero(self, "frame_rate_hz")
-        _require_fraction(self, "clutter_prob", "clutter_warmup_fraction")
+        _require_fraction(self, "clutter_prob", "clutter_warmup_fraction", "counterfactual_prob")
         fraction = self.max_other_product_fraction
         name = "max_other_product_fraction"
         require(0 <= fraction < 1, name, fraction, "use a number from 0 to below 1")
@@ -196,8 +199,9 @@ class LossConfig:
         triplet: weight of the distance-weighted triplet loss. Needs `mining`.
         pair: weight of the pair loss: the clip's product against its hardest negatives, as the
             second pass scores them.
-        box: weight of the loss on attention outside the boxes of labeled clips. Not available
-            with cached tokens.
+        grounding: weight of the loss on attention of guidance outside the boxes and the frames
+            of the product, see `sgmn.training.losses.grounding`. Labels are the boxes and the
+            "visible_span" of clips, and the known placement of composed photos.
         hard_negatives: negatives of each clip in the pair loss.
         mining: mine hard negatives, hard batches and triplets; otherwise negatives are random.
         triplet_margin: margin of the triplet loss, a difference of cosines (0..2).
@@ -211,7 +215,7 @@ class LossConfig:
     text_reliability: float = 0.0
     triplet: float = 0.2
     pair: float = 0.5
-    box: float = 0.0
+    grounding: float = 0.0
     hard_negatives: int = 8
     mining: bool = True
     triplet_margin: float = 0.2
@@ -220,22 +224,13 @@ class LossConfig:
     duplicate_title_cosine: float = 0.995
 
     def __post_init__(self) -> None:
-        _require_at_least(self, 0, "text", "text_reliability", "triplet", "pair", "box")
+        _require_at_least(self, 0, "text", "text_reliability", "triplet", "pair", "grounding")
         _require_at_least(self, 1, "hard_negatives")
         _require_at_least(self, 0, "triplet_memory")
         margin = self.triplet_margin
         require(0 < margin < 2, "triplet_margin", margin, "use a difference of cosines in 0..2")
         for name in ("duplicate_image_cosine", "duplicate_title_cosine"):
             require(getattr(self, name) >= -1, name, getattr(self, name), "use a cosine")
-
-    def require_no_boxes(self, where: object) -> None:
-        """Raise SettingsError if the box loss is enabled, for runs on cached tokens."""
-        if self.box > 0:
-            raise SettingsError(
-                f"'box' is {self.box}, but cached tokens have no boxes",
-                where,
-                'set box = 0, or train the towers with freeze = "text" or freeze = ""',
-            )
 
 
 @dataclass(frozen=True)
@@ -267,7 +262,8 @@ class RunConfig:
         require(not frozen, "freeze", self.model.freeze, f'{why} freeze = "text"')
         prob = self.train.drop_transcript_prob
         require(prob == 0, "drop_transcript_prob", prob, f"{why} drop_transcript_prob = 0")
-        require(self.loss.box == 0, "box", self.loss.box, f"{why} box = 0")
+        weight = self.loss.grounding
+        require(weight == 0, "grounding", weight, f"{why} grounding = 0")
 
 
 def _require_at_least(config: object, least: int, *names: str) -> None:

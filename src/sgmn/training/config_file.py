@@ -30,8 +30,6 @@ def read_config(name_or_path: str | Path, folders: Sequence[Path] = ()) -> RunCo
         tables["data"] = {**tables.get("data", {}), "folders": chosen}
     kinds = {"model": ModelConfig, "data": DataConfig, "train": TrainConfig, "loss": LossConfig}
     model, data, train, loss = parse_tables(kinds, tables, path)
-    if model.freeze == "towers":
-        loss.require_no_boxes(f"{path} [loss]")
     try:
         return RunConfig(model, _resolved(data, path), train, loss)
     except SettingsError as error:  # from `require`, which does not know the file

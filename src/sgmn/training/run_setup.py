@@ -10,7 +10,7 @@ import torch
 
 from sgmn.data.dataset import Dataset
 from sgmn.model import checkpoint
-from sgmn.model.bundle import Model
+from sgmn.model.bundle import ModelBundle
 from sgmn.model.network import SGMN
 from sgmn.training.config import DataConfig, ModelConfig, RunConfig
 from sgmn.training.data.batches import Batches
@@ -20,7 +20,7 @@ from sgmn.training.data.examples import Examples
 ProgressCallback = Callable[[int, int], None]  # (encoded examples, all examples)
 
 
-def build_starting_model(config: ModelConfig, seed: int = 0) -> Model:
+def build_starting_model(config: ModelConfig, seed: int = 0) -> ModelBundle:
     """Load the source's model and give it the parts, score terms and frozen layers of a config.
 
     seed: of the initialization of new parts.
@@ -33,7 +33,7 @@ def build_starting_model(config: ModelConfig, seed: int = 0) -> Model:
         torch.manual_seed(seed)
         network = model.network.with_parts(parts, config.score_terms)
     _freeze(network, config)
-    return Model(network, model.tokenizer, model.name)
+    return ModelBundle(network, model.tokenizer, model.name)
 
 
 def _freeze(network: SGMN, config: ModelConfig) -> None:
@@ -60,7 +60,7 @@ def prepare_run(
     examples: Examples,
     cache: Path,
     progress: ProgressCallback = lambda done, total: None,
-) -> tuple[Model, Batches, list[str]]:
+) -> tuple[ModelBundle, Batches, list[str]]:
     """Build the model and the batches of a run; with frozen towers, fill the token cache first.
 
     Args:

@@ -25,7 +25,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sgmn.errors import SettingsError
 from sgmn.model import checkpoint
-from sgmn.model.bundle import Model
+from sgmn.model.bundle import ModelBundle
 from sgmn.model.network import SGMN, select_device
 from sgmn.training import distributed
 from sgmn.training.config import LossConfig, TrainConfig
@@ -33,6 +33,7 @@ from sgmn.training.data.batch_loader import build_loader
 from sgmn.training.data.batch_mining import HardBatchOrder, find_duplicates
 from sgmn.training.data.batches import Batch, Batches, BatchSpec
 from sgmn.training.data.boxes import PatchGrids
+from sgmn.training.data.grounding_labels import measure_patch_grids
 from sgmn.training.losses.objective import BatchLoss, Objective
 from sgmn.training.optimizer import build_optimizer, warmup_cosine
 from sgmn.training.run_log import RunLog
@@ -81,7 +82,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: Model,
+        model: ModelBundle,
         batches: Batches,
         config: TrainConfig,
         folder: Path,
@@ -110,13 +111,10 @@ class Trainer:
         self._training_step = distributed.average_gradients(training_step)
 
     def _patch_grids(self, loss: LossConfig) -> PatchGrids | None:
-        """Return the patches on each canvas if guidance is trained on boxes."""
-        if not self.batches.reads_files:
-            loss.require_no_boxes("[loss]")
-        if loss.box == 0 or not self.network.parts.guidance:
+        """Return the patches on each canvas if guidance is trained on labels."""
+        if loss.grounding == 0 or not self.network.parts.guidance:
             return None
-        network = self.network.eval()  # measuring a canvas must not change running statistics
-        return {canvas: network.patch_grid(canvas) for canvas in network.config.canvases}
+        return measure_patch_grids(self.network)
 
     def resume(self) -> bool:
         """Restore the last state in the folder; returns False if there is none."""
@@ -168,7 +166,7 @@ class Trainer:
         """Write the state to resume from and the model."""
         orders = self.order.orders if self.order is not None else {}
         save_state(self.folder, self.step, self._modules(), self.optimizer, orders, self.signature)
-        trained = Model(self.trained_network, self.model.tokenizer, self.model.name)
+        trained = ModelBundle(self.trained_network, self.model.tokenizer, self.model.name)
         checkpoint.save(trained, self.folder / "checkpoint")
 
     def _steps(self) -> Iterator[StepReport]:

@@ -8,7 +8,8 @@ from torch import nn
 from sgmn.model.network import SGMN
 from sgmn.training.data.batches import Batch
 from sgmn.training.distributed import zero_loss
-from sgmn.training.losses.objective import BatchLoss, BoxTargets, Objective
+from sgmn.training.losses.grounding import Grounding
+from sgmn.training.losses.objective import BatchLoss, Objective
 
 
 class TrainingStep(nn.Module):
@@ -26,9 +27,10 @@ class TrainingStep(nn.Module):
             tokens = network.encode_tokens(batch.clips)
             clips, guided = network.parts.encode_guided_clips(tokens)
             products = network.encode_products(batch.products)
-        boxes = None
-        if batch.box_mask is not None:
-            boxes = BoxTargets(guided.patch_weights, batch.box_mask.to(device))
+        grounding = None
+        if batch.labels is not None:
+            labels = batch.labels.to(device)
+            grounding = Grounding.compare(guided, tokens.image_mask, labels)
         targets, candidates = batch.targets.to(device), batch.candidates.to(device)
-        result: BatchLoss = self.objective(network, clips, products, targets, candidates, boxes)
+        result: BatchLoss = self.objective(network, clips, products, targets, candidates, grounding)
         return result._replace(loss=result.loss + zero)

@@ -13,7 +13,7 @@ from sgmn.batching import batched
 from sgmn.errors import MediaError
 from sgmn.evaluation.ranking import RankedClip, rank_clip
 from sgmn.media.content_loader import load_clip_content, load_product_content
-from sgmn.model.bundle import Model
+from sgmn.model.bundle import ModelBundle
 from sgmn.model.inputs import ItemInputs
 from sgmn.model.network import SGMN
 from sgmn.model.ranker import Ranker
@@ -34,12 +34,16 @@ class Validation:
 
     clips: Sequence[Clip]
     products: Sequence[Product]
-    model: Model
+    model: ModelBundle
     cache: TokenCache
 
     @classmethod
     def create(
-        cls, clips: Sequence[Clip], products: Sequence[Product], model: Model, cache: TokenCache
+        cls,
+        clips: Sequence[Clip],
+        products: Sequence[Product],
+        model: ModelBundle,
+        cache: TokenCache,
     ) -> Validation:
         """Select the clips with a label, and all products of their shops."""
         shops = {clip.shop_id for clip in clips}
@@ -75,7 +79,7 @@ class Validation:
     def _encode(self, name: str, inputs: ItemInputs) -> None:
         with torch.inference_mode():
             tokens = self.model.network.eval().encode_tokens(inputs)
-        self.cache.write([name], tokens.to("cpu"))
+        self.cache.write(name, tokens.to("cpu"))
 
     def _load_clip(self, clip: Clip) -> ItemInputs:
         side = max(map(max, self.model.preprocessor.canvases))

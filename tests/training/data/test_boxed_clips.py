@@ -25,7 +25,7 @@ def test_frames_keep_their_own_boxes_when_some_are_dropped(world: Path) -> None:
     images = [np.asarray(Image.open(path).convert("RGB")) for path in clip.frames]
     counts = set()
     for seed in range(40):
-        content, boxes = loader.load_boxed_clip(clip, 0.0, np.random.default_rng(seed))
+        content, _, boxes, *_ = loader.load_labeled_clip(clip, 0.0, np.random.default_rng(seed))
         positions = [
             next(n for n, image in enumerate(images) if np.array_equal(image, frame))
             for frame in content.frames
@@ -59,7 +59,7 @@ def test_boxes_follow_a_moving_object_in_a_video(world: Path, tmp_path: Path) ->
         settings = DataConfig((world,), frames_per_clip=3, frame_rate_hz=2.0)
         train = replace(TRAIN, max_dropped_frames_fraction=0.0)
         loader = ExampleLoader(examples_of(data, (clip,)), settings, train, 60)
-        content, drawn = loader.load_boxed_clip(clip, 0.0, np.random.default_rng(1))
+        content, _, drawn, *_ = loader.load_labeled_clip(clip, 0.0, np.random.default_rng(1))
         assert len(set(drawn)) == 3
         mask = box_mask([list(content.frames)], [list(drawn)])[0]
         for frame, inside in zip(content.frames, mask, strict=True):

@@ -21,10 +21,13 @@ def test_a_scene_shows_the_held_product_and_keeps_its_background() -> None:
     gray, red = np.full((60, 60, 3), 128, np.uint8), np.zeros((60, 60, 3), np.uint8)
     red[..., 0] = 255
     scene = Scene.compose(gray, [gray], 160, rng)
-    frame = scene.render(red, 0.5, rng)
+    frame, box = scene.render(red, 0.5, rng)
     assert frame.shape == (160, 90, 3)
     is_red = (frame[..., 0] == 255) & (frame[..., 1] == 0)
     assert 0.05 < is_red.mean() < 0.5
+    rows, columns = np.flatnonzero(is_red.any(1)), np.flatnonzero(is_red.any(0))
+    sides = columns[0] / 90, rows[0] / 160, (columns[-1] + 1) / 90, (rows[-1] + 1) / 160
+    assert box == pytest.approx(sides, abs=0.03)  # fingers may cover an edge
     assert np.abs(scene.background.astype(int) - 128).max() <= 1
 
 

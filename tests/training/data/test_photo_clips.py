@@ -38,7 +38,7 @@ def test_the_product_is_replaced_as_often_as_configured(clips: PhotoClips) -> No
     bright = []
     for _ in range(300):
         frames = clips.compose(white, others, rng)
-        bright.append(sum(bool((frame.min(-1) > 240).mean() > 0.03) for frame in frames))
+        bright.append(sum(bool((f.image.min(-1) > 240).mean() > 0.03) for f in frames))
     shares = np.bincount(bright, minlength=5) / len(bright)
     assert shares[0] < 0.02 and (shares[1:] > 0.08).all()
     assert 4 - np.mean(bright) == pytest.approx(1.5, abs=0.25)

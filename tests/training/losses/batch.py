@@ -12,9 +12,10 @@ from torch.nn.functional import normalize
 from sgmn.model.network import SGMN
 from sgmn.model.parts import PARTS
 from sgmn.model.scoring import LEARNED_TERMS
-from sgmn.model.tokens import ItemTokens
+from sgmn.model.tokens import ItemTokens, grid_positions
 from sgmn.training.config import LossConfig
 from sgmn.training.data.batches import Batch
+from sgmn.training.data.grounding_labels import GroundingLabels
 from sgmn.training.losses.objective import BatchLoss, Objective
 from sgmn.training.training_step import TrainingStep
 
@@ -23,6 +24,12 @@ TARGETS = torch.tensor([[0, -1], [1, 2], [3, -1], [3, -1], [4, 0], [5, -1]])
 CANDIDATES = torch.arange(S)
 BOX_MASK = torch.rand(B, T, N, generator=torch.Generator().manual_seed(4)) > 0.6
 BOX_MASK[2:4] = False  # these clips have no boxes
+LEFT_TOP = 0.5 * torch.rand(B, T, 2, generator=torch.Generator().manual_seed(7))
+LABELS = GroundingLabels(
+    BOX_MASK,
+    BOX_MASK.any(-1) & (torch.arange(T) > 0),  # clips 2 and 3 have no labels
+    torch.cat([LEFT_TOP, LEFT_TOP + 0.4], -1) * BOX_MASK.any(-1, keepdim=True),
+)
 
 
 def full_network(model: Any) -> SGMN:
@@ -52,7 +59,9 @@ def random_tokens(count: int, dim: int, seed: int) -> ItemTokens:
     word_mask = torch.ones(count, L, dtype=torch.bool)
     patches, words = random(count, T, N), random(count, L)
     has_text = image_mask[:, 0]
-    return ItemTokens(images, image_mask, patches, patch_mask, words, word_mask, text, has_text)
+    positions = grid_positions((2, N // 2)).expand(count, T, N, 2)
+    image_tokens = images, image_mask, patches, patch_mask, positions
+    return ItemTokens(*image_tokens, words, word_mask, text, has_text)
 
 
 def batch_of(dim: int, rows: Any = slice(None)) -> Batch:
@@ -60,7 +69,7 @@ def batch_of(dim: int, rows: Any = slice(None)) -> Batch:
     targets = TARGETS[rows]
     own = sorted({int(n) for n in targets.flatten() if n >= 0} | {6})
     clips, products = random_tokens(B, dim, 1)[rows], random_tokens(S, dim, 2)[own]
-    return Batch(clips, products, targets, CANDIDATES[own], box_mask=BOX_MASK[rows])
+    return Batch(clips, products, targets, CANDIDATES[own], labels=LABELS[rows])
 
 
 def backward(network: SGMN, config: LossConfig) -> BatchLoss:

@@ -8,19 +8,20 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from sgmn.model.tokens import ItemTokens
 from sgmn.training.config import LossConfig
 from sgmn.training.data.batches import positive_mask
 from sgmn.training.data.cached_batches import remove_frames, remove_text
 from sgmn.training.losses.contrastive import info_nce
-from sgmn.training.losses.objective import BoxTargets, Objective
+from sgmn.training.losses.grounding import Grounding, grounding_loss
+from sgmn.training.losses.objective import Objective
 from tests.training.losses.batch import (
-    BOX_MASK,
     CANDIDATES,
+    LABELS,
     TARGETS,
     B,
-    N,
     S,
     T,
     backward,
@@ -29,7 +30,7 @@ from tests.training.losses.batch import (
     random_tokens,
 )
 
-NO_TRIPLETS = LossConfig(triplet=0.0, box=0.3, hard_negatives=3)
+NO_TRIPLETS = LossConfig(triplet=0.0, grounding=0.3, hard_negatives=3)
 
 
 def test_a_weight_of_zero_disables_a_loss(tiny: Callable[[], Any]) -> None:
@@ -71,10 +72,8 @@ def test_text_reliability_is_learned_from_its_own_loss(tiny: Callable[[], Any]) 
     assert gradient[0.0] < gradient[1.0] / 1000
 
 
-def test_the_box_loss_is_over_frames_with_boxes_and_not_over_padding(
-    tiny: Callable[[], Any],
-) -> None:
-    """Compared with loops; the mask at padded frames and patches has no influence."""
+def test_the_grounding_loss_ignores_labels_of_padding(tiny: Callable[[], Any]) -> None:
+    """The value is that of the loss itself, with the weight of the config."""
     network = full_network(tiny())
     kept = torch.rand(B, T, generator=torch.Generator().manual_seed(6)) > 0.3
     tokens = remove_frames(random_tokens(B, network.towers.dim, 1), ~kept)
@@ -82,24 +81,18 @@ def test_the_box_loss_is_over_frames_with_boxes_and_not_over_padding(
     clips, guided = network.parts.encode_guided_clips(tokens)
     products = network.parts.encode_products(random_tokens(S, network.towers.dim, 2))
     objective = Objective(network.towers.dim, NO_TRIPLETS, torch.arange(S))
-    logs = [
-        -guided.patch_weights[b, t, BOX_MASK[b, t]].sum().log()
-        for b in range(B)
-        for t in range(T)
-        if kept[b, t] and BOX_MASK[b, t, :-1].any()
-    ]
-    assert 3 < len(logs) < B * T
     losses = []
     for fill in (False, True):
-        mask = BOX_MASK.clone()
-        mask[~kept] = fill
-        mask[..., -1] = mask[..., -1] & mask[..., :-1].any(-1) if fill else False
-        boxes = BoxTargets(guided.patch_weights, mask)
-        result = objective(network, clips, products, TARGETS, CANDIDATES, boxes)
-        losses.append(result.losses["box"])
-    expected = 0.3 * float(torch.stack(logs).detach().mean())
+        labels = LABELS.map_tensors(Tensor.clone)
+        labels.box_mask[~kept], labels.visible[~kept] = fill, fill
+        labels.boxes[~kept] = float(fill) * torch.tensor([0.1, 0.2, 0.3, 0.4])
+        labels.box_mask[..., -1] &= labels.box_mask[..., :-1].any(-1) & fill
+        grounding = Grounding.compare(guided, tokens.image_mask, labels)
+        result = objective(network, clips, products, TARGETS, CANDIDATES, grounding)
+        losses.append(result.losses["grounding"])
+    expected = 0.3 * float(grounding_loss(grounding).detach())
     assert losses[0] == losses[1] == pytest.approx(expected, rel=1e-5)
-    assert BOX_MASK.shape[-1] == N
+    assert expected > 0.1
 
 
 def test_duplicates_are_not_negatives_of_each_other(tiny: Callable[[], Any]) -> None:

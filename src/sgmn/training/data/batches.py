@@ -5,7 +5,7 @@ A run that is resumed at some step therefore sees the batches of an uninterrupte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -21,10 +21,11 @@ from sgmn.model.inputs import ItemInputs, Preprocessor
 from sgmn.model.tokens import ItemTokens
 from sgmn.records import Clip, Product, ProductContent
 from sgmn.training.config import DataConfig, TrainConfig
-from sgmn.training.data.boxes import PatchGrids, patches_in_boxes
+from sgmn.training.data.boxes import PatchGrids
 from sgmn.training.data.epoch_order import Order, SingleShopOrder, shuffled_order
-from sgmn.training.data.example_loader import BoxedClip, ExampleLoader
+from sgmn.training.data.example_loader import ExampleLoader, LoadedClip
 from sgmn.training.data.examples import Examples, Key
+from sgmn.training.data.grounding_labels import GroundingLabels, build_labels
 
 NetworkInput = ItemInputs | ItemTokens
 T = TypeVar("T")
@@ -45,6 +46,22 @@ class BatchSpec(NamedTuple):
     neighbors: tuple[int, ...] = ()
 
 
+class ClipKeys(NamedTuple):
+    """The products that a clip is about, and those that it is labeled with.
+
+    They differ for a counterfactual clip, see `ExampleLoader.load_variants`; the labeled products
+    are then its most instructive negatives.
+    """
+
+    targets: tuple[Key, ...]
+    labeled: tuple[Key, ...]
+
+    @property
+    def all(self) -> tuple[Key, ...]:
+        """All of them, the targets first."""
+        return self.targets + self.labeled
+
+
 @dataclass(frozen=True)
 class Batch:
     """Clips and products for the network, as pixels and text or already encoded by the towers.
@@ -56,8 +73,7 @@ class Batch:
             -1 where there are fewer than P.
         candidates: (S,) the products of the batch, as positions in `Examples.products`.
         read_errors: one line for each clip or product that was left out.
-        box_mask: (B, T, N) bool, which patches of each frame lie inside a box of the product;
-            None if the batch has no boxes.
+        labels: where and when each clip shows its product; None if guidance is not trained on it.
     """
 
     clips: NetworkInput
@@ -65,7 +81,7 @@ class Batch:
     targets: Tensor
     candidates: Tensor
     read_errors: tuple[str, ...] = ()
-    box_mask: Tensor | None = None
+    labels: GroundingLabels | None = None
 
     @property
     def positive(self) -> Tensor:
@@ -81,7 +97,7 @@ def positive_mask(targets: Tensor, candidates: Tensor) -> Tensor:
 class Batches(TorchDataset[Batch]):
     """The batches of a run, numbered 0 to steps·accumulation_steps - 1.
 
-    `patch_grids` holds the image tower's patches on each canvas if batches need a `box_mask`.
+    `patch_grids` holds the image tower's patches on each canvas if batches need `labels`.
     """
 
     reads_files = True  # worth worker processes
@@ -113,15 +129,17 @@ class Batches(TorchDataset[Batch]):
         rng = np.random.default_rng((self.train.seed, 1, spec.number))
         errors: list[str] = []
         drawn = [self.examples.items[position] for position in spec.positions]
-        items, clips, box_mask = self._load_clips(drawn, spec.number, rng, errors)
-        keys = self.candidate_keys(items, spec.neighbors, rng)
-        keys, products = self._load_products(keys, rng, errors)
-        if not items or not keys:
+        targets, clips, labels = self._load_clips(drawn, spec.number, rng, errors)
+        own = [key for keys in targets for key in keys.all]
+        keys, products = self._load_products(
+            self.candidate_keys(own, spec.neighbors, rng), rng, errors
+        )
+        if not targets or not keys:
             raise MediaError("no example of a batch can be read", errors[0], "repair the dataset")
         index = self.examples.product_index
-        targets = [[index[key] for key in self.examples.product_keys(item)] for item in items]
+        rows = [[index[key] for key in keys.targets] for keys in targets]
         candidates = torch.tensor([index[key] for key in keys])
-        return Batch(clips, products, _pad(targets), candidates, tuple(errors), box_mask)
+        return Batch(clips, products, _pad(rows), candidates, tuple(errors), labels)
 
     def iter_products(self, batch_size: int) -> Iterator[NetworkInput]:
         """Yield all products without augmentation, in order; unreadable products are empty."""
@@ -148,25 +166,36 @@ class Batches(TorchDataset[Batch]):
         index: int,
         rng: np.random.Generator,
         errors: list[str],
-    ) -> tuple[list[Clip | Photo], NetworkInput, Tensor | None]:
-        """Return the items that can be read, their inputs, and their `Batch.box_mask`."""
+    ) -> tuple[list[ClipKeys], NetworkInput, GroundingLabels | None]:
+        """Return the products of the items that can be read, their inputs, and their labels."""
         clutter_prob = self.data.clutter_prob * self._clutter_warmup(index)
         loaded = load_readable(items, lambda i: self._load_clip(i, clutter_prob, rng), errors)
         clips = [clip for _, clip in loaded]
         inputs = self.preprocessor.prepare_clips([clip.content for clip in clips])
-        box_mask = None
-        if self.patch_grids is not None:
-            frames = [clip.content.frames for clip in clips]
-            boxes, canvases = [clip.boxes for clip in clips], self.preprocessor.canvases
-            box_mask = patches_in_boxes(frames, boxes, canvases, self.patch_grids)
-        return [item for item, _ in loaded], inputs, box_mask
+        labels = None if self.patch_grids is None else self.build_labels(clips, self.patch_grids)
+        keys = [
+            ClipKeys(clip.keys, tuple(self.examples.product_keys(item))) for item, clip in loaded
+        ]
+        return keys, inputs, labels
+
+    def build_labels(self, clips: Sequence[LoadedClip], grids: PatchGrids) -> GroundingLabels:
+        """Return the labels of loaded clips."""
+        return build_labels(
+            [clip.content.frames for clip in clips],
+            [clip.boxes for clip in clips],
+            [clip.visible for clip in clips],
+            self.preprocessor.canvases,
+            grids,
+        )
 
     def _load_clip(
         self, item: Clip | Photo, clutter_prob: float, rng: np.random.Generator
-    ) -> BoxedClip:
-        if self.patch_grids is None:
-            return BoxedClip(self.loader.load_clip(item, clutter_prob, rng))
-        return self.loader.load_boxed_clip(item, clutter_prob, rng)
+    ) -> LoadedClip:
+        prob = self.data.counterfactual_prob
+        if self.patch_grids is None and not prob:
+            content = self.loader.load_clip(item, clutter_prob, rng)
+            return LoadedClip(content, tuple(self.examples.product_keys(item)))
+        return self.loader.load_variants(item, clutter_prob, prob, rng)[-1]
 
     def _load_products(
         self, keys: Sequence[Key], rng: np.random.Generator, errors: list[str]
@@ -178,13 +207,13 @@ class Batches(TorchDataset[Batch]):
         return [key for key, _ in loaded], inputs
 
     def candidate_keys(
-        self, items: Sequence[Clip | Photo], neighbors: Sequence[int], rng: np.random.Generator
+        self, clip_keys: Iterable[Key], neighbors: Sequence[int], rng: np.random.Generator
     ) -> list[Key]:
-        """Return the products of a batch, each once: those of its items and extra negatives.
+        """Return the products of a batch, each once: those of its clips and extra negatives.
 
         The negatives are the first of the `neighbors`, or random products of the same shops.
         """
-        own = dict.fromkeys(key for item in items for key in self.examples.product_keys(item))
+        own = dict.fromkeys(clip_keys)
         count = self.data.extra_negatives
         if not count:
             return list(own)

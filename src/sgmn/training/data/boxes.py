@@ -45,6 +45,39 @@ def _length_s(clip: Clip, rate_hz: float) -> float:
     return (video.read_duration(clip.video) if clip.end is None else clip.end) - clip.start
 
 
+def shown_boxes_at_times(clip: Clip, times: Sequence[float]) -> dict[str, tuple[FrameBoxes, ...]]:
+    """Return the boxes of all products that a generated clip shows, in its frames at some times.
+
+    Generated clips list them in `extra["shown"]`: [{"time": seconds, "boxes": {product: box}}].
+    A frame takes the entry nearest in time.
+    """
+    entries = clip.extra.get("shown", ())
+    if not entries:
+        return {}
+    nearest = [min(entries, key=lambda entry: abs(entry["time"] - time)) for time in times]
+    products = dict.fromkeys(product for entry in nearest for product in entry["boxes"])
+    return {
+        product: tuple(
+            (tuple(entry["boxes"][product]),) if product in entry["boxes"] else ()
+            for entry in nearest
+        )
+        for product in products
+    }
+
+
+def visible_at_times(
+    clip: Clip, times: Sequence[float], boxes: Sequence[FrameBoxes]
+) -> tuple[bool, ...]:
+    """Return whether the frames of a clip at some times show its product; empty if unknown.
+
+    `extra["visible_span"]` [from, to] in seconds decides; without it, the `boxes` of the frames.
+    """
+    span = clip.extra.get("visible_span")
+    if span is not None:
+        return tuple(span[0] <= time <= span[1] for time in times)
+    return tuple(bool(frame_boxes) for frame_boxes in boxes) if clip.boxes else ()
+
+
 def patches_in_boxes(
     frames: Sequence[Sequence[ImageArray]],
     boxes: Sequence[Sequence[FrameBoxes]],

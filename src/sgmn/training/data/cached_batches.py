@@ -16,14 +16,21 @@ from torch import Tensor
 from sgmn.batching import batched
 from sgmn.data.dataset import Photo
 from sgmn.errors import MediaError
-from sgmn.model.bundle import Model
+from sgmn.model.bundle import ModelBundle
 from sgmn.model.inputs import ItemInputs
 from sgmn.model.tokens import ItemTokens
-from sgmn.records import Clip, Product
+from sgmn.records import Clip, ClipContent, Product
 from sgmn.training.config import DataConfig, TrainConfig
-from sgmn.training.data.batches import Batches, NetworkInput
+from sgmn.training.data.batches import Batches, ClipKeys, NetworkInput
 from sgmn.training.data.examples import Examples, Key
-from sgmn.training.data.token_cache import TokenCache, hash_file, hash_towers
+from sgmn.training.data.grounding_labels import GroundingLabels, measure_patch_grids
+from sgmn.training.data.token_cache import (
+    CachedEntry,
+    TokenCache,
+    hash_file,
+    hash_towers,
+    trim_padding,
+)
 
 Item = Clip | Photo
 T = TypeVar("T")
@@ -34,25 +41,36 @@ KEYS_NOT_CACHED = (  # keys of DataConfig that do not change the content of an e
     "product_images_as_photos",
     "single_shop_batches",
     "extra_negatives",
+    "counterfactual_prob",
     "cached_variants",
 )
+
+LABEL_FIELDS = ("visible_span", "shown")  # of `Clip.extra`
 
 
 class CachedBatches(Batches):
     """Batches from a cache that holds `cached_variants` augmented versions of each example.
 
     The variant, dropped frames, and missing transcripts and titles are drawn anew for each batch.
+    A clip that shows another product has a second entry: the text and the labels of its
+    counterfactual, see `ExampleLoader.load_variants`.
     """
 
     reads_files = False
 
     def __init__(
-        self, examples: Examples, model: Model, data: DataConfig, train: TrainConfig, folder: Path
+        self,
+        examples: Examples,
+        model: ModelBundle,
+        data: DataConfig,
+        train: TrainConfig,
+        folder: Path,
     ) -> None:
         super().__init__(examples, model.preprocessor, data, train)
         self.model, self.cache = model, TokenCache(folder, hash_towers(model))
         files = (*data.talking_points, *([data.phrases] if data.phrases else []))
         self._text_hashes = [hash_file(path) for path in files]
+        self._grids = measure_patch_grids(model.network)
 
     @staticmethod
     def _loader_settings(train: TrainConfig) -> TrainConfig:
@@ -66,41 +84,48 @@ class CachedBatches(Batches):
         items, products = self.examples.items, self.examples.products
         total = (len(items) + len(products)) * self.data.cached_variants
         errors: list[str] = []
-        for done, (name, load) in enumerate(self._entries(), start=1):
+        for done, (name, write) in enumerate(self._entries(), start=1):
             if not self.cache.entry_path(name).exists():
-                self._encode(name, load, errors)
+                try:
+                    write()
+                except MediaError as error:
+                    errors.append(str(error))
             progress(done, total)
         return errors
 
-    def _entries(self) -> Iterator[tuple[str, Callable[[], ItemInputs]]]:
-        """Yield the name of each entry and a function that loads its inputs."""
+    def _entries(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        """Yield the name of each entry and a function that writes it."""
         for variant in range(self.data.cached_variants):
             for item in self.examples.items:
-                yield self.clip_entry(item, variant), partial(self._load_variant, item, variant)
+                yield self.clip_entry(item, variant), partial(self._write_clip, item, variant)
             for product in self.examples.products.values():
                 name = self._product_entry(product, variant)
-                yield name, partial(self._load_product_variant, product, variant)
+                yield name, partial(self._write_product, product, variant)
 
-    def _encode(self, name: str, load: Callable[[], ItemInputs], errors: list[str]) -> None:
-        try:
-            inputs = load()
-        except MediaError as error:
-            errors.append(str(error))
-            return
-        network = self.model.network.eval()
-        with torch.inference_mode():
-            self.cache.write([name], network.encode_tokens(inputs).to("cpu"))
-
-    def _load_variant(self, item: Item, variant: int) -> ItemInputs:
+    def _write_clip(self, item: Item, variant: int) -> None:
         rng = np.random.default_rng((3, variant, crc32(_item_id(item).encode())))
-        clip = self.loader.load_clip(item, self.data.clutter_prob, rng)
-        return self.preprocessor.prepare_clips([clip])
+        clips = self.loader.load_variants(item, self.data.clutter_prob, 1.0, rng)
+        tokens = self._encode(self.preprocessor.prepare_clips([clips[0].content]))
+        labels = self.build_labels(clips, self._grids).crop(*tokens.patch_mask.shape[1:])
+        name = self.clip_entry(item, variant)
+        if len(clips) > 1:  # first, so that it exists if the clip's own entry does
+            text = ClipContent((), clips[1].content.text)
+            other = self._encode(self.preprocessor.prepare_clips([text]))
+            self.cache.write(counterfactual_entry(name), other, labels[1:], clips[1].keys[0])
+        self.cache.write(name, tokens, labels[:1])
 
-    def _load_product_variant(self, product: Product, variant: int) -> ItemInputs:
-        if not variant:
-            return self.preprocessor.prepare_products([self.loader.load_plain_product(product)])
-        rng = np.random.default_rng((4, variant, crc32(repr(product.key).encode())))
-        return self.preprocessor.prepare_products([self.loader.load_product(product, rng)])
+    def _write_product(self, product: Product, variant: int) -> None:
+        if variant:
+            rng = np.random.default_rng((4, variant, crc32(repr(product.key).encode())))
+            content = self.loader.load_product(product, rng)
+        else:
+            content = self.loader.load_plain_product(product)
+        tokens = self._encode(self.preprocessor.prepare_products([content]))
+        self.cache.write(self._product_entry(product, variant), tokens)
+
+    def _encode(self, inputs: ItemInputs) -> ItemTokens:
+        with torch.inference_mode():
+            return trim_padding(self.model.network.eval().encode_tokens(inputs)).to("cpu")
 
     def clip_entry(self, item: Item, variant: int) -> str:
         """Return the name of the cache entry of a clip or photo."""
@@ -111,8 +136,9 @@ class CachedBatches(Batches):
             facts = ("photo", augmentation, data, self._text_hashes, count)
             return self.cache.entry_name([item.path], *facts)
         files = [item.video] if item.video else item.frames
+        labels = item.product_ids, item.boxes, [item.extra.get(k) for k in LABEL_FIELDS]
         return self.cache.entry_name(
-            files, "clip", item.start, item.end, item.text, augmentation, data
+            files, "clip", item.start, item.end, item.text, augmentation, data, labels
         )
 
     def _product_entry(self, product: Product, variant: int) -> str:
@@ -121,14 +147,42 @@ class CachedBatches(Batches):
 
     def _load_clips(
         self, items: Sequence[Item], index: int, rng: np.random.Generator, errors: list[str]
-    ) -> tuple[list[Item], NetworkInput, None]:
-        """See `Batches._load_clips`; cached clips have no boxes."""
+    ) -> tuple[list[ClipKeys], NetworkInput, GroundingLabels | None]:
+        """See `Batches._load_clips`."""
         names = [self.clip_entry(i, int(rng.integers(self.data.cached_variants))) for i in items]
-        cached, tokens = self._read(items, names, errors)
+        cached, names = self._present(items, names, errors)
+        entries = [self.cache.read(name) for name in names]
+        tokens = ItemTokens.cat(entry.tokens for entry in entries)
         silent = torch.from_numpy(rng.random(len(cached)) < self.train.drop_transcript_prob)
         max_fraction = self.train.max_dropped_frames_fraction
         kept = _sample_kept_frames(tokens.image_mask, max_fraction, rng)
-        return cached, remove_text(remove_frames(tokens, ~kept), silent), None
+        keys = [tuple(self.examples.product_keys(item)) for item in cached]
+        targets = list(keys)
+        if self.data.counterfactual_prob:
+            drawn = rng.random(len(cached)) < self.data.counterfactual_prob
+            for row in np.flatnonzero(drawn).tolist():
+                other = self._read_counterfactual(names[row], entries[row])
+                if other is not None and other.key is not None:
+                    entries[row], targets[row], silent[row] = other, (other.key,), False
+            tokens = ItemTokens.cat(entry.tokens for entry in entries)
+        tokens = remove_text(remove_frames(tokens, ~kept), silent)
+        labels = None
+        if self.patch_grids is not None:
+            labels = GroundingLabels.cat(entry.labels for entry in entries)
+        return [ClipKeys(*pair) for pair in zip(targets, keys, strict=True)], tokens, labels
+
+    def _read_counterfactual(self, name: str, entry: CachedEntry) -> CachedEntry | None:
+        """Return an entry with the text, labels and product of its counterfactual, if it has one.
+
+        The product may have been removed from the examples since.
+        """
+        name = counterfactual_entry(name)
+        if not self.cache.entry_path(name).exists():
+            return None
+        other = self.cache.read(name)
+        if other.key not in self.examples.products:
+            return None
+        return other._replace(tokens=replace_text(entry.tokens, other.tokens))
 
     def _load_products(
         self, keys: Sequence[Key], rng: np.random.Generator, errors: list[str]
@@ -137,14 +191,15 @@ class CachedBatches(Batches):
         products = [self.examples.products[key] for key in keys]
         variants = [int(rng.integers(self.data.cached_variants)) for _ in products]
         names = [self._product_entry(p, v) for p, v in zip(products, variants, strict=True)]
-        cached, tokens = self._read(keys, names, errors)
+        cached, names = self._present(keys, names, errors)
+        tokens = self.cache.read_tokens(names)
         silent = torch.from_numpy(rng.random(len(cached)) < self.train.drop_title_prob)
         return cached, remove_text(tokens, silent & tokens.image_mask.any(1))
 
-    def _read(
+    def _present(
         self, items: Sequence[T], names: Sequence[str], errors: list[str]
-    ) -> tuple[list[T], ItemTokens]:
-        """Read the entries that exist; items that could not be encoded are added to `errors`."""
+    ) -> tuple[list[T], list[str]]:
+        """Return the items whose entry exists, and the entries; the rest is added to `errors`."""
         cached, present = [], []
         for item, name in zip(items, names, strict=True):
             if self.cache.entry_path(name).exists():
@@ -152,7 +207,7 @@ class CachedBatches(Batches):
                 present.append(name)
             else:
                 errors.append(f"{item}: not in the token cache")
-        return cached, self.cache.read(present)
+        return cached, present
 
     def iter_products(self, batch_size: int) -> Iterator[NetworkInput]:
         """See `Batches.iter_products`."""
@@ -163,6 +218,22 @@ class CachedBatches(Batches):
 
 def _item_id(item: Item) -> str:
     return str(item.path) if isinstance(item, Photo) else item.clip_id
+
+
+def counterfactual_entry(name: str) -> str:
+    """Return the name of the entry with the counterfactual of a clip's entry."""
+    return f"{name}-counterfactual"
+
+
+def replace_text(tokens: ItemTokens, texts: ItemTokens) -> ItemTokens:
+    """Replace the text of tokens by that of other tokens, row by row."""
+    return replace(
+        tokens,
+        words=texts.words,
+        word_mask=texts.word_mask,
+        text=texts.text,
+        has_text=texts.has_text,
+    )
 
 
 def remove_text(tokens: ItemTokens, rows: Tensor) -> ItemTokens:
@@ -186,6 +257,7 @@ def remove_frames(tokens: ItemTokens, frames: Tensor) -> ItemTokens:
         image_mask=tokens.image_mask & kept,
         patches=tokens.patches * kept[:, :, None, None],
         patch_mask=tokens.patch_mask & kept[:, :, None],
+        patch_positions=tokens.patch_positions * kept[:, :, None, None],
     )
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional
 
-from sgmn.records import ImageArray
+from sgmn.records import Box, ImageArray
 
 ASPECT = 9 / 16  # width to height: the portrait format of most livestreams
 HELD_WIDTH = (0.3, 0.9)  # width of the held product, as a fraction of the frame's
@@ -111,12 +111,17 @@ class Scene:
             _paste(background, image, rng.uniform(*DISTRACTOR_WIDTH), rng.random(2), rng)
         return cls(background)
 
-    def render(self, product: ImageArray, width: float, rng: np.random.Generator) -> ImageArray:
-        """Render a frame with a held product; `width` is its fraction of the frame's width."""
+    def render(
+        self, product: ImageArray, width: float, rng: np.random.Generator
+    ) -> tuple[ImageArray, Box]:
+        """Render a frame with a held product, and return it with the product's box.
+
+        width: of the product, as a fraction of the frame's width.
+        """
         frame = self.background.copy()
         held = add_fingers(product, rng) if rng.random() < HAND_PROB else product
-        _paste(frame, held, width, np.clip(rng.normal(0.5, 0.15, 2), 0, 1), rng)
-        return frame
+        box = _paste(frame, held, width, np.clip(rng.normal(0.5, 0.15, 2), 0, 1), rng)
+        return frame, box
 
 
 def _paste(
@@ -125,16 +130,48 @@ def _paste(
     scale: float,
     position: NDArray[np.float64],
     rng: np.random.Generator,
-) -> None:
-    """Paste an image in place; `position` is (y, x) as fractions of the free space."""
+) -> Box:
+    """Paste an image in place and return its box.
+
+    position: (y, x), as fractions of the free space.
+    """
     height, width = background.shape[:2]
     part = random_crop(image, 0.7, rng)
     w = max(4, round(width * scale))
     h = min(height, max(4, round(w * part.shape[0] / part.shape[1] * rng.uniform(0.8, 1.25))))
     top, left = round((height - h) * position[0]), round((width - w) * position[1])
-    area = (slice(top, top + h), slice(left, left + w))
-    mask = rounded_rectangle_mask(h, w, rng.uniform(*CORNER_RADIUS))
-    mixed = mask * resize(part, h, w) + (1 - mask) * background[area]
+    placement = Placement(top, left, h, w)
+    paste_rounded(background, part, placement, rng.uniform(*CORNER_RADIUS))
+    return placement.to_box(height, width)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where an image is pasted into a frame, in pixels. It must lie inside the frame."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def to_box(self, frame_height: int, frame_width: int) -> Box:
+        """Return the box as fractions of a frame's width and height."""
+        right, bottom = self.left + self.width, self.top + self.height
+        left, top = self.left / frame_width, self.top / frame_height
+        return left, top, right / frame_width, bottom / frame_height
+
+
+def paste_rounded(
+    background: ImageArray, image: ImageArray, placement: Placement, radius: float
+) -> None:
+    """Paste an image with rounded corners in place, resized to its placement.
+
+    radius: of the corners, as a fraction of the shorter side.
+    """
+    h, w = placement.height, placement.width
+    area = (slice(placement.top, placement.top + h), slice(placement.left, placement.left + w))
+    mask = rounded_rectangle_mask(h, w, radius)
+    mixed = mask * resize(image, h, w) + (1 - mask) * background[area]
     background[area] = mixed.round().astype(np.uint8)
 
 

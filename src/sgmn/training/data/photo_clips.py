@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from sgmn.data.dataset import Photo
 from sgmn.media.image import read_image
-from sgmn.records import ImageArray
+from sgmn.records import Box, ImageArray
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.data.composition import (
     HELD_WIDTH,
@@ -32,6 +33,20 @@ def read_cached_image(path: Path, max_side: int) -> ImageArray:
     return read_image(path, max_side)
 
 
+class PhotoFrame(NamedTuple):
+    """A frame made of a photo.
+
+    Attributes:
+        image: the frame.
+        box: of the product that is held up; None if the photo is not part of a scene.
+        other: the product that is held up instead of the clip's own, if any.
+    """
+
+    image: ImageArray
+    box: Box | None = None
+    other: Key | None = None
+
+
 class PhotoClips:
     """Composes clips from the photos of some examples, at most `max_side` pixels high."""
 
@@ -42,7 +57,7 @@ class PhotoClips:
 
     def frames(
         self, photo: Photo, others: Sequence[Key], clutter_prob: float, rng: np.random.Generator
-    ) -> tuple[ImageArray, ...]:
+    ) -> tuple[PhotoFrame, ...]:
         """Return the frames of a clip: this photo and random photos of the same product.
 
         Args:
@@ -54,13 +69,16 @@ class PhotoClips:
         same = self.examples.photos_by_product[labeled_keys(photo)[0]]
         count = self.data.frames_per_clip - 1
         more = [same[i] for i in rng.integers(len(same), size=count)]
-        frames = [self.load_photo(p, rng) for p in (photo, *more)]
+        photos = [self.load_photo(p, rng) for p in (photo, *more)]
         if others and rng.random() < clutter_prob:
-            frames = self.compose(frames, others, rng)
+            frames = self.compose(photos, others, rng)
         else:
-            frames = [random_crop(frame, 0.5, rng) for frame in frames]
+            frames = [PhotoFrame(random_crop(image, 0.5, rng)) for image in photos]
         degradation = Degradation.sample(self.train, rng)
-        return tuple(degrade_transmission(degradation.apply(f, rng), rng) for f in frames)
+        return tuple(
+            frame._replace(image=degrade_transmission(degradation.apply(frame.image, rng), rng))
+            for frame in frames
+        )
 
     def sample_others(self, key: Key, rng: np.random.Generator) -> list[Key]:
         """Draw other products of the shop that have photos; the first is for the background."""
@@ -71,18 +89,25 @@ class PhotoClips:
 
     def compose(
         self, photos: Sequence[ImageArray], others: Sequence[Key], rng: np.random.Generator
-    ) -> list[ImageArray]:
+    ) -> list[PhotoFrame]:
         """Compose a stream that holds up the product, and in some frames other products."""
-        other_photos = [self.load_photo(self._any_photo(key, rng), rng) for key in others]
-        scene = Scene.compose(other_photos[0], other_photos[1:], self.max_side, rng)
-        held = self._replace_some(photos, other_photos[1:] or other_photos, rng)
+        other_photos = [
+            PhotoFrame(self.load_photo(self._any_photo(key, rng), rng), other=key) for key in others
+        ]
+        distractors = [photo.image for photo in other_photos[1:]]
+        scene = Scene.compose(other_photos[0].image, distractors, self.max_side, rng)
+        own = [PhotoFrame(image) for image in photos]
+        held = self._replace_some(own, other_photos[1:] or other_photos, rng)
         width = rng.uniform(*HELD_WIDTH)
         widths = np.clip(width * np.exp(rng.normal(0, 0.15, len(held))), *HELD_WIDTH)
-        return [scene.render(image, w, rng) for image, w in zip(held, widths, strict=True)]
+        return [
+            PhotoFrame(*scene.render(photo.image, w, rng), photo.other)
+            for photo, w in zip(held, widths, strict=True)
+        ]
 
     def _replace_some(
-        self, photos: Sequence[ImageArray], others: list[ImageArray], rng: np.random.Generator
-    ) -> list[ImageArray]:
+        self, photos: Sequence[PhotoFrame], others: list[PhotoFrame], rng: np.random.Generator
+    ) -> list[PhotoFrame]:
         """Replace a random span of the photos, which may wrap around, by other products."""
         count = len(photos)
         # Rounded up or down at random, so that few and many replaced frames are as likely.
@@ -113,7 +138,7 @@ class PhotoClips:
         return warp_perspective(image, rng)
 
 
-def _in_turns(images: list[ImageArray], count: int, rng: np.random.Generator) -> list[ImageArray]:
+def _in_turns(images: list[PhotoFrame], count: int, rng: np.random.Generator) -> list[PhotoFrame]:
     """Return `count` images: one of them, or several, each for a while."""
     several = len(images) if rng.random() < SEVERAL_PRODUCTS_PROB else 1
     turns = np.sort(rng.integers(several, size=count))

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,13 +25,18 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sgmn.errors import CheckpointError
-from sgmn.model.bundle import Model
-from sgmn.model.tokens import ItemTokens
+from sgmn.model.bundle import ModelBundle
+from sgmn.model.tokens import ItemTokens, TensorRows
+from sgmn.training.data.examples import Key
+from sgmn.training.data.grounding_labels import GroundingLabels
 
-_VERSION = 2
+R = TypeVar("R", bound=TensorRows)
+
+_VERSION = 3
+LABEL_PREFIX = "label."
 
 
-def hash_towers(model: Model) -> str:
+def hash_towers(model: ModelBundle) -> str:
     """Hash the weights and the input format of the towers, not the parts above them."""
     digest = hashlib.sha256()
     config = model.network.config
@@ -55,6 +60,20 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+class CachedEntry(NamedTuple):
+    """One clip or product, and what the cache knows about it.
+
+    Attributes:
+        tokens: a single row.
+        labels: of the same row; they say nothing for an entry without labels.
+        key: the product that a counterfactual is about.
+    """
+
+    tokens: ItemTokens
+    labels: GroundingLabels
+    key: Key | None
+
+
 @dataclass(frozen=True)
 class TokenCache:
     """The cache in a folder, for the towers with the hash `towers_hash`."""
@@ -74,54 +93,96 @@ class TokenCache:
         """Return the file of an entry."""
         return self.folder / name[:2] / f"{name}.safetensors"
 
-    def write(self, names: Iterable[str], tokens: ItemTokens) -> None:
-        """Write the rows of `tokens` as entries; each file is replaced atomically."""
-        for row, name in enumerate(names):
-            path = self.entry_path(name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(".part")
-            save_file(_compact(tokens[row : row + 1]), draft)
-            draft.replace(path)
+    def write(
+        self,
+        name: str,
+        tokens: ItemTokens,
+        labels: GroundingLabels | None = None,
+        key: Key | None = None,
+    ) -> None:
+        """Write an entry; its file is replaced atomically.
 
-    def read(self, names: Iterable[str]) -> ItemTokens:
-        """Read entries as rows, in float32. Raises CheckpointError for a damaged file."""
-        return ItemTokens.cat(self._read_entry(self.entry_path(name)) for name in names)
+        Args:
+            name: see `entry_name`.
+            tokens: a single row.
+            labels: of the same row, without padding.
+            key: the product that a counterfactual is about.
+        """
+        path = self.entry_path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".part")
+        metadata = None if key is None else {"shop_id": key[0], "product_id": key[1]}
+        save_file(_compact(tokens, labels), draft, metadata)
+        draft.replace(path)
 
-    def read_or_empty(self, names: Iterable[str], dim: int) -> ItemTokens:
-        """Read entries as rows; an entry that does not exist is a row without images and text."""
-        paths = [self.entry_path(name) for name in names]
-        blank = empty_tokens(dim)
-        return ItemTokens.cat(self._read_entry(p) if p.exists() else blank for p in paths)
-
-    def _read_entry(self, path: Path) -> ItemTokens:
+    def read(self, name: str) -> CachedEntry:
+        """Read an entry, in float32. Raises CheckpointError for a damaged file."""
+        path = self.entry_path(name)
         try:
             with safe_open(path, "pt") as file:
-                tensors = [file.get_tensor(field.name) for field in fields(ItemTokens)]
-        except (OSError, SafetensorError) as error:
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                metadata = file.metadata()
+            tokens = _read_rows(ItemTokens, tensors, "")
+            if LABEL_PREFIX + "visible" in tensors:
+                labels = _read_rows(GroundingLabels, tensors, LABEL_PREFIX)
+            else:
+                labels = no_labels(tokens)
+        except (OSError, SafetensorError, KeyError) as error:
             raise CheckpointError(
                 f"damaged cache entry ({error})",
                 path,
                 "delete the file; the next run encodes it again",
             ) from error
-        return ItemTokens(*(t.float() if t.is_floating_point() else t for t in tensors))
+        key = (metadata["shop_id"], metadata["product_id"]) if metadata else None
+        return CachedEntry(tokens, labels, key)
+
+    def read_tokens(self, names: Iterable[str]) -> ItemTokens:
+        """Read the tokens of entries as rows."""
+        return ItemTokens.cat(self.read(name).tokens for name in names)
+
+    def read_or_empty(self, names: Iterable[str], dim: int) -> ItemTokens:
+        """Read entries as rows; an entry that does not exist is a row without images and text."""
+        blank = empty_tokens(dim)
+        return ItemTokens.cat(
+            self.read(name).tokens if self.entry_path(name).exists() else blank for name in names
+        )
 
 
-def _compact(tokens: ItemTokens) -> dict[str, Tensor]:
+def _read_rows(kind: type[R], tensors: Mapping[str, Tensor], prefix: str) -> R:
+    rows = (tensors[prefix + field.name] for field in fields(cast(Any, kind)))
+    return kind(*(t.float() if t.is_floating_point() else t for t in rows))
+
+
+def no_labels(tokens: ItemTokens) -> GroundingLabels:
+    """Return labels of tokens that say nothing."""
+    boxes = torch.zeros(*tokens.image_mask.shape, 4)
+    no = torch.zeros_like
+    return GroundingLabels(no(tokens.patch_mask), no(tokens.image_mask), boxes)
+
+
+def _compact(tokens: ItemTokens, labels: GroundingLabels | None) -> dict[str, Tensor]:
     """Remove the padding of a single row and convert its vectors to float16."""
     row = trim_padding(tokens)
-    tensors = {field.name: getattr(row, field.name) for field in fields(ItemTokens)}
-    return {
-        name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
-        for name, tensor in tensors.items()
+    tensors = {
+        name: tensor.half() if tensor.is_floating_point() else tensor
+        for name, tensor in _named_tensors(row)
     }
+    if labels is not None:
+        tensors |= {LABEL_PREFIX + name: tensor for name, tensor in _named_tensors(labels)}
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+
+
+def _named_tensors(rows: TensorRows) -> list[tuple[str, Tensor]]:
+    return [(field.name, getattr(rows, field.name)) for field in fields(cast(Any, rows))]
 
 
 def empty_tokens(dim: int) -> ItemTokens:
     """Return one row without images and text."""
     rows, no = torch.zeros(1, 0, dim), torch.zeros(1, dtype=torch.bool)
     mask = rows[..., 0] > 0
-    patches = rows.unsqueeze(2)
-    return ItemTokens(rows, mask, patches, patches[..., 0] > 0, rows, mask, torch.zeros(1, dim), no)
+    patches = rows.unsqueeze(2)[:, :, :0]
+    images = rows, mask, patches, patches[..., 0] > 0, patches[..., :2]
+    return ItemTokens(*images, rows, mask, torch.zeros(1, dim), no)
 
 
 def trim_padding(tokens: ItemTokens) -> ItemTokens:
@@ -134,6 +195,7 @@ def trim_padding(tokens: ItemTokens) -> ItemTokens:
         tokens.image_mask[:, :frames],
         tokens.patches[:, :frames, :patches],
         tokens.patch_mask[:, :frames, :patches],
+        tokens.patch_positions[:, :frames, :patches],
         tokens.words[:, :words],
         tokens.word_mask[:, :words],
         tokens.text,

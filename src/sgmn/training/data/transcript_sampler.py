@@ -44,6 +44,11 @@ class TranscriptSampler:
             text = item.text
         return add_recognition_errors(text, self.train.drop_word_prob, rng)
 
+    def compose_about(self, key: Key, others: Sequence[Key], rng: np.random.Generator) -> str:
+        """Compose a synthetic transcript of a product as speech recognition would hear it."""
+        text = self.compose(key, others, rng)
+        return add_recognition_errors(text, self.train.drop_word_prob, rng)
+
     def compose(self, key: Key, others: Sequence[Key], rng: np.random.Generator) -> str:
         """Compose a synthetic transcript of a product that may mention others."""
         products = self.examples.products

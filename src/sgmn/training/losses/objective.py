@@ -5,7 +5,7 @@ text              InfoNCE on transcript and title alone
 text_reliability  the same, with each transcript's logits multiplied by its reliability
 triplet           distance-weighted triplets of clips and products, before and after interaction
 pair              each clip's product against its hardest negatives, as the second pass scores them
-box               attention of labeled clips outside the boxes of the product
+grounding         attention of labeled clips outside the boxes and frames of the product
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sgmn.model.guidance import box_loss
 from sgmn.model.network import SGMN
 from sgmn.model.scoring import ClipVectors, ProductVectors, score
 from sgmn.training.config import LossConfig
 from sgmn.training.data.batches import positive_mask
 from sgmn.training.distributed import gather_rows
 from sgmn.training.losses.contrastive import info_nce
+from sgmn.training.losses.grounding import Grounding, grounding_loss
 from sgmn.training.losses.mining import same_class_mask
 from sgmn.training.losses.pairwise import PairwiseLoss
 
@@ -40,13 +40,6 @@ class BatchLoss(NamedTuple):
     losses: dict[str, float]
     accuracy: float
     skipped: int
-
-
-class BoxTargets(NamedTuple):
-    """The attention over patches α (B, T, N), and which patches lie in a box (B, T, N) bool."""
-
-    patch_weights: Tensor
-    box_mask: Tensor
 
 
 class _Pairs(NamedTuple):
@@ -98,7 +91,7 @@ class Objective(nn.Module):
         products: ProductVectors,
         targets: Tensor,
         candidates: Tensor,
-        boxes: BoxTargets | None = None,
+        grounding: Grounding | None = None,
     ) -> BatchLoss:
         """Compute the losses of a batch; with several processes, of the batch of all of them.
 
@@ -108,7 +101,7 @@ class Objective(nn.Module):
             products: vectors of S products.
             targets: see `Batch.targets`.
             candidates: see `Batch.candidates`.
-            boxes: attention and boxes of clips whose guidance is trained on boxes.
+            grounding: attention and labels of the clips, if guidance is trained on them.
         """
         pairs = self._gather(clips, products, targets, candidates)
         weights, skipped = network.head(), 0
@@ -122,8 +115,9 @@ class Objective(nn.Module):
         if self.config.pair > 0 and (self.config.mining or network.parts.has_reranker):
             loss, without_negative = self.pairwise(network, *pairs)
             parts["pair"], skipped = self.config.pair * loss, skipped + without_negative
-        if boxes is not None and self.config.box > 0:
-            parts["box"] = self.config.box * box_loss(*map(gather_rows, boxes))
+        if grounding is not None and self.config.grounding > 0:
+            loss = grounding_loss(gather_rows(grounding))
+            parts["grounding"] = self.config.grounding * loss
         total = torch.stack(list(parts.values())).sum()
         values = {name: float(loss.detach()) for name, loss in parts.items()}
         return BatchLoss(total, values, _accuracy(scores.detach(), pairs.positive), skipped)

@@ -20,15 +20,13 @@ from sgmn.model.network import SGMN
 from sgmn.model.tokens import ItemTokens
 from sgmn.records import Clip
 from sgmn.training.config import DataConfig, LossConfig
-from sgmn.training.config_file import read_config
 from sgmn.training.data import batches as batches_module
 from sgmn.training.data import boxes
 from sgmn.training.data.batches import Batch, Batches, BatchSpec
 from sgmn.training.data.boxes import FrameBoxes
-from sgmn.training.data.cached_batches import CachedBatches
 from sgmn.training.data.examples import Examples
 from sgmn.training.trainer import Trainer
-from tests.training.painting import BOX_LOSS, CORNERS, TRAIN, examples_of, guided, paint
+from tests.training.painting import CORNERS, GROUNDING_LOSS, TRAIN, examples_of, guided, paint
 
 MakeTrainer = Callable[..., Trainer]
 
@@ -58,30 +56,30 @@ def make_trainer(world: Path, tiny: Callable[[], Any], tmp_path: Path) -> MakeTr
 @torch.no_grad()
 def attention_inside(network: SGMN, batch: Batch) -> torch.Tensor:
     """Return the attention inside the boxes of each frame that has one, in training mode."""
-    assert batch.box_mask is not None
+    assert batch.labels is not None
     torch.manual_seed(0)
     output = network.train().parts.guide(network.encode_tokens(batch.clips), "clips")
-    inside: torch.Tensor = (output.patch_weights * batch.box_mask).sum(-1)
-    return inside[batch.box_mask.any(-1)]
+    inside: torch.Tensor = (output.patch_weights * batch.labels.box_mask).sum(-1)
+    return inside[batch.labels.box_mask.any(-1)]
 
 
 def test_a_few_steps_move_attention_into_the_boxes(make_trainer: MakeTrainer) -> None:
-    trainer = make_trainer(BOX_LOSS)
+    trainer = make_trainer(GROUNDING_LOSS)
     batch = trainer.batches[0]
     before = attention_inside(trainer.network, batch)
     for _ in range(3):
         trainer.train_step([batch])
     after = attention_inside(trainer.network, batch)
     assert after.mean() > before.mean() + 0.1
-    without = make_trainer(replace(BOX_LOSS, box=0.0), name="without")
-    without.train_step([replace(batch, box_mask=None)])
+    without = make_trainer(replace(GROUNDING_LOSS, grounding=0.0), name="without")
+    without.train_step([replace(batch, labels=None)])
     assert attention_inside(without.network, batch).mean() < after.mean() - 0.05
 
 
-def test_the_log_names_the_box_loss(make_trainer: MakeTrainer, tmp_path: Path) -> None:
-    make_trainer(BOX_LOSS).run()
+def test_the_log_names_the_grounding_loss(make_trainer: MakeTrainer, tmp_path: Path) -> None:
+    make_trainer(GROUNDING_LOSS).run()
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert all(line["losses"]["box"] > 0 for line in lines)
+    assert all(line["losses"]["grounding"] > 0 for line in lines)
 
 
 def pixels(batch: Batch) -> list[torch.Tensor]:
@@ -89,18 +87,21 @@ def pixels(batch: Batch) -> list[torch.Tensor]:
     return [tensor for group in batch.clips.images.groups for tensor in group]
 
 
-def test_a_box_mask_changes_nothing_else_in_a_batch(make_trainer: MakeTrainer) -> None:
-    """Photos have no boxes; the images are those of a batch without a mask."""
-    batches = make_trainer(BOX_LOSS).batches
+def test_labels_change_nothing_else_in_a_batch(make_trainer: MakeTrainer) -> None:
+    """Clips have boxes, photos only in a scene; the images are those of a batch without labels."""
+    batches = make_trainer(GROUNDING_LOSS).batches
     spec = BatchSpec(0, batches.positions(0, _in_order))
     batch = batches[spec]
     items = [batches.examples.items[position] for position in spec.positions]
-    assert batch.box_mask is not None
-    boxed = batch.box_mask.any(-1).any(-1).tolist()
-    assert boxed == [isinstance(item, Clip) for item in items]
+    assert batch.labels is not None
+    boxed = batch.labels.box_mask.any(-1).any(-1).tolist()
+    assert all(
+        has_box for has_box, item in zip(boxed, items, strict=True) if isinstance(item, Clip)
+    )
+    assert batch.labels.visible.any(1).all()
     batches.patch_grids = None
     plain = batches[spec]
-    assert plain.box_mask is None
+    assert plain.labels is None
     for tensor, other in zip(pixels(batch), pixels(plain), strict=True):
         assert torch.equal(tensor, other)
 
@@ -111,11 +112,12 @@ def _in_order(count: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def test_the_mask_has_the_shape_of_the_tokens(make_trainer: MakeTrainer) -> None:
-    trainer = make_trainer(BOX_LOSS)
+    trainer = make_trainer(GROUNDING_LOSS)
     batch = trainer.batches[0]
     tokens: ItemTokens = trainer.network.encode_tokens(batch.clips)
-    mask = batch.box_mask
-    assert mask is not None and mask.shape == tokens.patch_mask.shape
+    assert batch.labels is not None
+    mask = batch.labels.box_mask
+    assert mask.shape == tokens.patch_mask.shape
     assert not (mask & ~(tokens.patch_mask & tokens.image_mask.unsqueeze(-1))).any()
 
 
@@ -134,8 +136,8 @@ def test_with_weight_zero_boxes_change_nothing(
 
     monkeypatch.setattr(SGMN, "patch_grid", refuse)
     monkeypatch.setattr(boxes, "boxes_at_times", refuse)
-    monkeypatch.setattr(batches_module, "patches_in_boxes", refuse)
-    off = replace(BOX_LOSS, box=0.0)
+    monkeypatch.setattr(batches_module, "build_labels", refuse)
+    off = replace(GROUNDING_LOSS, grounding=0.0)
     boxed = trained_weights(make_trainer(off, CORNERS, "boxed"))
     bare = trained_weights(make_trainer(off, (), "bare"))
     assert all(torch.equal(value, bare[name]) for name, value in boxed.items())
@@ -152,7 +154,7 @@ def test_canvases_are_measured_in_evaluation_mode(
         return patch_grid(network, canvas)
 
     monkeypatch.setattr(SGMN, "patch_grid", record)
-    trainer = make_trainer(BOX_LOSS)
+    trainer = make_trainer(GROUNDING_LOSS)
     assert set(trainer.batches.patch_grids or {}) == set(trainer.network.config.canvases)
     assert modes == [False] * len(trainer.network.config.canvases)
 
@@ -165,27 +167,11 @@ def test_a_model_without_guidance_ignores_boxes(
     model = tiny()
     settings = DataConfig((world,), frames_per_clip=2)
     batches = Batches(examples_of(data, clips), model.preprocessor, settings, TRAIN)
-    trainer = Trainer(model, batches, TRAIN, tmp_path, BOX_LOSS)
+    trainer = Trainer(model, batches, TRAIN, tmp_path, GROUNDING_LOSS)
     assert trainer.batches.patch_grids is None
     assert set(trainer.train_step([batches[0]])[0].losses) == {"score"}
 
 
-def test_boxes_with_cached_tokens_are_refused(
-    world: Path, tiny: Callable[[], Any], tmp_path: Path
-) -> None:
-    path = tmp_path / "run.toml"
-    text = f'[model]\nfreeze = "towers"\n[data]\nfolders = ["{world}"]\n[loss]\nbox = 0.1\n'
-    path.write_text(text)
-    with pytest.raises(SettingsError, match=r"run\.toml \[loss\].*'box' is 0\.1.*set box = 0"):
-        read_config(path)
-    path.write_text(text.replace("towers", "text"))
-    assert read_config(path).loss.box == 0.1
-    model, examples = guided(tiny()), Examples([read_dataset(world)])
-    batches = CachedBatches(examples, model, DataConfig((world,)), TRAIN, tmp_path / "tokens")
-    with pytest.raises(SettingsError, match="cached tokens have no boxes"):
-        Trainer(model, batches, TRAIN, tmp_path / "run", BOX_LOSS)
-
-
 def test_negative_weights_are_refused() -> None:
-    with pytest.raises(SettingsError, match="'box' is -1"):
-        LossConfig(box=-1)
+    with pytest.raises(SettingsError, match="'grounding' is -1"):
+        LossConfig(grounding=-1)
