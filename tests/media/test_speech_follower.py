@@ -13,8 +13,9 @@ import pytest
 from sgmn.media.audio import Samples
 from sgmn.media.live_source import LiveSource
 from sgmn.media.live_transcript import LiveTranscript
+from sgmn.media.speech_engine import SpeechEngine, SpeechSettings, Word
 from sgmn.media.speech_follower import follow_speech
-from sgmn.media.speech_recognition import SpeechEngine, SpeechRecognizer, Word
+from sgmn.media.speech_recognition import SpeechRecognizer
 from tests.media.streaming import QUICK, send_all, serve_folder, serve_tcp, wait_until
 from tests.media.tones import ToneEngine, write_tone_video
 
@@ -27,12 +28,16 @@ SETTINGS = replace(QUICK, queue_audio_s=2.0)
 class FailingEngine:
     """Fails at its first window."""
 
+    model_id = "fake"
+
     def recognize(self, samples: Samples) -> Iterator[Word]:
         raise RuntimeError("out of memory")
 
 
 class BlockedEngine:
     """Never returns from its first window until it is released."""
+
+    model_id = "fake"
 
     def __init__(self) -> None:
         self.started, self.released = Event(), Event()
@@ -67,7 +72,7 @@ def serve(transport: str, folder: Path) -> Iterator[str]:
 
 
 def create_recognizer(engine: SpeechEngine) -> SpeechRecognizer:
-    return SpeechRecognizer("small", load=lambda *_: engine)
+    return SpeechRecognizer(SpeechSettings("small"), load=lambda settings: engine)
 
 
 TRANSPORTS = pytest.mark.parametrize("transport", ["file", "hls", "tcp"])

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from sgmn.errors import MediaError, SettingsError
 from sgmn.media.audio import SAMPLE_RATE_HZ, AudioChunk, Samples
 from sgmn.media.live_transcript import LiveTranscript
-from sgmn.media.speech_recognition import SpeechEngine, SpeechRecognizer, Word
+from sgmn.media.speech_engine import SpeechEngine, SpeechSettings, Word
+from sgmn.media.speech_recognition import SpeechRecognizer
 from tests.media.footage import frame_times, write_video
 from tests.media.tones import ToneEngine, write_tone
 
@@ -25,6 +26,8 @@ class ScriptedEngine:
     A word that the edge of the audio cuts off is misrecognized. `jitter_s` are added to the
     times, another one for each window.
     """
+
+    model_id = "fake"
 
     def __init__(self, words: Sequence[Word], jitter_s: Sequence[float] = (0.0,)) -> None:
         self.words, self.jitter_s = words, jitter_s
@@ -43,7 +46,7 @@ class ScriptedEngine:
 
 
 def create_recognizer(engine: SpeechEngine) -> SpeechRecognizer:
-    return SpeechRecognizer("small", load=lambda *_: engine)
+    return SpeechRecognizer(SpeechSettings("small"), load=lambda settings: engine)
 
 
 def time_audio(start_s: float, end_s: float, chunk_s: float = 0.5) -> Iterator[AudioChunk]:
@@ -129,6 +132,8 @@ def test_a_word_spoken_twice_between_windows_stays_twice() -> None:
 
 def test_a_word_without_duration_occurs_once() -> None:
     class InstantEngine:
+        model_id = "fake"
+
         def recognize(self, samples: Samples) -> Iterator[Word]:
             for second, text in ((8.9, " so"), (9.2, " red")):
                 yield Word(second - float(samples[0]), second - float(samples[0]), text)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgmn.media.audio import SAMPLE_RATE_HZ, AudioChunk, Samples
-from sgmn.media.speech_recognition import Word
+from sgmn.media.speech_engine import Word
 from tests.media.footage import HEIGHT, WIDTH, add_audio_stream, add_video_stream
 
 Span = tuple[float, float]  # start and end, in seconds
@@ -118,6 +118,8 @@ def duration_s(chunks: Iterable[AudioChunk]) -> float:
 
 class ToneEngine:
     """Recognizes each tone as the word "tone"."""
+
+    model_id = "fake"
 
     def recognize(self, samples: Samples) -> Iterator[Word]:
         loud = np.abs(samples) > 0.1
