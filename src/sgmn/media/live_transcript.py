@@ -19,10 +19,18 @@ class LiveTranscript(Sequence[Utterance]):
     """The utterances so far, ordered by start; any thread may add while others read.
 
     Iteration covers the utterances present when it began. Times are seconds of the stream.
+
+    Args:
+        utterances: The first utterances.
+        on_add: Called with each new utterance, in the thread that adds it.
     """
 
-    def __init__(self, utterances: Iterable[Utterance] = ()) -> None:
-        self._lock = Lock()
+    def __init__(
+        self,
+        utterances: Iterable[Utterance] = (),
+        on_add: Callable[[Utterance], None] = lambda utterance: None,
+    ) -> None:
+        self._lock, self._on_add = Lock(), on_add
         self._utterances: list[Utterance] = []
         for utterance in utterances:
             self.add(utterance)
@@ -38,8 +46,10 @@ class LiveTranscript(Sequence[Utterance]):
         with self._lock:
             first = bisect_left(self._utterances, utterance.start, key=_start)
             after = bisect_right(self._utterances, utterance.start, lo=first, key=_start)
-            if utterance not in self._utterances[first:after]:
-                self._utterances.insert(after, utterance)
+            if utterance in self._utterances[first:after]:
+                return
+            self._utterances.insert(after, utterance)
+        self._on_add(utterance)
 
     def discard_before(self, time_s: float) -> None:
         """Discard the utterances that ended before `time_s`."""

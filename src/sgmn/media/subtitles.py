@@ -70,6 +70,27 @@ def format_timestamp(seconds: float) -> str:
     )
 
 
+def format_vtt_cue(utterance: Utterance) -> str:
+    """Format an utterance as a WebVTT cue on two lines.
+
+    >>> format_vtt_cue(Utterance(1.5, 3.0, "salt & pepper"))
+    '00:00:01.500 --> 00:00:03.000\\nsalt &amp; pepper\\n'
+    """
+    start, end = format_timestamp(utterance.start), format_timestamp(utterance.end)
+    text = html.escape(" ".join(utterance.text.split()), quote=False)
+    return f"{start} --> {end}\n{text}\n"
+
+
+def format_srt_cue(utterance: Utterance) -> str:
+    """Format an utterance as a SubRip cue on two lines, without its number.
+
+    >>> format_srt_cue(Utterance(1.5, 3.0, "salt & pepper"))
+    '00:00:01,500 --> 00:00:03,000\\nsalt & pepper\\n'
+    """
+    times = (format_timestamp(t).replace(".", ",") for t in (utterance.start, utterance.end))
+    return f"{' --> '.join(times)}\n{' '.join(utterance.text.split())}\n"
+
+
 def _split_lines(text: str) -> list[str]:
     # Not splitlines(), which also splits at rare characters that editors do not count as lines.
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import html
 import json
 import math
 import re
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sgmn.errors import MediaError, error_reason
-from sgmn.media.subtitles import contains_cues, format_timestamp, parse_subtitles
+from sgmn.media.subtitles import contains_cues, format_vtt_cue, parse_subtitles
 from sgmn.records import Utterance
 
 DEFAULT_DURATION_S = 86_400.0  # of plain text: a day, longer than any video
@@ -77,12 +76,7 @@ def select_text(utterances: Iterable[Utterance], start_s: float, end_s: float) -
 
 def format_webvtt(utterances: Iterable[Utterance]) -> str:
     """Format as WebVTT: one cue per utterance, each on one line, times in milliseconds."""
-    blocks = ["WEBVTT\n"]
-    for utterance in utterances:
-        text = html.escape(" ".join(utterance.text.split()), quote=False)
-        start, end = format_timestamp(utterance.start), format_timestamp(utterance.end)
-        blocks.append(f"{start} --> {end}\n{text}\n")
-    return "\n".join(blocks)
+    return "\n".join(["WEBVTT\n", *map(format_vtt_cue, utterances)])
 
 
 def _parse_plain_text(text: str, start_s: float, duration_s: float, path: Path) -> Utterance:
