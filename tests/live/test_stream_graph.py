@@ -13,7 +13,8 @@ from sgmn.errors import SettingsError
 from sgmn.live.stream_graph import StreamGraph
 from sgmn.model.parts import Parts, PartsConfig
 from sgmn.model.ranker import Ranker
-from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreHead
+from sgmn.model.score_head import ScoreHead
+from sgmn.model.scoring import ClipVectors, ProductVectors
 
 W, T, S, D = 12, 3, 9, 16
 

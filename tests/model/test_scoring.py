@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from sgmn.model.score_head import ScoreHead
 from sgmn.model.scoring import (
     ClipVectors,
     ProductVectors,
-    ScoreHead,
     ScoreWeights,
     instance_score,
     match_score,

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from sgmn.model.scoring import ScoreHead, score
+from sgmn.model.score_head import ScoreHead
+from sgmn.model.scoring import score
 from sgmn.model.text_pooling import TextPooling
 from sgmn.model.tokens import ItemTokens
 from tests.model import score_cases

@@ -19,11 +19,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import reduce
-from math import log
 from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from sgmn.model.tokens import TensorRows
@@ -255,58 +254,3 @@ def combine_terms(terms: Collection[Term]) -> Tensor:
     is_comparable = present > 0
     denominator = torch.where(is_comparable, present, torch.ones_like(present))
     return torch.where(is_comparable, weighted_sum * total / denominator, -total)
-
-
-class ScoreHead(nn.Module):
-    """The learned parameters of the score. Untrained, the score is v·I + `text`·(a·h).
-
-    Args:
-        text: Initial weight of the text term.
-        match_temperature: Initial temperature of both soft maxima.
-        logit_scale: Initial logit scale.
-        terms: The terms besides the image term; the weights of others stay 0.
-        text_score_floor: See `soft_floor`. It is chosen on held-out clips and not learned, because
-            clips with a correct transcript need no floor.
-    """
-
-    match: Tensor
-    instances: Tensor
-    text: Tensor
-    cross: Tensor
-    text_score_floor: Tensor
-
-    def __init__(
-        self,
-        text: float = 0.5,
-        match_temperature: float = 0.1,
-        logit_scale: float = 20,
-        terms: Iterable[str] = LEARNED_TERMS,
-        text_score_floor: float = -1.0,
-    ) -> None:
-        super().__init__()
-        self.register_buffer("text_score_floor", torch.tensor(text_score_floor), persistent=False)
-        initial = {"match": 0.0, "instances": 0.0, "text": float(text), "cross": 0.0}
-        for name in LEARNED_TERMS:
-            value = torch.tensor(initial[name] if name in terms else 0.0)
-            setattr(self, name, nn.Parameter(value, requires_grad=name in terms))
-        self.log_match_temperature = nn.Parameter(torch.tensor(log(match_temperature)))
-        self.log_instance_temperature = nn.Parameter(torch.tensor(log(match_temperature)))
-        self.log_logit_scale = nn.Parameter(torch.tensor(log(logit_scale)))
-
-    def forward(self) -> ScoreWeights:
-        """Return the current parameters within their valid ranges."""
-        return ScoreWeights(
-            match=_non_negative(self.match),
-            text=_non_negative(self.text),
-            cross=_non_negative(self.cross),
-            match_temperature=self.log_match_temperature.exp().clamp(0.01, 10.0),
-            logit_scale=self.log_logit_scale.exp().clamp(max=100.0),
-            instances=_non_negative(self.instances),
-            instance_temperature=self.log_instance_temperature.exp().clamp(0.01, 10.0),
-            text_score_floor=self.text_score_floor,
-        )
-
-
-def _non_negative(weight: Tensor) -> Tensor:
-    """max(weight, 0) with a gradient that does not vanish at 0, where most weights start."""
-    return weight + (weight.clamp(min=0.0) - weight).detach()
