@@ -67,6 +67,12 @@ def any_process(flag: bool, device: torch.device) -> bool:
     return bool(flags)
 
 
+def wait_for_all() -> None:
+    """Wait until all training processes have called this."""
+    if process_count() > 1:
+        distributed.barrier()
+
+
 def worker_start_method() -> str:
     """Return how to start the workers that prepare batches.
 

@@ -35,7 +35,8 @@ from sgmn.model.inputs import choose_canvas, compute_placement
 from sgmn.model.scoring import MODALITIES, ClipVectors
 from sgmn.model.tokens import ImageTokens
 from sgmn.records import Clip, ImageArray
-from sgmn.training.data.boxes import FrameBoxes, PatchGrids, boxes_at_times
+from sgmn.training.data.boxes import FrameBoxes, PatchGrids, boxes_at_times, visible_at_times
+from sgmn.training.data.grounding_labels import measure_patch_grids
 from sgmn.workflows.evaluation import BATCH_SIZE, MAX_FRAMES
 from sgmn.workflows.loading import ShelfCache
 
@@ -74,11 +75,15 @@ def measure_grounding(
         damage: Receives a line for each clip that cannot be read; it counts as a miss.
 
     Raises:
-        SgmnError: No clip has boxes or a visible span.
+        SgmnError: No clip has boxes or a visible span, or the model has no patches.
     """
     if not any(clip.boxes or "visible_span" in clip.extra for clip in clips):
         raise SgmnError(
             "no clip has 'boxes' or 'visible_span'", "grounding", "pass clips that are labeled"
+        )
+    if not index.embedder.network.parts.needs_tokens:
+        raise SgmnError(
+            "the model has no attention over patches", "grounding", "use a model with guidance"
         )
     others = choose_other_transcripts(clips, np.random.default_rng(seed))
     shelves = ShelfCache(index, ("image",) if without_titles else MODALITIES)
@@ -96,7 +101,7 @@ class _Measurement:
 
     def __init__(self, embedder: Embedder, shelves: ShelfCache, damage: list[str]) -> None:
         self.embedder, self.shelves, self.damage = embedder, shelves, damage
-        self.grids = patch_grids(embedder)
+        self.grids = measure_patch_grids(embedder.network)
         self.grounded: dict[str, list[ClipGrounding]] = {"own": [], "other": [], "none": []}
         self.ranks: dict[str, list[int | None]] = {"own": [], "none": []}
 
@@ -158,11 +163,7 @@ def _load(clip: Clip, max_side: int, damage: list[str]) -> _LabeledClip:
         return _LabeledClip(clip, (), (), ())
     times = [frame.time_s for frame in frames]
     boxes = boxes_at_times(clip, times, RATE_HZ) if clip.boxes else ((),) * len(frames)
-    span = clip.extra.get("visible_span")
-    if span is not None:
-        visible = tuple(span[0] <= time <= span[1] for time in times)
-    else:
-        visible = tuple(bool(own) for own in boxes)
+    visible = visible_at_times(clip, times, boxes) or (False,) * len(frames)
     return _LabeledClip(clip, frames, boxes, visible)
 
 
@@ -189,12 +190,6 @@ def _guide(
         omega_row = omega[row, : len(one.frames)]
         grounded.append(ground_clip(omega_row, weights, patches, one.boxes, one.visible))
     return vectors.map_tensors(lambda t: t.cpu()), grounded
-
-
-def patch_grids(embedder: Embedder) -> PatchGrids:
-    """Rows and columns of the image tower's patches on each of its canvases."""
-    canvases = embedder.preprocessor.canvases
-    return {canvas: embedder.network.patch_grid(canvas) for canvas in canvases}
 
 
 def patch_boxes(image: ImageArray, grids: PatchGrids) -> FloatArray:

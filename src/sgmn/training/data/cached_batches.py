@@ -22,6 +22,7 @@ from sgmn.model.tokens import ItemTokens
 from sgmn.records import Clip, ClipContent, Product
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.data.batches import Batches, ClipKeys, NetworkInput
+from sgmn.training.data.example_loader import LoadedClip
 from sgmn.training.data.examples import Examples, Key
 from sgmn.training.data.grounding_labels import GroundingLabels, measure_patch_grids
 from sgmn.training.data.token_cache import (
@@ -31,6 +32,7 @@ from sgmn.training.data.token_cache import (
     hash_towers,
     trim_padding,
 )
+from sgmn.training.distributed import local_share, wait_for_all
 
 Item = Clip | Photo
 T = TypeVar("T")
@@ -80,17 +82,20 @@ class CachedBatches(Batches):
         )
 
     def fill(self, progress: Callable[[int, int], None] = lambda done, total: None) -> list[str]:
-        """Encode the missing entries; return one line for each example that cannot be read."""
-        items, products = self.examples.items, self.examples.products
-        total = (len(items) + len(products)) * self.data.cached_variants
+        """Encode the missing entries; return one line for each example that cannot be read.
+
+        With several processes, each encodes its share and waits for the others.
+        """
+        entries = local_share(tuple(dict(self._entries()).items()))
         errors: list[str] = []
-        for done, (name, write) in enumerate(self._entries(), start=1):
+        for done, (name, write) in enumerate(entries, start=1):
             if not self.cache.entry_path(name).exists():
                 try:
                     write()
                 except MediaError as error:
                     errors.append(str(error))
-            progress(done, total)
+            progress(done, len(entries))
+        wait_for_all()
         return errors
 
     def _entries(self) -> Iterator[tuple[str, Callable[[], None]]]:
@@ -102,9 +107,13 @@ class CachedBatches(Batches):
                 name = self._product_entry(product, variant)
                 yield name, partial(self._write_product, product, variant)
 
-    def _write_clip(self, item: Item, variant: int) -> None:
+    def load_variants(self, item: Item, variant: int) -> list[LoadedClip]:
+        """Load what a variant of an example is encoded from: the clip and its counterfactual."""
         rng = np.random.default_rng((3, variant, crc32(_item_id(item).encode())))
-        clips = self.loader.load_variants(item, self.data.clutter_prob, 1.0, rng)
+        return self.loader.load_variants(item, self.data.clutter_prob, 1.0, rng)
+
+    def _write_clip(self, item: Item, variant: int) -> None:
+        clips = self.load_variants(item, variant)
         tokens = self._encode(self.preprocessor.prepare_clips([clips[0].content]))
         labels = self.build_labels(clips, self._grids).crop(*tokens.patch_mask.shape[1:])
         name = self.clip_entry(item, variant)
