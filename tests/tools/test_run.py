@@ -13,8 +13,8 @@ CONFIGS = TOOLS / "train_builtin" / "configs"
 
 
 def test_each_cpu_stage_starts_from_the_previous_one() -> None:
-    assert read_config(CONFIGS / f"{run.STAGES[0]}.toml").model.source == "lite1"
-    for previous, stage in pairwise(run.STAGES):
+    assert read_config(CONFIGS / f"{run.CPU_STAGES[0]}.toml").model.source == "lite1"
+    for previous, stage in pairwise(run.CPU_STAGES):
         result = "calibrated" if previous in run.SCORES else "checkpoint"
         source = read_config(CONFIGS / f"{stage}.toml").model.source
         assert source == f"{run.CPU_RUN}/{previous}/{result}"
@@ -28,7 +28,7 @@ def test_gpu_stages_can_be_packed_together() -> None:
 def test_files_of_the_recipe_exist() -> None:
     for name in ("split.py", "set_score.py", "compose_dataset.py", "timeline.toml"):
         assert (TOOLS / "train_builtin" / name).is_file()
-    configs = [CONFIGS / f"{stage}.toml" for stage in run.STAGES]
+    configs = [CONFIGS / f"{stage}.toml" for stage in run.CPU_STAGES]
     for path in configs:
         data = read_config(path).data
         assert all(file.is_file() for file in data.talking_points)

@@ -1,4 +1,4 @@
-"""Make the built-in weights from seeds: data, four stages of training, the text score.
+"""Make the built-in weights from seeds: data, stages of training, the text score.
 
     python tools/train_builtin/run.py --budget cpu          # on two cores
     python tools/train_builtin/run.py --budget gpu          # on one GPU
@@ -32,6 +32,7 @@ HERE = "tools/train_builtin"
 CONFIGS = f"{HERE}/configs"
 WORLDS = ("world", "world-more")
 STAGES = ("1-images", "2-clips", "3-hard", "4-text")
+CPU_STAGES = (*STAGES, "5-grounding")
 PHOTOS, SPLIT = "../shared/data/grocery-live", "build/photos"
 CPU_RUN, GPU_RUN = "runs/builtin", "runs/builtin-gpu"
 PACK = "build/gpu.zip"
@@ -50,7 +51,12 @@ class Score(NamedTuple):
     temperature: str
 
 
-SCORES = {"1-images": Score("0.19", "0.6", "1"), "4-text": Score("0.5", "0.65", "0.6")}
+SCORES = {
+    "1-images": Score("0.19", "0.6", "1"),
+    "4-text": Score("0.5", "0.65", "0.6"),
+    "5-grounding": Score("0.5", "0.65", "1"),
+}
+FINAL_STAGES = (STAGES[-1], CPU_STAGES[-1])  # their models have the settings of the timeline
 
 
 def main() -> None:
@@ -78,12 +84,12 @@ def prepare_data() -> None:
 
 def train_on_cpu() -> str:
     """Train all stages, each from the previous one; returns the folder of the last weights."""
-    for stage in STAGES:
+    for stage in CPU_STAGES:
         train(stage)
         if stage in SCORES:
             folder = f"{CPU_RUN}/{stage}"
             set_score(f"{folder}/checkpoint", f"{folder}/calibrated", stage)
-    return f"{CPU_RUN}/{STAGES[-1]}/calibrated"
+    return f"{CPU_RUN}/{CPU_STAGES[-1]}/calibrated"
 
 
 def train_on_gpu() -> str:
@@ -106,11 +112,11 @@ def train_on_gpu() -> str:
 
 
 def set_score(trained: str, output: str, stage: str) -> None:
-    """Write the score of a stage, and the timeline of the last one, into a trained model."""
+    """Write the score of a stage, and the timeline of the last ones, into a trained model."""
     score = SCORES[stage]
     options = ["--text-ratio", score.text_ratio, "--floor", score.floor]
     options += ["--temperature", score.temperature]
-    options += ["--timeline", f"{HERE}/timeline.toml"] if stage == STAGES[-1] else []
+    options += ["--timeline", f"{HERE}/timeline.toml"] if stage in FINAL_STAGES else []
     call(sys.executable, f"{HERE}/set_score.py", trained, "-o", output, *options)
 
 
