@@ -18,14 +18,14 @@ from PIL import Image
 from sgmn.catalogue.index import Index
 from sgmn.data import dataset
 from sgmn.model import checkpoint
-from sgmn.model.bundle import Model
+from sgmn.model.bundle import ModelBundle
 from sgmn.model.guidance import Guidance
 from sgmn.model.scoring import LEARNED_TERMS
 from sgmn.workflows import evaluation
 from tests.command import RunCommand
 
 
-def with_random_guidance(model: Model) -> Model:
+def with_random_guidance(model: ModelBundle) -> ModelBundle:
     """Return the model with guidance whose weights are random, so that maps are not uniform."""
     parts = replace(model.network.config.parts, enabled=("guidance",))
     network = model.network.with_parts(parts, LEARNED_TERMS)
@@ -36,10 +36,10 @@ def with_random_guidance(model: Model) -> Model:
             guidance.gate.fill_(0.1)
             guidance.time_gain.fill_(5.0)
             guidance.prior.weight.normal_()
-    return Model(network, model.tokenizer, model.name)
+    return ModelBundle(network, model.tokenizer, model.name)
 
 
-def index_with(run: RunCommand, dataset: Path, model: Model, folder: Path) -> Path:
+def index_with(run: RunCommand, dataset: Path, model: ModelBundle, folder: Path) -> Path:
     checkpoint.save(model, folder / "model")
     result = run("index", dataset, "-o", folder / "index", "-m", folder / "model")
     assert result.status == 0, result.err
@@ -47,7 +47,9 @@ def index_with(run: RunCommand, dataset: Path, model: Model, folder: Path) -> Pa
 
 
 @pytest.fixture
-def guided_index(run: RunCommand, world: Path, tiny: Callable[[], Model], tmp_path: Path) -> Path:
+def guided_index(
+    run: RunCommand, world: Path, tiny: Callable[[], ModelBundle], tmp_path: Path
+) -> Path:
     return index_with(run, world, with_random_guidance(tiny()), tmp_path)
 
 
@@ -103,7 +105,7 @@ def test_the_explained_score_is_the_evaluated_score(
 
 
 def test_a_clip_of_a_dataset_has_a_shop(
-    run: RunCommand, world: Path, tiny: Callable[[], Model], tmp_path: Path
+    run: RunCommand, world: Path, tiny: Callable[[], ModelBundle], tmp_path: Path
 ) -> None:
     checkpoint.save(tiny(), tmp_path / "model")
     index, output = tmp_path / "index", tmp_path / "out.png"
@@ -119,7 +121,7 @@ def test_a_clip_of_a_dataset_has_a_shop(
 
 
 def test_a_model_without_parts_is_explained_too(
-    run: RunCommand, world: Path, video: Path, tiny: Callable[[], Model], tmp_path: Path
+    run: RunCommand, world: Path, video: Path, tiny: Callable[[], ModelBundle], tmp_path: Path
 ) -> None:
     index = index_with(run, world, tiny(), tmp_path)
     for output in (tmp_path / "out.png", tmp_path / "out.mp4"):
@@ -136,7 +138,7 @@ def test_a_single_product_has_no_runner_up(
 
 
 def test_a_missing_product_image_is_replaced_by_the_thumbnail_of_the_index(
-    run: RunCommand, world: Path, video: Path, tiny: Callable[[], Model], tmp_path: Path
+    run: RunCommand, world: Path, video: Path, tiny: Callable[[], ModelBundle], tmp_path: Path
 ) -> None:
     shop = tmp_path / "shop"
     shutil.copytree(world, shop)
