@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import typer.main
@@ -35,10 +36,18 @@ def command_reference() -> str:
         "`sgmn --debug COMMAND …` shows the traceback.",
         "",
     ]
-    for name, command in sorted(group.commands.items()):
-        if not command.hidden:
-            lines += command_section(name, command)
+    for name, command in walk_commands(group):
+        lines += command_section(name, command)
     return "\n".join(lines)
+
+
+def walk_commands(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each visible command with its full name, such as "import grocery"."""
+    for name, command in sorted(group.commands.items()):
+        if hasattr(command, "commands"):
+            yield from walk_commands(command, f"{prefix}{name} ")
+        elif not command.hidden:
+            yield f"{prefix}{name}", command
 
 
 def command_section(name: str, command: Any) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -16,7 +17,12 @@ from tests.command import RunCommand
 from tests.messages import record_help
 
 GROUP = typer.main.get_group(app)
-COMMANDS = sorted(GROUP.commands)
+SUBCOMMANDS = [
+    f"{name} {subcommand}"
+    for name, command in GROUP.commands.items()
+    for subcommand in getattr(command, "commands", ())
+]
+COMMANDS = sorted([*GROUP.commands, *SUBCOMMANDS])
 HEAVY_MODULES = ("torch", "transformers", "numpy", "av", "lancedb", "PIL")
 
 
@@ -25,10 +31,12 @@ def test_help_describes_command_and_options(
     command: str, run: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-    result = run(*([command] if command else []), "--help")
+    result = run(*command.split(), "--help")
     assert result.status == 0 and "Usage: " in result.out
     record_help(command, result.out)
-    target = GROUP.commands[command] if command else GROUP
+    target: Any = GROUP
+    for name in command.split():
+        target = target.commands[name]
     assert target.help and target.help.split("\n\n")[0].strip().endswith(".")
     for parameter in target.params:
         text = getattr(parameter, "help", None)

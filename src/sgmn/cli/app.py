@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 import sys
@@ -20,6 +19,7 @@ from sgmn.cli import (
     doctor,
     evaluate,
     explain,
+    import_,
     index,
     leave_out,
     pack,
@@ -29,7 +29,7 @@ from sgmn.cli import (
     train,
     watch,
 )
-from sgmn.cli.options import flag
+from sgmn.cli.options import flag, help_text
 from sgmn.errors import SgmnError
 from sgmn.memory import retain_freed_memory
 
@@ -93,15 +93,10 @@ def set_global_options(
         torch.set_num_threads(threads)
 
 
-def _help_text(command: Callable[..., None]) -> str:
-    """Return the docstring of a command with a line per paragraph, which the terminal wraps."""
-    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-
-
 for panel, commands in PANELS.items():
     for command in commands:
-        app.command(help=_help_text(command), rich_help_panel=panel)(command)
+        app.command(help=help_text(command), rich_help_panel=panel)(command)
+app.add_typer(import_.app, name="import", rich_help_panel="Train")
 
 
 def main() -> None:

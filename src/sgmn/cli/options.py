@@ -17,6 +17,12 @@ def flag(*names: str, help: str, **settings: Any) -> Any:
     return typer.Option(*names, metavar="", help=help, **settings)
 
 
+def help_text(command: Callable[..., None]) -> str:
+    """Return the docstring of a command with a line per paragraph, which the terminal wraps."""
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
 ALL_MODALITIES = "image,text"
 
 ModelOption = Annotated[

@@ -1,0 +1,1 @@
+"""Readers of public datasets in their own formats."""
