@@ -10,7 +10,7 @@ import torch
 
 from sgmn.model.inputs import choose_canvas, fit_to_canvas
 from sgmn.records import Clip
-from sgmn.training.data.boxes import shown_boxes_at_times, visible_at_times
+from sgmn.training.data.boxes import other_boxes_at_times, visible_at_times
 from sgmn.training.data.grounding_labels import GroundingLabels, build_labels
 from tests.training.painting import CANVASES, GRIDS, box_mask, paint
 
@@ -54,17 +54,25 @@ def test_frames_are_visible_within_the_span_or_where_they_have_a_box() -> None:
     assert visible_at_times(Clip("c", video=Path("v.mp4")), (0.5,), ()) == ()
 
 
-def test_boxes_of_all_shown_products_are_those_nearest_in_time() -> None:
-    left, right = [0.0, 0.0, 0.5, 1.0], [0.5, 0.0, 1.0, 1.0]
+def test_boxes_of_other_products_are_those_nearest_in_time() -> None:
+    left, right = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)
     shown = [
         {"time": 0.0, "boxes": {"a": left}},
-        {"time": 1.0, "boxes": {"a": left, "b": right}},
+        {"time": 1.0, "boxes": {"a": left, "own": left, "b": right}},
         {"time": 2.0, "boxes": {}},
         {"time": 3.0, "boxes": {"never": left}},
     ]
-    clip = Clip("c", video=Path("v.mp4"), extra={"shown": shown})
-    assert shown_boxes_at_times(clip, (0.2, 0.9, 2.1)) == {
-        "a": ((tuple(left),), (tuple(left),), ()),
-        "b": ((), (tuple(right),), ()),
+    clip = Clip("c", video=Path("v.mp4"), product_ids=("own",), extra={"shown": shown})
+    assert other_boxes_at_times(clip, (0.2, 0.9, 2.1), 1.0) == {
+        "a": ((left,), (left,), ()),
+        "b": ((), (right,), ()),
     }
-    assert shown_boxes_at_times(Clip("c", video=Path("v.mp4")), (0.0,)) == {}
+    assert other_boxes_at_times(Clip("c", video=Path("v.mp4")), (0.0,), 1.0) == {}
+
+
+def test_boxes_of_products_that_are_held_instead_follow_the_sets_of_boxes() -> None:
+    box = (0.0, 0.0, 0.5, 1.0)
+    held = {"held_instead": [None, ["a", list(box)], ["b", list(box)], None]}
+    frames = (Path("f.png"),) * 4
+    clip = Clip("c", frames=frames, boxes=((box,), (), (), (box,)), extra=held)
+    assert other_boxes_at_times(clip, (0.0, 1.0, 3.0), 1.0) == {"a": ((), (box,), ())}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -45,23 +46,38 @@ def _length_s(clip: Clip, rate_hz: float) -> float:
     return (video.read_duration(clip.video) if clip.end is None else clip.end) - clip.start
 
 
-def shown_boxes_at_times(clip: Clip, times: Sequence[float]) -> dict[str, tuple[FrameBoxes, ...]]:
-    """Return the boxes of all products that a generated clip shows, in its frames at some times.
+def other_boxes_at_times(
+    clip: Clip, times: Sequence[float], rate_hz: float
+) -> dict[str, tuple[FrameBoxes, ...]]:
+    """Return the boxes of the other products that a clip shows, in its frames at some times.
 
-    Generated clips list them in `extra["shown"]`: [{"time": seconds, "boxes": {product: box}}].
-    A frame takes the entry nearest in time.
+    Clips may list them in `extra["shown"]`, as [{"time": seconds, "boxes": {product: box}}], or in
+    `extra["held_instead"]`, as null or [product, box] for each set of the clip's boxes.
     """
+    boxes = _shown_boxes(clip, times)
+    held = clip.extra.get("held_instead", ())
+    for product in dict.fromkeys(entry[0] for entry in held if entry):
+        sets = tuple((tuple(entry[1]),) if entry and entry[0] == product else () for entry in held)
+        boxes[product] = boxes_at_times(replace(clip, boxes=sets), times, rate_hz)
+    return {
+        product: frames
+        for product, frames in boxes.items()
+        if product not in clip.product_ids and any(frames)
+    }
+
+
+def _shown_boxes(clip: Clip, times: Sequence[float]) -> dict[str, tuple[FrameBoxes, ...]]:
+    """Return the boxes in `extra["shown"]`; a frame takes the entry nearest in time."""
     entries = clip.extra.get("shown", ())
     if not entries:
         return {}
     nearest = [min(entries, key=lambda entry: abs(entry["time"] - time)) for time in times]
-    products = dict.fromkeys(product for entry in nearest for product in entry["boxes"])
     return {
         product: tuple(
             (tuple(entry["boxes"][product]),) if product in entry["boxes"] else ()
             for entry in nearest
         )
-        for product in products
+        for product in dict.fromkeys(product for entry in nearest for product in entry["boxes"])
     }
 
 

@@ -47,7 +47,7 @@ KEYS_NOT_CACHED = (  # keys of DataConfig that do not change the content of an e
     "cached_variants",
 )
 
-LABEL_FIELDS = ("visible_span", "shown")  # of `Clip.extra`
+LABEL_FIELDS = ("visible_span", "shown", "held_instead")  # of `Clip.extra`
 
 
 class CachedBatches(Batches):

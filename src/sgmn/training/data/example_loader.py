@@ -177,7 +177,7 @@ class ExampleLoader:
             keys = dict.fromkeys(photo.other for photo in footage.photos if photo.other)
             shown = {key: _boxes_where(footage.photos, key) for key in keys}
         else:
-            by_id = boxes.shown_boxes_at_times(item, footage.times)
+            by_id = boxes.other_boxes_at_times(item, footage.times, self.data.frame_rate_hz)
             shown = {(item.shop_id, product_id): b for product_id, b in by_id.items()}
         own, products = labeled_keys(item), self.examples.products
         return {
