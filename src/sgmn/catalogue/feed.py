@@ -97,7 +97,7 @@ def read_feed(
     """
     builder = _FeedBuilder(shop_id, strict)
     rows, root = _open(source, fetch_options)
-    listings = [_resolve_images(listing, root) for listing in builder.valid(rows)]
+    listings = [_resolve_addresses(listing, root) for listing in builder.valid(rows)]
     images = _fetch(listings, fetch_options, fetch_progress)
     for listing in listings:
         builder.add(listing, images)
@@ -128,9 +128,13 @@ def _download(url: str, options: FetchOptions | None) -> Document:
     return Document.read(fetch_feed(url, options), options.max_feed_bytes, url)
 
 
-def _resolve_images(listing: Listing, root: str | Path) -> Listing:
-    """The listing with images that are either complete addresses or complete paths."""
-    return replace(listing, images=tuple(_resolve(image, root) for image in listing.images))
+def _resolve_addresses(listing: Listing, root: str | Path) -> Listing:
+    """The listing with images, and a link, that are complete addresses or complete paths."""
+    attributes = dict(listing.attributes)
+    if isinstance(root, str) and isinstance(attributes.get("link"), str):
+        attributes["link"] = _resolve(attributes["link"], root)
+    images = tuple(_resolve(image, root) for image in listing.images)
+    return replace(listing, images=images, attributes=attributes)
 
 
 def _resolve(image: str, root: str | Path) -> str:

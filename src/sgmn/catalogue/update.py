@@ -187,10 +187,15 @@ class TableUpdate:
 
     def _remove_unlisted(self) -> int:
         """Remove products that the shops of this run no longer list; rejected ones stay."""
-        listed_ids = set(map(rows.row_id, (*self.seen_keys, *self.options.protected_keys)))
+        listed = self.seen_keys.union(self.options.protected_keys)
         shops = sorted({shop for shop, _ in self.seen_keys})
-        stored_ids = [rows.row_id(key) for shop in shops for key in self.table.product_keys(shop)]
-        return self.table.delete_rows("id", [row for row in stored_ids if row not in listed_ids])
+        unlisted = [
+            rows.row_id(key)
+            for shop in shops
+            for key in self.table.product_keys(shop)
+            if key not in listed
+        ]
+        return self.table.delete_rows("id", unlisted)
 
     def _build_report(self, removed: int) -> UpdateReport:
         replaced = sum(rows.row_id(key) in self.stored_hashes for key in self.written_keys)

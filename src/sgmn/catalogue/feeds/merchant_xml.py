@@ -122,6 +122,8 @@ class _ItemParser:
         """Forget the text before an element, but not within a field, which may contain HTML."""
         if self._item is None or depth <= self._item_depth + 1:
             self._text.clear()
+        else:
+            self._text.append(" ")
 
 
 def _local_name(tag: str) -> str:

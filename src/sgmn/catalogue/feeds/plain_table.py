@@ -57,7 +57,7 @@ def read(document: Document, table: Table) -> Rows:
     names = find_columns(table.columns)
     if "product_id" not in names or not {"title", "image"} & names.keys():
         listed = ", ".join(table.columns)[:_MAX_LISTED_CHARACTERS]
-        message = f"has the columns {listed}"
+        message = f"has the columns {listed}".encode(errors="backslashreplace").decode()
         raise document.error(message, table.header_line, remedy=HEADER_REMEDY)
     for row in table.rows():
         if isinstance(row, RecordError):

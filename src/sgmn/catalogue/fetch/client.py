@@ -193,4 +193,4 @@ async def _read_body(response: httpx.Response, url: str, max_bytes: int) -> byte
 
 
 def _too_large(url: str, max_bytes: int) -> FetchError:
-    return FetchError(f"is larger than {max_bytes / 1e6:g} MB", url, "use a smaller file")
+    return FetchError(f"is larger than {max_bytes:,} bytes", url, "use a smaller file")
