@@ -109,7 +109,8 @@ def training_config_reference() -> str:
     lines = [
         "# Training configuration",
         "",
-        "`sgmn train` reads a TOML file with these tables. An unknown key or a wrong type is an error.",
+        "`sgmn train` reads a TOML file with these tables.",
+        "An unknown key or a wrong type is an error.",
         "",
     ]
     for name, section in sections.items():
