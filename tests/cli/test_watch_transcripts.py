@@ -18,7 +18,8 @@ import pytest
 from sgmn.live.recognizer import StreamRecognizer
 from sgmn.live.windows import cut_windows
 from sgmn.media.audio import Samples
-from sgmn.media.speech_recognition import Word
+from sgmn.media.speech_engine import Word
+from sgmn.media.transcript import read_transcript
 from sgmn.records import Utterance
 from tests.command import RunCommand
 from tests.media.streaming import send_all, send_then_stay_silent, serve_tcp
@@ -41,6 +42,8 @@ def window_texts(monkeypatch: pytest.MonkeyPatch) -> dict[float, str]:
 
 class ToneEngine:
     """Recognizes each tone as the word milk."""
+
+    model_id = "fake"
 
     def recognize(self, samples: Samples) -> Iterable[Word]:
         loud = np.flatnonzero(np.abs(samples) > 0.2) / 16_000
@@ -72,10 +75,13 @@ def test_a_live_stream_is_transcribed(
     with serve_tcp(send_all(data)) as address:
         result = run(
             *("watch", address, "-i", shared_index, "--attempts", 1),
-            *("--asr", "small", "--language", "sv"),
+            *("--asr", "small", "--language", "sv", "--srt", tmp_path / "a.srt"),
         )
     assert result.status == 0, result.err
-    assert loaded_engines == [("small", "sv", True, "auto")]
+    ((settings,),) = loaded_engines
+    assert (settings.model, settings.language, settings.vad) == ("small", "sv", True)
+    (utterance,) = read_transcript(tmp_path / "a.srt")
+    assert utterance.text == "milk" and utterance.start == pytest.approx(14.0, abs=0.15)
     with_milk = {end_s for end_s, text in window_texts.items() if text == "milk"}
     # The sender is faster than real time, so that only the last windows are sure to wait enough.
     assert {22.0, 24.0} <= with_milk <= {16.0, 18.0, 20.0, 22.0, 24.0}
@@ -97,11 +103,33 @@ def test_a_recording_is_transcribed_before_it_is_watched(
         return watch(self, source, utterances, *others)
 
     monkeypatch.setattr(StreamRecognizer, "watch", record)
-    result = run("watch", tmp_path / "a.ts", "-i", shared_index, "--asr", "small")
-    assert result.status == 0, result.err
-    ((utterance,),) = transcripts
-    assert utterance.text == "milk" and utterance.start == pytest.approx(6.0, abs=0.15)
-    assert len(loaded_engines) == 1
+    cache, subtitles = tmp_path / "cache", tmp_path / "a.vtt"
+    for _ in range(2):
+        subtitles.unlink(missing_ok=True)
+        result = run(
+            *("watch", tmp_path / "a.ts", "-i", shared_index, "--asr", "small"),
+            *("--cache", cache, "--srt", subtitles),
+        )
+        assert result.status == 0, result.err
+        (utterance,) = transcripts.pop()
+        assert utterance.text == "milk" and utterance.start == pytest.approx(6.0, abs=0.15)
+        assert [u.text for u in read_transcript(subtitles)] == ["milk"]
+    assert len(list(cache.iterdir())) == 1 and len(loaded_engines) == 2
+
+
+def test_a_given_transcript_is_written_as_subtitles(
+    run: RunCommand, shared_index: Path, tmp_path: Path
+) -> None:
+    write_tone_video(tmp_path / "a.ts", 12, [])
+    (tmp_path / "a.json").write_text('[{"start": 1, "end": 2.5, "text": "milk"}]')
+    for number, option in enumerate(([], ["--live"])):
+        subtitles = tmp_path / f"{number}.srt"
+        result = run(
+            *("watch", tmp_path / "a.ts", "-i", shared_index, *option),
+            *("-t", tmp_path / "a.json", "--srt", subtitles),
+        )
+        assert result.status == 0, result.err
+        assert read_transcript(subtitles) == (Utterance(1.0, 2.5, "milk"),)
 
 
 def test_images_go_on_when_speech_recognition_fails(

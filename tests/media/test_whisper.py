@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sgmn.errors import CheckpointError, SgmnError
+from sgmn.errors import CheckpointError, SettingsError, SgmnError
 from sgmn.media import whisper, whisper_package
 from sgmn.media.audio import SAMPLE_RATE_HZ
 from sgmn.media.live_transcript import LiveTranscript
@@ -26,6 +26,8 @@ class FakePackage:
 
     Loading a model by name fails with `error`; models from memory always load.
     """
+
+    supported_languages = ("en", "zh")
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
@@ -138,6 +140,12 @@ def test_without_model_hub_and_packages_the_extra_is_named(
     install(monkeypatch, FakePackage(OSError("no network")))
     with pytest.raises(CheckpointError, match=r"no network.*sgmn\[asr-offline\]"):
         SpeechRecognizer(SpeechSettings("auto"))
+
+
+def test_an_unknown_language_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, FakePackage())
+    with pytest.raises(SettingsError, match="language 'english'; use one of en, zh"):
+        SpeechRecognizer(SpeechSettings("small", "english"))
 
 
 def test_a_changed_model_folder_is_another_model(

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from sgmn.cli.speech import create_speech_recognizer, transcribe_recording
 from sgmn.cli.watch_options import STANDARD_STREAM, WatchOptions
 from sgmn.live.frame_source import FrameSource
 from sgmn.media import transcript as transcripts
@@ -19,22 +20,41 @@ from sgmn.media.live_source import LiveFrame, LiveSource
 from sgmn.media.live_transcript import LiveTranscript, TranscriptFollower
 from sgmn.media.speech_follower import follow_speech
 from sgmn.media.speech_recognition import SpeechRecognizer
-from sgmn.records import Utterance
+from sgmn.media.subtitle_writer import SubtitleWriter
+from sgmn.records import Product, Utterance
 
 DRAIN_TIMEOUT_S = 60.0  # how long the end of a stream waits for its last utterances
 ASR_DELAY_S, PLAYLIST_DELAY_S = 10.0, 6.0  # usual upper bounds
 
 
-def read_transcript(options: WatchOptions, duration_s: float) -> Sequence[Utterance]:
+def read_transcript(
+    options: WatchOptions, duration_s: float, products: Sequence[Product] = ()
+) -> Sequence[Utterance]:
     """Return the whole transcript of a recording, from a file or by speech recognition."""
     if options.asr:
-        recognizer = SpeechRecognizer(options.asr, options.language or "")
-        return tuple(recognizer.transcribe(options.source))
+        return transcribe_recording(options, products, duration_s)
     if options.transcript is None:
         return ()
     return transcripts.read_transcript(
         Path(options.transcript), duration_s or transcripts.DEFAULT_DURATION_S
     )
+
+
+def write_subtitles(options: WatchOptions, utterances: Sequence[Utterance]) -> None:
+    """Write a whole transcript as subtitles, if they are requested."""
+    with open_subtitles(options) as write:
+        for utterance in utterances:
+            write(utterance)
+
+
+@contextmanager
+def open_subtitles(options: WatchOptions) -> Iterator[Callable[[Utterance], None]]:
+    """Open the requested file of subtitles; return what writes one, or does nothing."""
+    if options.srt is None:
+        yield _ignore_utterance
+        return
+    with SubtitleWriter(options.srt) as writer:
+        yield writer.write
 
 
 def transcript_delay_s(options: WatchOptions) -> float:
@@ -79,9 +99,19 @@ class TranscriptSource:
     recognizer: SpeechRecognizer | None = None
 
     @classmethod
-    def from_options(cls, options: WatchOptions, duration_s: float) -> TranscriptSource:
-        """Create the source that the options request; loads the speech recognizer, if any."""
-        recognizer = SpeechRecognizer(options.asr, options.language or "") if options.asr else None
+    def from_options(
+        cls, options: WatchOptions, duration_s: float, products: Sequence[Product] = ()
+    ) -> TranscriptSource:
+        """Create the source that the options request; loads the speech recognizer, if any.
+
+        Args:
+            options: The options of the command.
+            duration_s: Length of the stream if it is a file, else 0.
+            products: The products on the shelf, whose names the speech recognizer expects.
+        """
+        recognizer = None
+        if options.asr:
+            recognizer = create_speech_recognizer(options, products, is_live=True)
         return cls(options, duration_s, recognizer=recognizer)
 
     @contextmanager
@@ -89,13 +119,16 @@ class TranscriptSource:
         """Collect the utterances of `source` until the `with` block ends."""
         start_follower = self._follower_factory(source)
         if start_follower is None:
-            yield LiveUtterances(read_transcript(self.options, self.duration_s), _do_nothing)
+            transcript = read_transcript(self.options, self.duration_s)
+            write_subtitles(self.options, transcript)
+            yield LiveUtterances(transcript, _do_nothing)
             return
-        utterances = LiveTranscript()
-        with start_follower(utterances) as follower:
-            waits = self.recognizer is not None
-            drain = partial(follower.wait_until_finished, DRAIN_TIMEOUT_S) if waits else _do_nothing
-            yield LiveUtterances(utterances, drain)
+        with open_subtitles(self.options) as write:
+            utterances = LiveTranscript(on_add=write)
+            with start_follower(utterances) as follower:
+                waits = self.recognizer is not None
+                drain = partial(follower.wait_until_finished, DRAIN_TIMEOUT_S)
+                yield LiveUtterances(utterances, drain if waits else _do_nothing)
 
     def _follower_factory(
         self, source: LiveSource
@@ -117,6 +150,10 @@ class TranscriptSource:
 
 def _do_nothing() -> None:
     """Stand in for a wait that is not needed."""
+
+
+def _ignore_utterance(utterance: Utterance) -> None:
+    """Stand in for subtitles that are not requested."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from sgmn.cli.transcript_source import is_growing
 from sgmn.cli.watch_options import STANDARD_STREAM, WatchOptions
 from sgmn.errors import SgmnError
 from sgmn.media.address import Address, redact_address
+from sgmn.media.subtitle_writer import require_subtitle_suffix
 
 
 def require_compatible(options: WatchOptions, address: Address, is_live: bool) -> None:
@@ -44,7 +45,9 @@ def _check_speech_recognition(options: WatchOptions, address: Address) -> None:
     if options.asr and options.transcript:
         raise SgmnError("--asr and --transcript exclude each other", remedy="remove one of them")
     if options.language and not options.asr:
-        raise SgmnError("--language requires --asr", remedy="add --asr small")
+        raise SgmnError("--language requires --asr", remedy="add --asr auto")
+    if options.cache and not options.asr:
+        raise SgmnError("--cache requires --asr", remedy="add --asr auto")
     if options.asr and options.live and not (options.realtime or address.is_live):
         remedy = "add --realtime or remove --live"
         raise SgmnError(
@@ -53,6 +56,11 @@ def _check_speech_recognition(options: WatchOptions, address: Address) -> None:
 
 
 def _check_output(options: WatchOptions, address: Address, is_live: bool) -> None:
+    if options.srt is not None:
+        require_subtitle_suffix(options.srt)
+        if not (options.asr or options.transcript):
+            remedy = "add --asr auto or --transcript FILE"
+            raise SgmnError("--srt requires --asr or --transcript", remedy=remedy)
     if options.html is not None and is_live:
         remedy = "record the stream and watch the recording, or remove --html"
         raise SgmnError("--html requires a recording, not a live stream", address.name, remedy)

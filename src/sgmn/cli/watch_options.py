@@ -50,7 +50,8 @@ class WatchOptions:
         typer.Option(
             "--asr",
             metavar="MODEL",
-            help="Transcribe the audio with this Whisper model: a name such as small, or a folder.",
+            help="Transcribe the audio with this Whisper model: auto (chosen by the hardware), "
+            "a name such as small, or a folder.",
         ),
     ] = None
     language: Annotated[
@@ -58,7 +59,25 @@ class WatchOptions:
         typer.Option(
             "--language",
             metavar="CODE",
-            help="Spoken language for --asr, e.g. en. Detected automatically if omitted.",
+            help="Spoken language for --asr, e.g. en. Strongly advised: without it, each window of "
+            "audio detects its own language.",
+        ),
+    ] = None
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--cache",
+            metavar="FOLDER",
+            help="Folder for the transcripts of recordings by --asr, so that each is transcribed "
+            "once. Defaults to the user's cache folder.",
+        ),
+    ] = None
+    srt: Annotated[
+        Path | None,
+        typer.Option(
+            "--srt",
+            metavar="FILE",
+            help="Write the transcript as SRT, or as WebVTT if FILE ends in .vtt.",
         ),
     ] = None
     transcript_delay: Annotated[

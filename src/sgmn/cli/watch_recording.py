@@ -10,7 +10,7 @@ from sgmn.catalogue.index import Index
 from sgmn.cli.event_output import EventHandler
 from sgmn.cli.screens import recording_screen
 from sgmn.cli.timeline_output import product_titles, warn_late_utterances, write_timeline
-from sgmn.cli.transcript_source import read_transcript
+from sgmn.cli.transcript_source import read_transcript, write_subtitles
 from sgmn.cli.watch_options import WatchOptions
 from sgmn.live.events import Event
 from sgmn.live.recognizer import StreamRecognizer
@@ -32,7 +32,9 @@ def watch_recording(
 
     Returns the result and a line about the speed.
     """
-    path, utterances = Path(options.source), read_transcript(options, duration_s)
+    path = Path(options.source)
+    utterances = read_transcript(options, duration_s, recognizer.shelf.products)
+    write_subtitles(options, utterances)
     titles = product_titles(recognizer)
     with recording_screen(titles, duration_s) as screen:
         result = recognizer.watch(path, utterances, screen)

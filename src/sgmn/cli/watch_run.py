@@ -33,13 +33,16 @@ def run(options: WatchOptions) -> None:
     is_live = options.live or address.is_live
     require_compatible(options, address, is_live)
     modalities = loading.parse_modalities(options.modalities)
-    outputs.require_writable(options.output, options.vtt, options.html, options.events_path)
+    outputs.require_writable(
+        options.output, options.vtt, options.srt, options.html, options.events_path
+    )
     with open_event_output(options) as send_event:
         recognizer, index = _open_recognizer(options, modalities)
         duration_s = 0.0 if address.is_live else video.read_duration(Path(options.source))
         truth = evaluation.read_true_timeline(options.truth) if options.truth else ()
         if is_live:
-            transcript = TranscriptSource.from_options(options, duration_s)
+            products = recognizer.shelf.products
+            transcript = TranscriptSource.from_options(options, duration_s, products)
             result, summary = watch_live(options, recognizer, transcript, send_event)
         else:
             result, summary = watch_recording(

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sgmn.errors import CheckpointError, SgmnError
+from sgmn.errors import CheckpointError, SettingsError, SgmnError
 from sgmn.media import whisper_package
 from sgmn.media.audio import Samples
 from sgmn.media.container import describe_error
@@ -32,6 +32,7 @@ def load_whisper(settings: SpeechSettings) -> SpeechEngine:
     Raises:
         SgmnError: faster-whisper is not installed.
         CheckpointError: The model cannot be loaded.
+        SettingsError: The model does not know the language.
     """
     try:
         package: Any = import_module("faster_whisper")
@@ -125,6 +126,11 @@ def _identify(model: str | Path) -> str:
 
 class _WhisperEngine:
     def __init__(self, model: Any, model_id: str, settings: SpeechSettings) -> None:
+        language = settings.language
+        if language and language not in model.supported_languages:
+            message = f"does not know the language {language!r}"
+            remedy = f"use one of {', '.join(model.supported_languages)}"
+            raise SettingsError(message, settings.model, remedy)
         self._model, self._settings = model, settings
         self.model_id = model_id
 

@@ -34,7 +34,9 @@ DEMUXERS = frozenset({"hls", "rtsp"})  # formats in FFmpeg's terms, not protocol
 EXTRAS = {
     "train": "training",
     "synth": "generated shops and livestreams",
+    "synth-speech": "speech in generated livestreams",
     "asr": "speech recognition",
+    "asr-offline": "speech recognition without downloads",
     "siglip": "SigLIP backbones",
     "lite": "EfficientNet-Lite backbones",
 }
