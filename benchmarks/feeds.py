@@ -6,6 +6,9 @@ Both sides read the feed, compare it with the index, encode titles and write row
 Merchant Center table without images; the text tower is that of a small untrained model unless
 --model is used. Half of the changes are new titles, a quarter are new products, and a quarter are
 products that the feed no longer has. The sides run alternately.
+
+If other programs keep the cores busy, waiting for the disk and for other threads takes a larger
+share of the short side. The ratio of CPU times is therefore printed next to that of wall times.
 """
 
 from __future__ import annotations
@@ -28,10 +31,11 @@ from sgmn.model.embedder import Embedder
 CHANGED_SHARE = 0.01
 MIN_RATIO = 20.0
 HEADER = "id\ttitle\tdescription\tlink\tavailability\tprice\tbrand\tproduct_type\n"
-WORDS = (
-    "oak linen steel clay wool green red navy slate moss round tall light soft wide small bowl mug "
-    "lamp shelf scarf kettle towel plate basket brush candle board knife cushion blanket tray jar"
-).split()
+WORDS = [
+    *("oak", "linen", "steel", "clay", "wool", "green", "red", "navy", "slate", "moss", "round"),
+    *("tall", "light", "soft", "wide", "small", "bowl", "mug", "lamp", "shelf", "scarf", "kettle"),
+    *("towel", "plate", "basket", "brush", "candle", "board", "knife", "cushion", "tray", "jar"),
+]
 
 
 def main() -> None:
@@ -43,10 +47,10 @@ def main() -> None:
     for number in range(options.repeats):
         with tempfile.TemporaryDirectory() as folder:
             ratios.append(compare(embedder, Path(folder), options.products, number))
-    ratio = float(np.median(ratios))
+    ratio, cpu_ratio = np.median(np.array(ratios), axis=0)
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     verdict = "ok" if ratio >= MIN_RATIO else "MISSED"
-    print(f"ratio {ratio:.1f} (at least {MIN_RATIO:g}) {verdict}; {load}")
+    print(f"ratio {ratio:.1f} (at least {MIN_RATIO:g}) {verdict}; CPU {cpu_ratio:.1f}; {load}")
 
 
 def parse_options() -> argparse.Namespace:
@@ -61,26 +65,26 @@ def parse_options() -> argparse.Namespace:
     return options
 
 
-def compare(embedder: Embedder, folder: Path, count: int, seed: int) -> float:
-    """Return the time of a new index divided by that of an update."""
+def compare(embedder: Embedder, folder: Path, count: int, seed: int) -> tuple[float, float]:
+    """Return the wall time of a new index divided by that of an update, and the CPU time."""
     rng = random.Random(seed)
     rows = {f"P{number}": make_row(rng) for number in range(count)}
     feed = folder / "feed.tsv"
     write_feed(feed, rows)
     index = Index.create(folder / "index", embedder)
-    build_s, report = measure(index, feed)
+    build_s, build_cpu_s, report = measure(index, feed)
     assert report.added == count
     changes = round(count * CHANGED_SHARE)
     change_rows(rows, changes, rng)
     write_feed(feed, rows)
-    update_s, report = measure(index, feed)
+    update_s, update_cpu_s, report = measure(index, feed)
     assert report.added + report.replaced + report.removed == changes, report
     assert index.count() == len(rows)
     print(
-        f"{count} products: new index {build_s:.2f} s, update of {changes} changes {update_s:.3f} s,"
-        f" ratio {build_s / update_s:.1f}"
+        f"{count} products: new index {build_s:.2f} s, update of {changes} changes "
+        f"{update_s:.3f} s; CPU {build_cpu_s:.2f} s and {update_cpu_s:.3f} s"
     )
-    return build_s / update_s
+    return build_s / update_s, build_cpu_s / update_cpu_s
 
 
 def make_row(rng: random.Random) -> str:
@@ -106,10 +110,11 @@ def write_feed(path: Path, rows: dict[str, str]) -> None:
     path.write_text(HEADER + "".join(f"{key}\t{row}\n" for key, row in rows.items()))
 
 
-def measure(index: Index, feed: Path) -> tuple[float, UpdateReport]:
-    start = time.perf_counter()
+def measure(index: Index, feed: Path) -> tuple[float, float, UpdateReport]:
+    """Index a feed; return the wall time and the CPU time in seconds, and the report."""
+    wall, cpu = time.perf_counter(), time.process_time()
     report = index.add(feed, sync=True, batch_size=64)
-    return time.perf_counter() - start, report
+    return time.perf_counter() - wall, time.process_time() - cpu, report
 
 
 if __name__ == "__main__":

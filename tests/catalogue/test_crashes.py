@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,11 @@ ROOT = Path(__file__).parents[2]
 KILL_DELAYS_S = (0.0, 0.02, 0.3, 0.7, 1.1)
 
 
-def start_process(folder: Path, count: int, batch_size: int) -> subprocess.Popen[str]:
+def start_process(
+    folder: Path, count: int, batch_size: int, *category: str
+) -> subprocess.Popen[str]:
     """A writer that has imported everything and waits for a line on its input."""
-    arguments = [str(folder), str(count), str(batch_size)]
+    arguments = [str(folder), str(count), str(batch_size), *category]
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.catalogue.writer", *arguments],
         cwd=ROOT,
@@ -103,3 +106,24 @@ def test_two_processes_that_add_the_same_products_leave_one_row_each(tmp_path: P
     assert all(output.endswith("done\n") for output in outputs)
     stored_ids = [product_id for _, product_id in ProductTable.open(folder, STAMP).product_keys()]
     assert sorted(stored_ids) == sorted(p.product_id for p in products_with_title(120))
+
+
+@pytest.mark.slow
+def test_a_killed_sync_loses_no_listed_product(tmp_path: Path):
+    """300 of 400 products change, the others are removed; a kill leaves each old or new."""
+    folder = tmp_path / "index"
+    table = ProductTable.create_or_open(folder, STAMP)
+    table.update(products_with_title(400, "s"), FakeEncoder(), UpdateOptions(batch_size=400))
+    listed = {product.key for product in products_with_title(300, "s")}
+    with start_process(folder, 300, 4, "new") as process:
+        start_writing(process)
+        time.sleep(0.3)
+        process.kill()
+        reported_ids = read_reported_ids(process)
+    products = {product.key: product for product in table.products()}
+    assert listed <= products.keys()
+    assert all(products["s", product_id].category == "new" for product_id in reported_ids)
+    new = [replace(product, category="new") for product in products_with_title(300, "s")]
+    table.update(new, FakeEncoder(), UpdateOptions(batch_size=100, sync=True))
+    products = {product.key: product for product in table.products()}
+    assert products.keys() == listed and {p.category for p in products.values()} == {"new"}

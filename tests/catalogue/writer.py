@@ -1,4 +1,6 @@
-"""A process that indexes: `python -m tests.catalogue.writer FOLDER COUNT BATCH_SIZE`.
+"""A process that indexes: `python -m tests.catalogue.writer FOLDER COUNT BATCH_SIZE [CATEGORY]`.
+
+With a category, all products get it, and products that are not among them are removed.
 
 It starts when it reads a line, prints "started", and then prints the ids of every batch as a JSON
 list once they are on disk.
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from sgmn.catalogue.table import ProductTable
@@ -21,8 +24,10 @@ def main() -> None:
     sys.stdin.readline()
     print("started", flush=True)
     table = ProductTable.create_or_open(folder, STAMP)
-    options = UpdateOptions(batch_size=batch_size)
-    table.update(products_with_title(count, "s"), FakeEncoder(), options, print_written)
+    category = sys.argv[4] if len(sys.argv) > 4 else ""
+    options = UpdateOptions(batch_size=batch_size, sync=bool(category))
+    products = [replace(product, category=category) for product in products_with_title(count, "s")]
+    table.update(products, FakeEncoder(), options, print_written)
     print("done", flush=True)
 
 

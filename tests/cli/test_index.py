@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+from tests.catalogue.fetch.image_server import run_server
 from tests.command import RunCommand
 
 
@@ -56,6 +57,27 @@ def test_sync_follows_the_catalogue(
     (shop / "products.jsonl").write_text("\n".join(rows[:4]))
     result = run("index", shop, "-o", index, "--sync")
     assert "2 removed" in result.out and "4 products in" in result.out
+
+
+def test_a_feed_by_its_address_with_a_report(
+    run: RunCommand, model_folder: Path, tmp_path: Path
+) -> None:
+    report, cache, index = tmp_path / "rejected.csv", tmp_path / "cache", tmp_path / "index"
+    with run_server() as server:
+        rows = ["id,title,image", "a,Alpha,/image/a", "b,Beta,/missing/b", ",no id,"]
+        server.content["/feed.csv"] = "\n".join(rows).encode()
+        feed = f"{server.address}/feed.csv"
+        arguments = ("index", feed, "-o", index, "-m", model_folder, "--cache", cache)
+        refused = run(*arguments)
+        assert refused.status == 2 and "which is not public; use --allow-private" in refused.err
+        result = run(*arguments, "--allow-private", "--report", report)
+        assert result.status == 0 and "2 added" in result.out, result.err
+        assert result.out.splitlines()[-1].startswith("2 products in")
+        lines = report.read_text().splitlines()
+        assert lines[0] == "kind,file,line,column,message" and len(lines) == 3
+        assert lines[1].startswith(f"rejected,{feed},4,1,'product_id' is missing")
+        assert lines[2].startswith(f"warning,{feed},3,1,") and "status 404" in lines[2]
+        assert "2 unchanged" in run(*arguments, "--allow-private").out
 
 
 def test_titles_are_shown_as_they_are(

@@ -6,6 +6,7 @@ that cannot be downloaded leaves a product with its title and a warning.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,10 +26,10 @@ from sgmn.row_issues import RowIssue, UniqueKeys
 if TYPE_CHECKING:
     from sgmn.catalogue.fetch.fetcher import FetchedImage, FetchProgress
     from sgmn.catalogue.fetch.options import FetchOptions
-    from sgmn.catalogue.update import UpdateReport
+    from sgmn.catalogue.update import UpdateOptions, UpdateReport
 
 MAX_FEED_BYTES = 1_000_000_000
-_SCHEME = re.compile(r"(//|[a-z][a-z0-9+.-]+:)", re.IGNORECASE)  # not the drive of C:\a.jpg
+_ADDRESS = re.compile(r"(//|[a-z][a-z0-9+.-]*://|data:)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,11 @@ class Feed:
                 "correct the rows, or update without --sync (sync=False)",
             )
 
-    def extend(self, report: UpdateReport) -> UpdateReport:
+    def extend_options(self, options: UpdateOptions) -> UpdateOptions:
+        """Options for an update with these products: what it must not remove, and places."""
+        return replace(options, protected_keys=self.rejected_keys, locations=self.locations)
+
+    def extend_report(self, report: UpdateReport) -> UpdateReport:
         """The report of an update with these products, with the issues of the feed added."""
         return replace(
             report,
@@ -77,7 +82,6 @@ class Feed:
 def read_feed(
     source: str | Path,
     shop_id: str = "",
-    *,
     strict: bool = False,
     fetch_options: FetchOptions | None = None,
     fetch_progress: FetchProgress | None = None,
@@ -130,28 +134,29 @@ def _download(url: str, options: FetchOptions | None) -> Document:
 
 def _resolve_addresses(listing: Listing, root: str | Path) -> Listing:
     """The listing with images, and a link, that are complete addresses or complete paths."""
-    attributes = dict(listing.attributes)
+    attributes = listing.attributes
     if isinstance(root, str) and isinstance(attributes.get("link"), str):
-        attributes["link"] = _resolve(attributes["link"], root)
+        attributes = {**attributes, "link": _resolve(attributes["link"], root)}
+    elif not listing.images:
+        return listing
     images = tuple(_resolve(image, root) for image in listing.images)
     return replace(listing, images=images, attributes=attributes)
 
 
 def _resolve(image: str, root: str | Path) -> str:
     if isinstance(root, str):  # never a local file for a feed from the network
-        try:
-            return urljoin(root, image)
-        except ValueError:
-            return image if _SCHEME.match(image) else f"//{image}"
+        with contextlib.suppress(ValueError):  # reported when it is fetched
+            image = urljoin(root, image)
+        return image if _ADDRESS.match(image) else f"//{image}"
     if image.startswith("//"):
         return f"https:{image}"
-    return image if _SCHEME.match(image) else str(root / image)
+    return image if _ADDRESS.match(image) else str(root / image)
 
 
 def _fetch(
     listings: Iterable[Listing], options: FetchOptions | None, progress: FetchProgress | None
 ) -> Mapping[str, FetchedImage]:
-    urls = [image for listing in listings for image in listing.images if _SCHEME.match(image)]
+    urls = [image for listing in listings for image in listing.images if _ADDRESS.match(image)]
     if not urls:
         return {}
     from sgmn.catalogue.fetch.fetcher import fetch_images  # needs httpx

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -164,9 +163,8 @@ class Index:
     ) -> UpdateReport:
         """Add new products and replace changed ones; unchanged ones are not encoded again.
 
-        A product whose images do not exist or cannot be downloaded is indexed by its title, with
-        a warning. It is rejected if it has no title either, or if its image files exist but none
-        can be decoded.
+        A product without available images is indexed by its title, with a warning. It is rejected
+        if it has no title either, or if its image files exist but none can be decoded.
 
         Args:
             source: A catalogue (see `feed.read_feed`) or products.
@@ -180,28 +178,22 @@ class Index:
             fetch_progress: Called with the numbers of finished images and of all images.
 
         Raises:
-            RecordError: `source` is not a catalogue, has no valid row, or `sync` is set and it
-                has invalid rows without a legible product id.
+            RecordError: `source` is not a catalogue or has no valid row, or `sync` is set and
+                a row has no legible product id.
             FetchError: `source` is an address that cannot be downloaded.
         """
         feed: Feed | Iterable[Product]
         if isinstance(source, str | Path):
-            feed = read_feed(
-                source,
-                shop_id,
-                strict=strict,
-                fetch_options=fetch_options,
-                fetch_progress=fetch_progress,
-            )
+            feed = read_feed(source, shop_id, strict, fetch_options, fetch_progress)
         else:
             feed = source
-        options = UpdateOptions(batch_size, self.embedder.max_side, sync, strict)
         encode = self.embedder.encode_products
+        options = UpdateOptions(batch_size, self.embedder.max_side, sync, strict)
         if not isinstance(feed, Feed):
             return self.table.update(feed, encode, options, progress)
         feed.require_valid_rows("the catalogue" if feed is source else source, sync)
-        options = replace(options, protected_keys=feed.rejected_keys, locations=feed.locations)
-        return feed.extend(self.table.update(feed.products, encode, options, progress))
+        options = feed.extend_options(options)
+        return feed.extend_report(self.table.update(feed.products, encode, options, progress))
 
     def remove(self, product_ids: Iterable[str], shop_id: str | None = None) -> RemovalReport:
         """Remove products of one shop, or of all shops; report unknown ids."""

@@ -99,12 +99,15 @@ def test_strict_reading_rejects_failed_images_and_sync_keeps_their_products(
 def test_a_feed_from_the_network_never_names_local_files(
     server: ImageServer, options: FetchOptions
 ) -> None:
-    rows = "id,title,image,link\na,A,/etc/passwd,/p/a\nb,B,image/b,\nc,C,//127.0.0.2/c.png,\n"
-    server.content["/shop/feed.csv"] = rows.encode()
+    images = ["/etc/passwd", "image/b", "//127.0.0.2/c", "file:/etc/passwd", "x:y", "http://["]
+    rows = [f"{number},title,{image},/p/{number}" for number, image in enumerate(images)]
+    server.content["/shop/feed.csv"] = "\n".join(["id,title,image,link", *rows]).encode()
     feed = read_feed(f"{server.address}/shop/feed.csv", fetch_options=options)
     assert server.requests["/etc/passwd"] == 1 and server.requests["/shop/image/b"] == 1
-    assert feed.products[0].attributes["link"] == f"{server.address}/p/a"
-    assert [w.message.partition(": ")[0] for w in feed.warnings] == ["image host 127.0.0.2"]
+    assert feed.products[0].attributes["link"] == f"{server.address}/p/0"
+    assert len(feed.warnings) == 4 and "host 127.0.0.2: has" in feed.warnings[0].message
+    paths = [path for product in feed.products for path in product.image_paths]
+    assert len(paths) == 2 and all(options.cache_folder in path.parents for path in paths)
 
 
 def test_the_report_has_file_line_and_column(
@@ -115,7 +118,7 @@ def test_the_report_has_file_line_and_column(
     feed = read_feed(path, fetch_options=options)
     settings = UpdateOptions(locations=feed.locations)
     report = table.update(feed.products, FakeEncoder(), settings)
-    write_issues(tmp_path / "report.csv", feed.extend(report))
+    write_issues(tmp_path / "report.csv", feed.extend_report(report))
     with (tmp_path / "report.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["kind"], row["line"], row["column"]) for row in rows] == [

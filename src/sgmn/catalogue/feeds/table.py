@@ -77,10 +77,10 @@ class Table:
             message = f"has {len(record)} cells, but the header has {count}"
             column = min(len(record), count) + 1
             return self.document.error(message, line, column, "check its delimiters")
-        for column, cell in enumerate(record, start=1):
-            if not is_text(cell):
-                remedy = "save the table as UTF-8"
-                return self.document.error("is not UTF-8 text", line, column, remedy)
+        if not is_text(*record):
+            column = next(n for n, cell in enumerate(record, start=1) if not is_text(cell))
+            remedy = "save the table as UTF-8"
+            return self.document.error("is not UTF-8 text", line, column, remedy)
         cells = dict(zip(self.columns, map(str.strip, record), strict=True))
         return Row(line, cells, self)
 
