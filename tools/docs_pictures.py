@@ -2,7 +2,8 @@
 
     python tools/docs_pictures.py GROCERY_LIVE INDEX [--browser chromium]
 
-GROCERY_LIVE is the folder described in docs/data.md, INDEX an index of its catalogue. Needs Chromium.
+GROCERY_LIVE is the folder described in docs/data.md, INDEX an index of its catalogue.
+Needs Chromium.
 """
 
 from __future__ import annotations
