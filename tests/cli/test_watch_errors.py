@@ -35,6 +35,7 @@ LIVE_CASES: Mapping[str, Case] = {
 TRANSCRIPT_CASES: Mapping[str, Case] = {
     "two transcripts": (("tcp://h:1", "--asr", "small", "-t", "a.srt"), "--asr and --transcript"),
     "a language without recognition": (("tcp://h:1", "--language", "sv"), "--language"),
+    "hot words without recognition": (("a.ts", "--hot-words"), "--hot-words"),
     "a cache without recognition": (("a.ts", "--cache", "c"), "--cache"),
     "subtitles without a transcript": (("a.ts", "--srt", "a.srt"), "--srt"),
     "subtitles of an unknown format": (("a.ts", "--asr", "base", "--srt", "a.txt"), ".vtt"),

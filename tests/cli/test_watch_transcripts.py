@@ -75,11 +75,15 @@ def test_a_live_stream_is_transcribed(
     with serve_tcp(send_all(data)) as address:
         result = run(
             *("watch", address, "-i", shared_index, "--attempts", 1),
-            *("--asr", "small", "--language", "sv", "--srt", tmp_path / "a.srt"),
+            *("--asr", "small", "--language", "sv", "--hot-words", "--srt", tmp_path / "a.srt"),
         )
     assert result.status == 0, result.err
     ((settings,),) = loaded_engines
     assert (settings.model, settings.language, settings.vad) == ("small", "sv", True)
+    assert set(settings.hot_words.split(", ")) == {
+        *("red", "green", "blue"),
+        *("milk", "apple", "juice"),
+    }
     (utterance,) = read_transcript(tmp_path / "a.srt")
     assert utterance.text == "milk" and utterance.start == pytest.approx(14.0, abs=0.15)
     with_milk = {end_s for end_s, text in window_texts.items() if text == "milk"}

@@ -20,7 +20,7 @@ from sgmn.records import Product, Utterance
 def create_speech_recognizer(
     options: WatchOptions, products: Sequence[Product], *, is_live: bool
 ) -> SpeechRecognizer:
-    """Load the recognizer that the options request; it expects the names of the products.
+    """Load the recognizer that the options request; `products` are those on the shelf.
 
     For a running stream it uses half of the threads, because images are encoded meanwhile.
     """
@@ -28,7 +28,7 @@ def create_speech_recognizer(
     settings = SpeechSettings(
         model=options.asr or "auto",
         language=options.language or "",
-        hot_words=select_hot_words(products),
+        hot_words=select_hot_words(products) if options.hot_words else "",
         cpu_threads=max(1, threads // 2) if is_live else threads,
     )
     return SpeechRecognizer(settings)

@@ -107,7 +107,7 @@ class TranscriptSource:
         Args:
             options: The options of the command.
             duration_s: Length of the stream if it is a file, else 0.
-            products: The products on the shelf, whose names the speech recognizer expects.
+            products: The products on the shelf, for `--hot-words`.
         """
         recognizer = None
         if options.asr:

@@ -46,6 +46,8 @@ def _check_speech_recognition(options: WatchOptions, address: Address) -> None:
         raise SgmnError("--asr and --transcript exclude each other", remedy="remove one of them")
     if options.language and not options.asr:
         raise SgmnError("--language requires --asr", remedy="add --asr auto")
+    if options.hot_words and not options.asr:
+        raise SgmnError("--hot-words requires --asr", remedy="add --asr auto")
     if options.cache and not options.asr:
         raise SgmnError("--cache requires --asr", remedy="add --asr auto")
     if options.asr and options.live and not (options.realtime or address.is_live):

@@ -63,6 +63,14 @@ class WatchOptions:
             "audio detects its own language.",
         ),
     ] = None
+    hot_words: Annotated[
+        bool,
+        flag(
+            "--hot-words",
+            help="With --asr: tell the recognizer the brands and names of the products. "
+            "Slower, and not better with the model base.",
+        ),
+    ] = False
     cache: Annotated[
         Path | None,
         typer.Option(
