@@ -42,12 +42,12 @@ def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def path_exists(path: Path) -> bool:
-    """Whether a file or folder exists. Raises RecordError for a path that cannot be looked up."""
+    """Whether a file or folder exists. Raises RecordError for a path that cannot be accessed."""
     try:
         return path.exists()
     except OSError as error:  # the name is too long, or a folder cannot be entered
         raise RecordError(
-            f"cannot be looked up ({error.strerror or error})", where=path, remedy="check the path"
+            f"cannot be accessed ({error.strerror or error})", where=path, remedy="check the path"
         ) from error
 
 

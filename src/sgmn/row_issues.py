@@ -38,7 +38,7 @@ class UniqueKeys:
         """
         if key in self.locations:
             raise RecordError(
-                f"{name} is listed already, at {self.locations[key]}",
+                f"{name} is already listed at {self.locations[key]}",
                 where=where,
                 remedy="give each row a unique id",
             )

@@ -78,7 +78,7 @@ def test_invalid_rows_are_rejected_with_their_line_and_the_rest_is_read(tmp_path
         "4:1: 'product_id' is missing",
         "5:1: product 'c' has neither title nor image",
         "8:2: is not UTF-8 text",
-        "9:1: product 'a' is listed already, at ",
+        "9:1: product 'a' is already listed at ",
         "12:1: is not a valid table row",
     ]
     assert len(lines) == len(starts)
@@ -208,7 +208,7 @@ def test_a_folder_of_images(tmp_path: Path):
     )
     names = {Path(issue.where).name: issue.message for issue in read.rejected_rows}
     assert set(names) == {"kiwi.webp", "more", "notes.txt"}
-    assert "listed already" in names["kiwi.webp"] and "not an image file" in names["notes.txt"]
+    assert "already listed" in names["kiwi.webp"] and "not an image file" in names["notes.txt"]
 
 
 def test_an_unsupported_source_is_an_error(tmp_path: Path):
@@ -216,7 +216,7 @@ def test_an_unsupported_source_is_an_error(tmp_path: Path):
     (tmp_path / "feed.xlsx").write_bytes(b"PK")
     for source, message in (
         (tmp_path / "nowhere", "does not exist"),
-        (tmp_path / ("x" * 300 + ".csv"), "cannot be looked up (File name too long)"),
+        (tmp_path / ("x" * 300 + ".csv"), "cannot be accessed (File name too long)"),
         (tmp_path / "empty", "neither products.jsonl nor images"),
         (tmp_path / "feed.xlsx", "not a supported catalogue format; pass a .jsonl, .csv or .tsv"),
     ):

@@ -118,7 +118,7 @@ def test_a_stamp_without_a_name_asks_for_the_model(tmp_path: Path):
 
 
 def test_create_rejects_an_existing_index(index: Index, model_folder: Path):
-    with pytest.raises(IndexingError, match="is an index already; open it"):
+    with pytest.raises(IndexingError, match="is already an index; open it"):
         Index.create(index.path, model_folder)
     assert Index.open_or_create(index.path).count() == 6
 

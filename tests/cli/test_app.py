@@ -66,6 +66,15 @@ def test_debug_raises_the_error(
         cli.main()
 
 
+def test_help_texts_have_no_square_brackets() -> None:
+    """Typer renders help as markup and would leave out a word in square brackets."""
+    group: Any = typer.main.get_command(app)
+    commands = [*group.commands.values()]
+    texts = {p.help or "" for command in commands for p in command.params if hasattr(p, "help")}
+    assert len(texts) > 40
+    assert [text for text in texts if "[" in text] == []
+
+
 def test_help_imports_no_heavy_module() -> None:
     """`sgmn --help` is quick because each command imports what it needs when it runs."""
     code = (

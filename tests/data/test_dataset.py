@@ -164,7 +164,7 @@ def test_a_byte_order_mark_and_blank_lines_are_accepted(tmp_path: Path):
 
 def test_the_error_for_a_duplicate_names_the_first_row(tmp_path: Path):
     message = read_error(write_dataset(tmp_path, clips=[CLIP, {**CLIP, "video": "w.mp4"}]))
-    assert "clips.jsonl:2: 'c' is listed already" in message and "clips.jsonl:1;" in message
+    assert "clips.jsonl:2: 'c' is already listed" in message and "clips.jsonl:1;" in message
     products = [{"product_id": "p", "title": "t"}, {"product_id": "p", "title": "t"}]
     other_shop = {**products[0], "shop_id": "s"}
     assert (
@@ -241,7 +241,7 @@ def test_plain_text_spans_its_stream(tmp_path: Path):
 
 
 def test_a_path_that_cannot_be_looked_up_is_an_error(tmp_path: Path):
-    assert "cannot be looked up (File name too long)" in read_error(tmp_path / ("x" * 300))
+    assert "cannot be accessed (File name too long)" in read_error(tmp_path / ("x" * 300))
 
 
 def test_a_folder_without_any_part_of_a_dataset_is_an_error(tmp_path: Path):

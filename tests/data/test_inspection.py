@@ -72,7 +72,7 @@ def test_a_file_name_that_is_too_long_is_reported(tmp_path: Path, valid_rows: Ro
     valid_rows["products"][0]["image"] = valid_rows["clips"][0]["video"] = "x" * 300
     lines = find(tmp_path, valid_rows, deep)
     assert [line.split(":")[1] for line in lines] == [" product 'p1'", " clip 'c1'"]
-    assert all("cannot be looked up (File name too long)" in line for line in lines)
+    assert all("cannot be accessed (File name too long)" in line for line in lines)
 
 
 # A part, a change to its first row, and the finding to expect.

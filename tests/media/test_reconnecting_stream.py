@@ -110,7 +110,7 @@ def test_noise_after_frames_is_a_broken_connection(short_stream: bytes) -> None:
 
 def test_a_stream_of_noise_is_refused() -> None:
     settings = replace(QUICK, open_timeout_s=0.5, read_timeout_s=0.5, max_attempts=2)
-    message = r"no frame in 2 attempts, the last error: no frame arrived"
+    message = r"no frame in 2 attempts \(last error: no frame arrived"
     with (
         serve_tcp(send_noise, send_noise) as address,
         LiveSource(address, settings=settings) as source,

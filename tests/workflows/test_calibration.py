@@ -152,7 +152,7 @@ def test_command_calibrates_a_model_in_place(
     ended = run("calibrate", data_folder, *options, "--plot", plot)
     assert ended.status == 0, ended.err
     assert "| clips | before |" in ended.out and "| segments | after |" in ended.out
-    assert "time right, before: " in ended.out and f"stored in {model}" in ended.out
+    assert "time correct, before: " in ended.out and f"stored in {model}" in ended.out
     assert plot.read_bytes().startswith(b"\x89PNG")
     stored = json.loads((model / "config.json").read_text())["calibration"]
     assert {*stored} == {"score", "timeline"}

@@ -13,6 +13,7 @@ import torch
 from sgmn.model import checkpoint
 from sgmn.workflows.leave_out import COMPLETE, variants, without
 from tests.command import RunCommand
+from tests.world import make_stream
 
 
 @pytest.fixture
@@ -38,6 +39,15 @@ def test_each_part_and_term_of_a_model_is_left_out(
     parts = [f"without {part}" for part in model.network.config.parts.enabled]
     terms = ["without the term match", "without the term text", "without the text score floor"]
     assert rows == [COMPLETE, "towers alone", *parts, *terms]
+
+
+def test_a_dataset_without_labeled_clips_is_named(run: RunCommand, tmp_path: Path) -> None:
+    make_stream(tmp_path)
+    ended = run("leave-out", "small", tmp_path)
+    assert ended.status == 2
+    assert ended.err.endswith(
+        "has no labeled clip; pass a dataset with clips that have product_ids\n"
+    )
 
 
 def test_variants_lack_exactly_what_their_name_says(model: Any, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_unreadable_clip_is_a_miss_under_every_condition(
 
 
 def test_no_clips_are_refused(index: Index, embedder: Embedder) -> None:
-    with pytest.raises(SgmnError, match="there is no clip to rank"):
+    with pytest.raises(SgmnError, match="has no labeled clip"):
         RobustnessTest([], index, embedder)
 
 

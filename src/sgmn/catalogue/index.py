@@ -96,7 +96,7 @@ class Index:
         Raises IndexingError if the folder holds an index already or cannot be written.
         """
         if cls.exists(path):
-            raise IndexingError("is an index already", path, "open it, or choose another folder")
+            raise IndexingError("is already an index", path, "open it, or choose another folder")
         return cls.open_or_create(path, model)
 
     @classmethod

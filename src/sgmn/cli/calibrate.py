@@ -100,7 +100,7 @@ def _publish(
     typer.echo(confidence_table(measurements))
     for name, measurement in measurements.items():
         if measurement.time_right is not None:
-            typer.echo(f"time right, {name}: {measurement.time_right:.1%}")
+            typer.echo(f"time correct, {name}: {measurement.time_right:.1%}")
     if plot is not None:
         reliability_diagram(measurements).save(plot)
     for note in calibrator.notes:

@@ -20,6 +20,7 @@ from sgmn.cli.options import (
     SeedOption,
     SkipInvalidOption,
     SplitOption,
+    flag,
 )
 
 if TYPE_CHECKING:
@@ -39,14 +40,14 @@ DatasetArgument = Annotated[
 
 GroundingOption = Annotated[
     bool,
-    typer.Option(
+    flag(
         "--grounding",
         help="Also measure how much attention lies on the product, and whether it follows the "
         "words. Clips need 'boxes' or 'visible_span'.",
     ),
 ]
 WithoutTitlesOption = Annotated[
-    bool, typer.Option("--without-titles", help="Ignore the titles of all products.")
+    bool, flag("--without-titles", help="Ignore the titles of all products.")
 ]
 
 

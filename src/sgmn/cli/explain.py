@@ -58,7 +58,10 @@ class ExplainOptions:
 
 @options_from(ExplainOptions)
 def explain(options: ExplainOptions) -> None:
-    """Show why a clip gets its product: image regions, words and score terms that count."""
+    """Show why the model chooses a product for a clip.
+
+    Shows the image regions, words and score terms that decide.
+    """
     from sgmn import outputs
     from sgmn.catalogue.index import Index
     from sgmn.workflows import loading

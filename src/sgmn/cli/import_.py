@@ -1,4 +1,4 @@
-"""`sgmn import`: turn a public dataset into the dataset layout of this package."""
+"""`sgmn import`: convert a public dataset to the dataset layout of this package."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sgmn.workflows.import_grocery import GroceryImport, GroceryImportSettings
 
 app = typer.Typer(
-    help="Turn a public dataset into the dataset layout of sgmn.", no_args_is_help=True
+    help="Convert a public dataset to the dataset layout of sgmn.", no_args_is_help=True
 )
 
 
@@ -33,7 +33,8 @@ def grocery(
         ),
     ],
     output: Annotated[
-        Path, typer.Argument(metavar="OUT", help="Folder to write; new, or of an earlier import.")
+        Path,
+        typer.Argument(metavar="OUTPUT", help="Folder to write: new, or from an earlier import."),
     ],
     clips: Annotated[
         int, typer.Option("--clips", min=0, metavar="N", help="Validation clips to compose.")
@@ -47,14 +48,14 @@ def grocery(
     seed: Annotated[
         int,
         typer.Option(
-            "--seed", min=0, metavar="S", help="Random seed; equal seeds give equal files."
+            "--seed", min=0, metavar="N", help="Random seed; equal seeds give equal files."
         ),
     ] = 0,
 ) -> None:
-    """Turn the Grocery Store Dataset into a catalogue, photos and composed clips.
+    """Convert the Grocery Store Dataset to a catalogue, photos and composed clips.
 
-    Writes OUT/catalogue, OUT/photos.jsonl and OUT/val.
-    Names every file that is missing or unreadable, and leaves it out.
+    Writes OUTPUT/catalogue, OUTPUT/photos.jsonl and OUTPUT/val.
+    Skips files that are missing or unreadable, and names each of them.
     The same command continues an interrupted import.
     """
     from sgmn.workflows.import_grocery import GroceryImportSettings

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sgmn.cli.options import ModelOption, ShopOption, flag
+from sgmn.cli.options import ModelOption, flag
 from sgmn.errors import SgmnError
 
 if TYPE_CHECKING:
@@ -26,6 +26,14 @@ CatalogueArgument = Annotated[
 ]
 OutputOption = Annotated[
     Path, typer.Option("--output", "-o", metavar="FOLDER", help="Index to create or update.")
+]
+TargetShopOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shop",
+        metavar="ID",
+        help="Shop of the products that name no shop; with --remove, the only shop to remove from.",
+    ),
 ]
 RemoveOption = Annotated[
     str, typer.Option("--remove", metavar="IDS", help="Product ids to remove, comma-separated.")
@@ -73,7 +81,7 @@ def index(
     catalogue: CatalogueArgument = None,
     output: OutputOption = Path("index"),
     model: ModelOption = None,
-    shop: ShopOption = None,
+    shop: TargetShopOption = None,
     remove: RemoveOption = "",
     sync: SyncOption = False,
     strict: StrictOption = False,

@@ -9,6 +9,7 @@ import typer
 
 from sgmn.cli.datasets import read_dataset
 from sgmn.cli.options import ALL_MODALITIES, ModalitiesOption, SkipInvalidOption, SplitOption
+from sgmn.errors import SgmnError
 
 
 def leave_out(
@@ -27,7 +28,7 @@ def leave_out(
     """Measure what each part of a trained model contributes, by leaving it out.
 
     Prints R@1 and MRR of the complete model, of its towers alone, and of the model without
-    each of its parts and score terms, with paired tests. Nothing is trained again; use
+    each of its parts and score terms, with paired tests. Nothing is retrained; use
     `sgmn ablate` to train each variant.
     """
     from sgmn.cli import console
@@ -38,6 +39,9 @@ def leave_out(
     selected = loading.parse_modalities(modalities)
     data = read_dataset(dataset, skip_invalid)
     clips, _, _ = evaluation.select_labeled(data, split)
+    if not clips:
+        remedy = "pass a dataset with clips that have product_ids"
+        raise SgmnError("has no labeled clip", dataset, remedy)
     products = read_dataset(catalogue, skip_invalid).products if catalogue else data.products
     loaded = checkpoint.load(model)
     with console.progress_bar() as bar:

@@ -32,7 +32,7 @@ ModelOption = Annotated[
         "-m",
         metavar="MODEL",
         help="Model: 'builtin', 'small', a checkpoint folder, or a backbone's folder or hub name. "
-        "Defaults to the model that created the index.",
+        "Defaults to the model that created the index, and to 'builtin' for a new index.",
     ),
 ]
 IndexOption = Annotated[

@@ -27,12 +27,11 @@ def robustness(
     json_out: JsonOption = None,
     seed: SeedOption = 0,
 ) -> None:
-    """Measure what a model loses when clips get worse, one change at a time.
+    """Measure how much accuracy a model loses on degraded clips, one change at a time.
 
     Ranks each clip unchanged, without its transcript, with the transcript of another clip,
     in low light, at low resolution, and so on, and prints a Markdown table with paired tests.
-    This is a command of its own because it ranks each clip ten times; `sgmn evaluate` ranks
-    it once.
+    Each clip is ranked ten times, so this takes much longer than `sgmn evaluate`.
     """
     from sgmn import outputs
     from sgmn.catalogue.index import Index

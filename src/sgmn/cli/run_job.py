@@ -15,7 +15,9 @@ def run_job(
     ],
     minutes: Annotated[
         str,
-        typer.Option("--minutes", metavar="LIST", help="Time limit of each stage, e.g. 4,12,6,2."),
+        typer.Option(
+            "--minutes", metavar="LIST", help="Time limit of each stage in minutes, e.g. 4,12,6,2."
+        ),
     ],
 ) -> None:
     """Run a packed training job, or the rest of an interrupted one.

@@ -37,10 +37,10 @@ class SynthOptions:
         typer.Option("--products-per-shop", metavar="N", help="Products per shop, 6..2000."),
     ] = None
     clips: Annotated[
-        int | None, typer.Option("--clips", metavar="N", help="Clips of all shops together.")
+        int | None, typer.Option("--clips", metavar="N", help="Total number of clips.")
     ] = None
     streams: Annotated[
-        int | None, typer.Option("--streams", metavar="N", help="Streams of all shops together.")
+        int | None, typer.Option("--streams", metavar="N", help="Total number of streams.")
     ] = None
     seed: Annotated[
         int | None,
@@ -65,7 +65,7 @@ class SynthOptions:
         flag(
             "--speech",
             help="Speak the transcripts in the audio track of the videos, over music and noise. "
-            'Requires pip install "sgmn[synth-speech]" and espeak-ng.',
+            "Requires the extra synth-speech and the program espeak-ng.",
         ),
     ] = False
     speech_snr: Annotated[

@@ -50,7 +50,7 @@ class WatchOptions:
         typer.Option(
             "--asr",
             metavar="MODEL",
-            help="Transcribe the audio with this Whisper model: auto (chosen by the hardware), "
+            help="Transcribe the audio with this Whisper model: auto (chosen for the hardware), "
             "a name such as small, or a folder.",
         ),
     ] = None
@@ -59,16 +59,16 @@ class WatchOptions:
         typer.Option(
             "--language",
             metavar="CODE",
-            help="Spoken language for --asr, e.g. en. Strongly advised: without it, each window of "
-            "audio detects its own language.",
+            help="Spoken language for --asr, e.g. en. Recommended: without it, Whisper detects the "
+            "language of each audio window on its own.",
         ),
     ] = None
     hot_words: Annotated[
         bool,
         flag(
             "--hot-words",
-            help="With --asr: tell the recognizer the brands and names of the products. "
-            "Slower, and not better with the model base.",
+            help="With --asr: pass the brands and names of the products to Whisper as hints. "
+            "Slower, and no more accurate with the model base.",
         ),
     ] = False
     cache: Annotated[
@@ -76,8 +76,8 @@ class WatchOptions:
         typer.Option(
             "--cache",
             metavar="FOLDER",
-            help="Folder for the transcripts of recordings by --asr, so that each is transcribed "
-            "once. Defaults to the user's cache folder.",
+            help="Folder for the transcripts that --asr makes of recordings, so that each is "
+            "transcribed only once. Defaults to the user's cache folder.",
         ),
     ] = None
     srt: Annotated[

@@ -144,9 +144,9 @@ class Report:
             stored = (content["overall"]["count"], content["overall"]["mrr"]["value"])
         except (KeyError, TypeError, ValueError) as error:
             raise SgmnError(
-                f"is not a report ({type(error).__name__}: {error})",
+                f"is not a report about clips ({type(error).__name__}: {error})",
                 where,
-                "pass a file of `sgmn evaluate --json`",
+                "pass a clip report written by `sgmn evaluate --json`",
             ) from error
         if version != VERSION:
             raise SgmnError(

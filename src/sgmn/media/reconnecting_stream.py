@@ -118,8 +118,9 @@ class ReconnectingStream:
             if self._connections > connections_before:
                 failures, delays = 0, self._backoff_delays()
             if failures == self._settings.max_attempts:
-                message = f"delivered no frame in {failures} attempts, the last error: "
-                return self._give_up(f"{message}{end.failure}")
+                attempts = f"{failures} attempt{'s' if failures != 1 else ''}"
+                message = f"delivered no frame in {attempts} (last error: {end.failure})"
+                return self._give_up(message)
             self._pause(next(delays), end.failure or "the stream ended")
 
     def _read_connection(

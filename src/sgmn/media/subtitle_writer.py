@@ -19,7 +19,7 @@ _SUFFIXES = (".srt", ".vtt")
 def require_subtitle_suffix(path: Path) -> None:
     """Raise SgmnError unless the name of a file says whether it is SRT or WebVTT."""
     if path.suffix.lower() not in _SUFFIXES:
-        raise SgmnError("is neither SRT nor WebVTT", path, "pass a file that ends in .srt or .vtt")
+        raise SgmnError("has an unknown suffix", path, "pass a .srt or .vtt file")
 
 
 class SubtitleWriter:

@@ -38,7 +38,7 @@ def load_whisper(settings: SpeechSettings) -> SpeechEngine:
         package: Any = import_module("faster_whisper")
     except ImportError as error:
         raise SgmnError(
-            "speech recognition needs the package faster-whisper",
+            "speech recognition requires the package faster-whisper",
             remedy='run: pip install "sgmn[asr]"',
         ) from error
     device = _choose_device(settings.device)

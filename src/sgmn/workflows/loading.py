@@ -49,7 +49,8 @@ def resolve_shop(index: Index, shop_id: str | None) -> str:
         return shop_id
     shops = index.shops()
     if len(shops) != 1:
-        known = ", ".join(map(repr, sorted(shops)[:10])) or "none"
+        more = ", …" if len(shops) > 10 else ""
+        known = ", ".join(map(repr, sorted(shops)[:10])) + more or "none"
         raise IndexingError(f"has {len(shops)} shops ({known})", index.path, "name one with --shop")
     return next(iter(shops))
 

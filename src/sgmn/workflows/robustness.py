@@ -70,7 +70,7 @@ class RobustnessTest:
     ) -> None:
         if not clips:
             remedy = "pass clips that have product_ids"
-            raise SgmnError("there is no clip to rank", "robustness test", remedy)
+            raise SgmnError("has no labeled clip", "the dataset", remedy)
         self.clips, self.embedder, self.seed = clips, embedder, seed
         self.shelves = loading.ShelfCache(index)
         self.untitled = UntitledShelves(self.shelves, embedder)

@@ -39,8 +39,8 @@ FAILURES = {
     "mapped": "is not public",
     "file": "redirects to 'file:///etc/passwd', which is neither an http nor",
     "circle": "redirects more than",
-    "cut": "broke off",
-    "nonsense": "broke off",
+    "cut": "was interrupted",
+    "nonsense": "was interrupted",
 }
 REDIRECTS = {
     "loopback": "http://127.0.0.2/a.png",

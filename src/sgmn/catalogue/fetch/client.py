@@ -32,7 +32,7 @@ class TemporaryFetchError(FetchError):
 
 
 class HostError(TemporaryFetchError):
-    """A host that cannot be connected to, or that does not answer in time."""
+    """A host that cannot be reached, or that does not answer in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +118,11 @@ async def download(
         message = f"did not answer completely within {options.timeout_s:g} s"
         raise HostError(message, url, remedy) from error
     except (httpcore.ConnectError, httpcore.UnsupportedProtocol) as error:
-        raise HostError(f"cannot be connected to ({error})", url, "check the address") from error
+        raise HostError(f"cannot be reached ({error})", url, "check the address") from error
     except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
         reason = str(error) or type(error).__name__
         remedy = "run the command again later"
-        raise TemporaryFetchError(f"broke off ({reason})", url, remedy) from error
+        raise TemporaryFetchError(f"was interrupted ({reason})", url, remedy) from error
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise FetchError(f"cannot be requested ({error})", url, "check the address") from error
 
@@ -149,7 +149,7 @@ async def _follow(
 def _redirect_target(target: httpx.URL, response: httpx.Response, url: str) -> httpx.URL:
     location = response.headers.get("location", "")
     if not location:
-        raise FetchError("redirects to nowhere", url, "use the final address")
+        raise FetchError("redirects without a target address", url, "use the final address")
     try:
         return parse_url(str(target.join(location)))
     except (httpx.InvalidURL, ValueError) as error:

@@ -34,12 +34,12 @@ def require_installed() -> None:
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
         raise SgmnError(
-            f"generated speech needs the packages {' and '.join(missing)}",
+            f"generated speech requires the packages {' and '.join(missing)}",
             remedy='run: pip install "sgmn[synth-speech]"',
         )
     if shutil.which(_ESPEAK) is None:
         remedy = "install it with the package manager of the system: apt-get install espeak-ng"
-        raise SgmnError("generated speech needs the program espeak-ng", remedy=remedy)
+        raise SgmnError("generated speech requires the program espeak-ng", remedy=remedy)
 
 
 class Voice:
@@ -110,5 +110,5 @@ def _to_phonemes(text: str, language: str) -> str:
     try:
         result = subprocess.run(command, capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise SgmnError(f"espeak-ng fails ({error})", remedy="reinstall espeak-ng") from error
+        raise SgmnError(f"espeak-ng failed ({error})", remedy="reinstall espeak-ng") from error
     return unicodedata.normalize("NFD", " ".join(result.stdout.decode("utf-8").split()))
