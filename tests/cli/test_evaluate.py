@@ -77,4 +77,4 @@ def test_invalid_lines_are_skipped_only_on_request(
 def test_check_reports_problems(run: RunCommand, world: Path) -> None:
     result = run("check", world)
     assert result.status == 2
-    assert "gone" in result.out and "6 products in 1 shops, 4 clips" in result.out
+    assert "gone" in result.out and "6 products in 1 shop, 4 clips" in result.out

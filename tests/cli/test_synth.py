@@ -26,7 +26,7 @@ def test_a_generated_world_passes_the_check(run: RunCommand, config: Path, tmp_p
     result = run(*arguments)
     assert result.status == 0 and "1 clips" in result.out, result.err
     checked = run("check", world / "test")
-    assert "0 errors" in checked.out and "8 products in 1 shops, 1 clips" in checked.out
+    assert "0 errors" in checked.out and "8 products in 1 shop, 1 clip " in checked.out
     assert run(*arguments).status == 0  # continues, with nothing left to do
 
 

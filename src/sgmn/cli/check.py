@@ -26,10 +26,15 @@ def check(
         typer.echo(str(finding))
     counts = inspection.counts
     typer.echo(
-        f"{counts.products} products in {counts.shops} shops, {counts.clips} clips"
-        f" ({counts.clips_with_text} with a transcript), {counts.photos} photos,"
-        f" {counts.streams} streams ({counts.stream_hours:.2f} h)"
+        f"{_count(counts.products, 'product')} in {_count(counts.shops, 'shop')},"
+        f" {_count(counts.clips, 'clip')} ({counts.clips_with_text} with a transcript),"
+        f" {_count(counts.photos, 'photo')},"
+        f" {_count(counts.streams, 'stream')} ({counts.stream_hours:.2f} h)"
     )
     warnings = len(inspection.findings) - len(inspection.errors)
-    typer.echo(f"{len(inspection.errors)} errors, {warnings} warnings")
+    typer.echo(f"{_count(len(inspection.errors), 'error')}, {_count(warnings, 'warning')}")
     raise typer.Exit(2 if inspection.errors else 0)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

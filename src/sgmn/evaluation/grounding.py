@@ -66,7 +66,7 @@ class GroundingSummary:
 class GroundingReport:
     """Grounding with each clip's own transcript, another clip's, and none; and deaf guidance.
 
-    `deaf` compares R@1 of the whole model with R@1 when only guidance does not hear the words.
+    `deaf` compares R@1 of the whole model with R@1 when guidance alone gets no transcript.
     """
 
     own: GroundingSummary
@@ -89,7 +89,7 @@ class GroundingReport:
         ]
         deaf = self.deaf
         line = (
-            f"R@1 {100 * deaf.a:.1f}; {100 * deaf.b:.1f} if guidance does not hear the words "
+            f"R@1 {100 * deaf.a:.1f}; {100 * deaf.b:.1f} if guidance gets no transcript "
             f"({100 * deaf.difference:+.1f}, p {deaf.p:.3f})."
         )
         return f"{markdown_table(header, rows)}\n\n{line}"

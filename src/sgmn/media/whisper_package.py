@@ -28,7 +28,7 @@ def is_installed() -> bool:
 def read_model_files() -> dict[str, bytes]:
     """Return the files of the model by name.
 
-    Raises CheckpointError if the packages are incomplete, or hold other weights.
+    Raises CheckpointError if the packages are incomplete, or contain other weights.
     """
     first, second = (files(package) / "data" for package in _PACKAGES)
     try:
@@ -39,7 +39,7 @@ def read_model_files() -> dict[str, bytes]:
         raise _invalid_packages(f"cannot be read ({error})") from error
     digest = hashlib.sha256(contents["model.bin"]).hexdigest()
     if digest != WEIGHTS_SHA256:
-        raise _invalid_packages(f"hold other weights (sha256 {digest})")
+        raise _invalid_packages(f"contain other weights (sha256 {digest})")
     return contents
 
 

@@ -46,7 +46,7 @@ class ModelConfig:
         valid = all(len(canvas) == 2 and min(canvas) > 0 for canvas in self.canvases)
         require(valid, "canvases", self.canvases, "use pairs of a height and a width")
         allowed = ("", "text", "towers")
-        require(self.freeze in allowed, "freeze", self.freeze, 'give "text", "towers" or ""')
+        require(self.freeze in allowed, "freeze", self.freeze, 'use "text", "towers" or ""')
         for name, values in (("parts", PARTS), ("score_terms", LEARNED_TERMS)):
             chosen = getattr(self, name)
             require(set(chosen) <= set(values), name, chosen, f"choose from {', '.join(values)}")

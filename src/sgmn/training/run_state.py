@@ -92,7 +92,7 @@ def _read_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         return pointer, load_file(folder / pointer["file"])
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(
-            f"holds a damaged state ({error})",
+            f"contains a damaged state ({error})",
             folder,
             "restore state.json and the file that it names, or choose a new folder",
         ) from error
@@ -100,7 +100,7 @@ def _read_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 def _other_config(folder: Path) -> CheckpointError:
     return CheckpointError(
-        "holds a run with another config",
+        "contains a run with another config",
         folder,
         "resume with the config of that run, or choose a new folder",
     )

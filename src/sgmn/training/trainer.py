@@ -232,7 +232,9 @@ def require_new_run_folder(folder: Path) -> None:
             f"cannot be created ({error.strerror})", folder, "choose another folder"
         ) from error
     if (folder / "state.json").exists():
-        raise SettingsError("already holds a run", folder, "add --resume, or choose another folder")
+        raise SettingsError(
+            "already contains a run", folder, "add --resume, or choose another folder"
+        )
 
 
 def _build_ema(network: SGMN, decay: float) -> AveragedModel | None:
