@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from sgmn.media import video
-from sgmn.media.clips import Frame
+from sgmn.media.frame import Frame
 from sgmn.media.live_source import LiveFrame
 
 WIDTH, HEIGHT, BITS, CELL_WIDTH = 64, 48, 8, 8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
@@ -17,7 +17,7 @@ from sgmn.records import Product, ProductContent
 from sgmn.row_issues import RowIssue
 
 if TYPE_CHECKING:
-    from sgmn.catalogue.table import ProductTable
+    from sgmn.catalogue.stamp import ModelStamp
     from sgmn.model.scoring import ProductVectors
 
 EncodeProducts = Callable[[Sequence[ProductContent]], "ProductVectors"]
@@ -83,11 +83,34 @@ class UpdateOptions:
     locations: Mapping[ProductKey, str] = field(default_factory=dict)
 
 
+class WritableTable(Protocol):
+    """What an update needs of `ProductTable`, which starts updates itself."""
+
+    @property
+    def stamp(self) -> ModelStamp:
+        """Identifies the model that built the index."""
+
+    def content_hashes(self) -> dict[str, str]:
+        """The content hash of each row, by row id."""
+
+    def product_keys(self, shop_id: str | None = None) -> list[ProductKey]:
+        """The keys of all products, or of one shop."""
+
+    def write_rows(self, table: pa.Table) -> None:
+        """Add or replace rows."""
+
+    def delete_rows(self, column: str, ids: Sequence[str], shop_id: str | None = None) -> int:
+        """Delete rows; return how many there were."""
+
+    def optimize(self) -> None:
+        """Merge small files and update indexes."""
+
+
 @dataclass
 class TableUpdate:
     """One run: compares products with the table, then encodes and writes those that changed."""
 
-    table: ProductTable
+    table: WritableTable
     encode: EncodeProducts
     options: UpdateOptions
     progress: ProgressCallback | None = None

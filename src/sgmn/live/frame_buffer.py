@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from torch import Tensor
 
+from sgmn.media.frame import Frame
 from sgmn.media.live_source import LiveFrame
-from sgmn.media.video import Frame
 from sgmn.model.embedder import Embedder
 from sgmn.model.tokens import ImageTokens
 from sgmn.records import ImageArray

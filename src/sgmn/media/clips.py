@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from sgmn.errors import MediaError
+from sgmn.media.frame import Frame
 from sgmn.media.image import read_image
 from sgmn.media.sampling import select_evenly
 from sgmn.records import Clip, ImageArray
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A video frame.
-
-    Attributes:
-        time_s: Seconds from the start of the video.
-        rgb: uint8 RGB, (H, W, 3).
-    """
-
-    time_s: float
-    rgb: ImageArray
 
 
 def read_clip_frames(

@@ -10,7 +10,6 @@ from math import isfinite
 from random import Random
 from threading import Condition, Event, RLock, Thread, current_thread
 from time import time
-from types import TracebackType
 from typing import Literal, Self
 
 from av.video.reformatter import VideoReformatter
@@ -160,12 +159,7 @@ class LiveSource:
             self._monitor.start()
         return self
 
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __iter__(self) -> Iterator[LiveFrame]:

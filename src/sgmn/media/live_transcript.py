@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Event, Lock, Thread, current_thread
-from types import TracebackType
 from typing import Self, overload
 
 from sgmn.media.damage import report_damage
@@ -125,12 +124,7 @@ class TranscriptFollower:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

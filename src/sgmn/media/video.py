@@ -12,8 +12,8 @@ from av.video.reformatter import VideoReformatter
 
 from sgmn.errors import MediaError, error_reason
 from sgmn.media import container, image
-from sgmn.media.clips import Frame
 from sgmn.media.damage import report_damage, summarize_faults
+from sgmn.media.frame import Frame
 from sgmn.media.rgb_conversion import convert_to_upright_rgb
 from sgmn.media.sampling import TIME_TOLERANCE_S, SamplingSchedule
 from sgmn.media.video_decoding import decode_video

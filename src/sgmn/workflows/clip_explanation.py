@@ -12,7 +12,8 @@ from PIL import Image
 from sgmn.catalogue.index import Index
 from sgmn.errors import MediaError
 from sgmn.media import content_loader
-from sgmn.media.clips import Frame, read_timed_clip_frames
+from sgmn.media.clips import read_timed_clip_frames
+from sgmn.media.frame import Frame
 from sgmn.model import explanation
 from sgmn.model.explanation import Explanation
 from sgmn.records import Clip, ClipContent, ImageArray, Product, ProductContent

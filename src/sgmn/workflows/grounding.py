@@ -29,7 +29,8 @@ from sgmn.evaluation.metrics import hits_at
 from sgmn.evaluation.ranking import rank_clip
 from sgmn.evaluation.robustness import swap_transcripts
 from sgmn.evaluation.significance import paired_test
-from sgmn.media.clips import Frame, read_timed_clip_frames
+from sgmn.media.clips import read_timed_clip_frames
+from sgmn.media.frame import Frame
 from sgmn.model.embedder import Embedder
 from sgmn.model.inputs import choose_canvas, compute_placement
 from sgmn.model.scoring import MODALITIES, ClipVectors

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from sgmn.data.dataset import Photo
-from sgmn.media.clips import Frame, read_timed_clip_frames
+from sgmn.media.clips import read_timed_clip_frames
+from sgmn.media.frame import Frame
 from sgmn.records import Clip, ClipContent, ImageArray, Product, ProductContent
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.data import boxes
