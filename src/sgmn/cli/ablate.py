@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sgmn.cli.config_options import ConfigArgument, ListRunConfigsOption
+from sgmn.cli.config_options import ConfigArgument, ListRunConfigsOption, TrainOnOption
 from sgmn.cli.datasets import read_dataset
 from sgmn.cli.options import SkipInvalidOption, options_from
 from sgmn.errors import SgmnError
@@ -39,14 +39,7 @@ class AblateOptions:
             help="Dataset to evaluate on, as FOLDER or FOLDER:SPLIT. May be repeated.",
         ),
     ]
-    dataset: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--dataset",
-            metavar="FOLDER",
-            help="Train on this dataset instead of those in the config. May be repeated.",
-        ),
-    ] = None
+    dataset: TrainOnOption = None
     catalogue: Annotated[
         list[Path] | None,
         typer.Option(

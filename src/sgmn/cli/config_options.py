@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,6 +30,14 @@ ConfigArgument = Annotated[
     str,
     typer.Argument(
         metavar="CONFIG", help="Name of a packaged config (see --list), or path of a TOML file."
+    ),
+]
+TrainOnOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--dataset",
+        metavar="FOLDER",
+        help="Train on this dataset instead of those in the config. May be repeated.",
     ),
 ]
 ListRunConfigsOption = Annotated[

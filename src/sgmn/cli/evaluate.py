@@ -22,6 +22,7 @@ from sgmn.cli.options import (
     SplitOption,
     flag,
 )
+from sgmn.errors import SgmnError
 
 if TYPE_CHECKING:
     from sgmn.catalogue.index import Index
@@ -78,6 +79,8 @@ def evaluate(
     outputs.require_writable(json_out)
     data = read_dataset(dataset, skip_invalid)
     clips, streams, unlabeled = evaluation.select_labeled(data, split)
+    if grounding and not clips:
+        raise SgmnError("has no clips for --grounding", dataset, "pass a dataset with clips")
     opened_index = Index.open(index, model)
     embedder = opened_index.embedder
     meta = {"dataset": dataset.name, "split": split, "use": modalities}

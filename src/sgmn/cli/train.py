@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sgmn.cli.config_options import ConfigArgument, ListRunConfigsOption
+from sgmn.cli.config_options import ConfigArgument, ListRunConfigsOption, TrainOnOption
 from sgmn.cli.datasets import read_dataset
 from sgmn.cli.options import SkipInvalidOption, flag
 
@@ -21,14 +21,7 @@ def train(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the run.")
     ],
-    dataset: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--dataset",
-            metavar="FOLDER",
-            help="Train on this dataset instead of those in the config. May be repeated.",
-        ),
-    ] = None,
+    dataset: TrainOnOption = None,
     resume: Annotated[
         bool, flag("--resume", help="Continue from the last checkpoint of the run.")
     ] = False,

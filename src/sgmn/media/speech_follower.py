@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -10,6 +11,8 @@ from sgmn.media.live_transcript import LiveTranscript, TranscriptFollower
 from sgmn.media.speech_recognition import SpeechRecognizer
 
 __all__ = ["AudioSource", "follow_speech"]
+
+_LOG = logging.getLogger(__name__)
 
 
 class AudioSource(Protocol):
@@ -40,6 +43,7 @@ def follow_speech(
         try:
             recognizer.transcribe_stream(source.audio_chunks(), transcript)
         except Exception as error:  # noqa: BLE001 - an error of the engine must not end the stream
+            _LOG.debug("speech recognition failed", exc_info=True)
             follower.report_error(f"{source.name}: speech recognition stopped early ({error})")
         finally:
             source.discard_audio()

@@ -16,7 +16,6 @@ from sgmn.data.dataset import Stream
 from sgmn.errors import MediaError
 from sgmn.evaluation.text_score import TranscriptTrial, swapped_places, without_floor
 from sgmn.live.recognizer import RecognitionResult, StreamRecognizer
-from sgmn.media.content_loader import load_clip_content
 from sgmn.model.embedder import Embedder
 from sgmn.model.scoring import ClipVectors, Term, compute_terms
 from sgmn.records import Clip, ClipContent
@@ -101,16 +100,7 @@ class ClipReader:
                 yield ClipLogits(logits, _columns(shelf.product_ids, clip.product_ids))
 
     def _read(self, clip: Clip) -> ClipContent | None:
-        try:
-            return load_clip_content(
-                clip,
-                max_frames=evaluation.MAX_FRAMES,
-                max_side=self.embedder.max_side,
-                damage=self.damage,
-            )
-        except MediaError as error:
-            self.damage.append(str(error))
-            return None
+        return evaluation.load_content(clip, self.embedder.max_side, self.damage)
 
     def compute_trials(self, clips: Sequence[Clip]) -> Iterator[TranscriptTrial]:
         """Trials of the clips that have a transcript and a true product on the shelf."""

@@ -6,7 +6,7 @@ import platform
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -63,11 +63,14 @@ def run_checks(folder: Path = Path()) -> Iterator[Check]:
     """Yield the result of each check; `folder` is where free disk space is measured."""
     yield Check("Versions", "Python", "ok", platform.python_version())
     yield Check("Versions", "sgmn", "ok", sgmn.__version__)
-    for package in PACKAGES:
-        yield _check_package(package)
+    packages = [_check_package(package) for package in PACKAGES]
+    yield from packages
+    broken = {check.name for check in packages if check.state == "failed"}
     yield _check_builtin_model()
-    yield from _if_importable("av", _check_media)
-    yield from _if_importable("torch", _check_hardware)
+    if "av" not in broken:
+        yield from _check_media()
+    if "torch" not in broken:
+        yield from _check_hardware()
     yield _check_disk(folder)
     yield from map(_check_extra, EXTRAS)
 
@@ -97,15 +100,6 @@ def _check_builtin_model() -> Check:
         return Check("Model", "builtin", "failed", f"cannot be loaded ({error})", REINSTALL)
     detail = f"fingerprint {fingerprint}, loaded in {monotonic() - start_s:.1f} s"
     return Check("Model", "builtin", "ok", detail)
-
-
-def _if_importable(package: str, check: Callable[[], Iterator[Check]]) -> Iterator[Check]:
-    """Yield from `check` unless the package is broken, which `_check_package` reports."""
-    try:
-        import_module(package)
-    except Exception:  # noqa: BLE001 - reported already
-        return
-    yield from check()
 
 
 def _check_media() -> Iterator[Check]:

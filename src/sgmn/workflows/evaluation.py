@@ -52,7 +52,7 @@ def rank_clips(
     shelves = ShelfCache(index, [m for m in modalities if m not in ignored])
     messages: list[str] = [] if damage is None else damage
     for batch in batched(clips, BATCH_SIZE):
-        contents = [_load_content(clip, embedder.max_side, messages) for clip in batch]
+        contents = [load_content(clip, embedder.max_side, messages) for clip in batch]
         selected = [(c or ClipContent(())).select_modalities(modalities) for c in contents]
         vectors = embedder.encode_clips(selected)
         for row, clip in enumerate(batch):
@@ -63,7 +63,8 @@ def rank_clips(
             yield rank_clip(clip, shelf.product_ids, scores)
 
 
-def _load_content(clip: Clip, max_side: int, damage: list[str]) -> ClipContent | None:
+def load_content(clip: Clip, max_side: int, damage: list[str]) -> ClipContent | None:
+    """Decode a clip as it is evaluated; None, with a line in `damage`, if it cannot be read."""
     try:
         return load_clip_content(clip, max_frames=MAX_FRAMES, max_side=max_side, damage=damage)
     except MediaError as error:
