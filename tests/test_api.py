@@ -26,9 +26,9 @@ def run_python(code: str) -> str:
     ).stdout
 
 
-def test_every_public_name_resolves_and_has_a_docstring() -> None:
+def test_every_public_name_resolves_and_has_a_docstring_with_an_example() -> None:
     for name in sgmn.__all__:
-        assert getattr(sgmn, name).__doc__, name
+        assert ">>> " in getattr(sgmn, name).__doc__, name
         assert name in dir(sgmn)
     with pytest.raises(AttributeError, match="no attribute 'Recogniser'"):
         _ = sgmn.Recogniser  # type: ignore[attr-defined]

@@ -37,7 +37,12 @@ def _require_span(start: float, end: float, where: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Text spoken from `start` to `end`, in seconds."""
+    """Text spoken from `start` to `end`, in seconds. Raises RecordError if they are impossible.
+
+    Example:
+        >>> Utterance(1.5, 4.0, "this is the oat milk").text
+        'this is the oat milk'
+    """
 
     start: float
     end: float
@@ -60,6 +65,13 @@ class Product:
         category: Category name of the shop.
         attributes: Named attributes such as color; reports can break down results by them.
         extra: Other fields of the dataset row, unchanged.
+
+    Raises:
+        RecordError: It has no id, or neither title nor image.
+
+    Example:
+        >>> Product("p1", title="Oat milk 1 l", image=Path("oat.jpg")).image_paths
+        (PosixPath('oat.jpg'),)
     """
 
     product_id: str
@@ -108,6 +120,14 @@ class Clip:
         split: Name of the dataset split, such as "train".
         attributes: Named attributes; reports can break down results by them.
         extra: Other fields of the dataset row, unchanged.
+
+    Raises:
+        RecordError: It has no id, a span or box is impossible, or it has both a video and frames.
+
+    Example:
+        >>> words = (Utterance(0, 2, "this is"), Utterance(2, 4, "the oat milk"))
+        >>> Clip("c1", video=Path("clip.mp4"), transcript=words, product_ids=("p1",)).text
+        'this is the oat milk'
     """
 
     clip_id: str
@@ -193,6 +213,14 @@ class Segment:
         product_id: The product on sale; None if nothing is on sale.
         confidence: Probability of `product_id`, 0..1.
         runner_up: The second most likely product.
+
+    Raises:
+        RecordError: The span is impossible, or the confidence is not a probability.
+
+    Example:
+        >>> segment = Segment(12.0, 30.5, "p1", confidence=0.9, runner_up="p2")
+        >>> segment.end - segment.start
+        18.5
     """
 
     start: float

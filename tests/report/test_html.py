@@ -29,9 +29,9 @@ VOID = {"meta", "img", "link", "br", "hr", "input"}
 HOSTILE = "<script>alert('x')</script> & \"quoted\" <img src=x onerror=alert(1)>"
 
 
-def jpeg(colour: tuple[int, int, int]) -> bytes:
+def jpeg(color: tuple[int, int, int]) -> bytes:
     file = io.BytesIO()
-    Image.new("RGB", (20, 30), colour).save(file, "JPEG")
+    Image.new("RGB", (20, 30), color).save(file, "JPEG")
     return file.getvalue()
 
 

@@ -141,3 +141,10 @@ def test_evaluate_writes_grounding(
     assert grounding["deaf"].keys() == {"whole", "deaf", "difference", "p"}
     assert grounding["own"]["frames"] == 6
     assert report["meta"].get("titles") == ("ignored" if options else None)
+
+
+def test_grounding_of_a_dataset_without_clips_is_refused(
+    run: RunCommand, stream: Path, tmp_path: Path
+) -> None:
+    result = run("evaluate", stream, "-i", tmp_path / "index", "--grounding")
+    assert result.status == 2 and "has no clips for --grounding" in result.err

@@ -44,6 +44,12 @@ class Event:
 
     Raises:
         RecordError: A value is impossible.
+
+    Example:
+        >>> event = Event(1, "started", time_s=12.0, found_s=14.0, product_id="p1", before=None,
+        ...     confidence=0.9)
+        >>> event.found_s - event.time_s
+        2.0
     """
 
     id: int

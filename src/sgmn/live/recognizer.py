@@ -50,6 +50,12 @@ class RecognitionResult:
         scores: (W, S) logits, in the order of `product_ids`.
         product_ids: The S products of the shelf.
         damage: One line for each part of the video that could not be read.
+
+    Example:
+        >>> result = RecognitionResult((Segment(0, 9, "p1"),), 9.0, np.array([5.0]),
+        ...     np.array([[2.0, 0.5]]), ("p1", "p2"))
+        >>> result.product_ids[int(result.scores[0].argmax())]
+        'p1'
     """
 
     segments: tuple[Segment, ...]
@@ -71,6 +77,10 @@ class StreamRecognizer:
         modalities: The modalities that are compared.
         context_windows: If the model has the part "interaction": how many windows before a window
             influence it and, in a recording, how many after it; see `stream_graph`.
+
+    Example:
+        >>> recognizer = StreamRecognizer(index.embedder, index.shelf())  # doctest: +SKIP
+        >>> recognizer.watch("stream.mp4").segments  # doctest: +SKIP
     """
 
     embedder: Embedder

@@ -64,6 +64,11 @@ class Session:
         lag_s: Seconds for which an event may be corrected.
         transcript_delay_s: How long after its end a window is scored, in stream time, because
             utterances arrive late.
+
+    Example:
+        >>> session = Session(recognizer, lag_s=6.0)  # doctest: +SKIP
+        >>> with LiveSource("rtmp://host/live/key") as source:  # doctest: +SKIP
+        ...     result = session.run(source, on_event=print)
     """
 
     recognizer: StreamRecognizer

@@ -78,6 +78,11 @@ class LiveSource:
 
     Raises:
         MediaError: For an invalid address; when iterating, if the stream ends without a frame.
+
+    Example:
+        >>> with LiveSource("rtmp://host/live/key", max_side=320) as source:  # doctest: +SKIP
+        ...     for frame in source:
+        ...         print(frame.time_s, frame.rgb.shape)
     """
 
     def __init__(

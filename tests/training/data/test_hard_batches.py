@@ -19,10 +19,10 @@ def catalogue(seed: int = 0) -> tuple[list[Key], ProductVectors]:
     """Two shops of 60 products, in families of 6 similar products each, in random order."""
     torch.manual_seed(seed)
     family = normalize(torch.randn(S // 6, 24), dim=-1).repeat_interleave(6, 0)
-    picture = normalize(family + 0.1 * torch.randn(S, 24), dim=-1)[torch.randperm(S)]
+    image = normalize(family + 0.1 * torch.randn(S, 24), dim=-1)[torch.randperm(S)]
     keys = [(f"shop {place % 2}", str(place)) for place in range(S)]
-    there = torch.ones(S, dtype=torch.bool)
-    return keys, ProductVectors(picture, there, picture, ~there)
+    present = torch.ones(S, dtype=torch.bool)
+    return keys, ProductVectors(image, present, image, ~present)
 
 
 def examples(keys: list[Key]) -> list[list[Key]]:

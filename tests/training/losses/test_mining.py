@@ -24,15 +24,15 @@ from sgmn.training.losses.mining import (
 D = 8
 
 
-def clips(pictures: list[int | None], words: list[int | None]) -> ClipVectors:
-    picture, has_picture = axes(pictures)
-    said, has_words = axes(words)
-    shares = has_picture.float()[:, None]
-    return ClipVectors(picture[:, None], shares, picture, has_picture, said, has_words)
+def clips(images: list[int | None], words: list[int | None]) -> ClipVectors:
+    image, has_image = axes(images)
+    text, has_text = axes(words)
+    shares = has_image.float()[:, None]
+    return ClipVectors(image[:, None], shares, image, has_image, text, has_text)
 
 
-def products(pictures: list[int | None], words: list[int | None]) -> ProductVectors:
-    return ProductVectors(*axes(pictures), *axes(words))
+def products(images: list[int | None], words: list[int | None]) -> ProductVectors:
+    return ProductVectors(*axes(images), *axes(words))
 
 
 def axes(of_rows: list[int | None]) -> tuple[Tensor, Tensor]:
@@ -51,8 +51,8 @@ def keys(count: int) -> list[Key]:
     ("clip", "product"),
     [
         (clips([0], [1]), products([0], [2])),  # seen and shown
-        (clips([0], [1]), products([2], [1])),  # said and titled
-        (clips([0], [1]), products([1], [2])),  # said and shown
+        (clips([0], [1]), products([2], [1])),  # transcript and title
+        (clips([0], [1]), products([1], [2])),  # transcript and image
         (clips([0], [1]), products([2], [0])),  # seen and titled
     ],
 )
@@ -73,9 +73,9 @@ def test_hardness_ignores_missing_modalities() -> None:
 def test_hardness_is_the_greatest_cosine() -> None:
     torch.manual_seed(0)
     v, a, i, h = normalize(torch.randn(4, 3, D), dim=-1)
-    there = torch.ones(3, dtype=torch.bool)
-    clip = ClipVectors(v[:, None], torch.ones(3, 1), v, there, a, there)
-    found = hardness(clip, ProductVectors(i, there, h, there))
+    present = torch.ones(3, dtype=torch.bool)
+    clip = ClipVectors(v[:, None], torch.ones(3, 1), v, present, a, present)
+    found = hardness(clip, ProductVectors(i, present, h, present))
     expected = [
         [max(v[b] @ i[s], v[b] @ h[s], a[b] @ i[s], a[b] @ h[s]) for s in range(3)]
         for b in range(3)
@@ -90,11 +90,11 @@ def test_products_are_similar_in_any_modality_but_not_across() -> None:
 
 
 def test_duplicates_are_similar_in_every_shared_modality() -> None:
-    listed = products(
+    listings = products(
         [0, 0, 0, 1, None, None, None],
         [1, 1, 2, 1, None, 3, 3],
     )
-    found = Duplicates(keys(7), listed)
+    found = Duplicates(keys(7), listings)
     assert found.count == 4
     assert same(found.classes) == {(0, 1), (5, 6)}
 
@@ -102,23 +102,23 @@ def test_duplicates_are_similar_in_every_shared_modality() -> None:
 def test_duplicates_are_transitive_and_share_image_files() -> None:
     angle = torch.tensor([0.0, 0.08, 0.16, 1.5])
     turning = torch.stack([angle.cos(), angle.sin()], dim=1)
-    there, none = torch.ones(4, dtype=torch.bool), torch.zeros(4, dtype=torch.bool)
-    listed = ProductVectors(turning, there, turning, none)
+    present, none = torch.ones(4, dtype=torch.bool), torch.zeros(4, dtype=torch.bool)
+    listings = ProductVectors(turning, present, turning, none)
     assert turning[0] @ turning[2] < 0.995 < turning[0] @ turning[1]
-    assert same(Duplicates(keys(4), listed).classes) == {(0, 1), (0, 2), (1, 2)}
-    assert Duplicates(keys(4), listed, image_cosine=0.999).count == 0
-    by_file = Duplicates(keys(4), listed, image_cosine=0.999, image_hashes=["a", "", "", "a"])
+    assert same(Duplicates(keys(4), listings).classes) == {(0, 1), (0, 2), (1, 2)}
+    assert Duplicates(keys(4), listings, image_cosine=0.999).count == 0
+    by_file = Duplicates(keys(4), listings, image_cosine=0.999, image_hashes=["a", "", "", "a"])
     assert same(by_file.classes) == {(0, 3)} and by_file.count == 2
 
 
 def test_blocks_do_not_change_the_duplicates() -> None:
     torch.manual_seed(0)
-    picture = normalize(torch.randn(20, 3), dim=-1).repeat(3, 1)[torch.randperm(60)]
-    there = torch.ones(60, dtype=torch.bool)
-    listed = ProductVectors(picture, there, picture, there)
-    whole = Duplicates(keys(60), listed)
+    image = normalize(torch.randn(20, 3), dim=-1).repeat(3, 1)[torch.randperm(60)]
+    present = torch.ones(60, dtype=torch.bool)
+    listings = ProductVectors(image, present, image, present)
+    whole = Duplicates(keys(60), listings)
     assert whole.count == 60
-    assert same(Duplicates(keys(60), listed, block=7).classes) == same(whole.classes)
+    assert same(Duplicates(keys(60), listings, block=7).classes) == same(whole.classes)
 
 
 def test_classes_are_found_by_key() -> None:
@@ -160,10 +160,10 @@ def test_a_row_without_a_negative_is_counted() -> None:
 
 def test_losses_of_clips_without_text_or_frames_are_finite() -> None:
     clip = clips([0, 1, None], [None, 2, None])
-    listed = products([0, 1, 2, None], [3, None, 4, 5])
+    listings = products([0, 1, 2, None], [3, None, 4, 5])
     positive = torch.eye(3, 4, dtype=torch.bool)
     allowed = negative_mask(positive, torch.arange(4))
-    places, valid = select_hardest(hardness(clip, listed), allowed, k=2)
+    places, valid = select_hardest(hardness(clip, listings), allowed, k=2)
     assert valid.any(1).tolist() == [True, True, False]
     scores = torch.randn(3, 4, requires_grad=True)
     of_rows = torch.cat([scores[positive][:, None], scores.gather(1, places)], dim=1)

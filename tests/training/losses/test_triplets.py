@@ -126,7 +126,7 @@ def test_the_loss_without_triplets_is_zero_and_differentiable() -> None:
 
 
 def test_missing_vectors_are_in_no_triplet() -> None:
-    """A clip without frames and products without pictures change neither loss nor gradient."""
+    """A clip without frames and products without images change neither loss nor gradient."""
     clips, products = shelf(3, seed=1), shelf(4)
     clips[1], products[2:] = 0, 0
     seen, shown = torch.tensor([1, 0, 1]).bool(), torch.tensor([1, 1, 0, 0]).bool()
