@@ -91,3 +91,35 @@ def test_readme_example(
     exec(compile(code, "README.md", "exec"), {})
     lines = capsys.readouterr().out.splitlines()
     assert lines and all(len(line.split()) >= 4 for line in lines)
+
+
+@pytest.fixture(scope="module")
+def builtin_index(world: Path, tmp_path_factory: pytest.TempPathFactory) -> sgmn.Index:
+    """The built-in model has guidance, so what is said changes what is seen."""
+    index = sgmn.Index.create(tmp_path_factory.mktemp("index") / "shop.index")
+    index.add(world)
+    return index
+
+
+def test_what_is_said_guides_the_vector_of_a_clip(builtin_index: sgmn.Index) -> None:
+    model = sgmn.Model(builtin_index.embedder)
+    silent, spoken = model.encode_clip([FRAME]), model.encode_clip([FRAME], "a red mug")
+    assert 1e-6 < np.abs(silent - spoken).max() < 1
+
+
+def test_watch_uses_the_transcript_unless_text_is_left_out(
+    builtin_index: sgmn.Index, stream: Path
+) -> None:
+    source, words = stream / "streams" / "s.mp4", stream / "transcript.json"
+    silent = sgmn.watch(source, builtin_index).scores
+    spoken = sgmn.watch(source, builtin_index, transcript=words).scores
+    utterances = [
+        sgmn.Utterance(1, 5, "hello this is the red milk"),
+        sgmn.Utterance(21, 25, "today we have apple"),
+    ]
+    listed = sgmn.watch(source, builtin_index, utterances).scores
+    image_only = sgmn.watch(source, builtin_index, words, modalities=("image",)).scores
+    assert np.abs(spoken - silent).max() > 0.01
+    np.testing.assert_allclose(listed, spoken)
+    without = sgmn.watch(source, builtin_index, modalities=("image",)).scores
+    np.testing.assert_array_equal(image_only, without)

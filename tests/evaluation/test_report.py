@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from dataclasses import replace
 from io import StringIO
 from math import inf
 
@@ -65,6 +66,9 @@ def test_json_is_read_back_unchanged():
     assert again == report
     assert again.to_json() == text
     content = json.loads(text)
+    assert "grounding" not in content
+    grounded = replace(report, grounding={"own": {"alpha_lift": 2.0}})
+    assert Report.from_json(grounded.to_json()).grounding == {"own": {"alpha_lift": 2.0}}
     assert content["overall"]["median_rank"]["high"] is None
     assert content["queries"][4]["rank"] is None
     assert content["breakdown"][0]["recall"]["20"]["value"] == 1

@@ -19,7 +19,9 @@ from sgmn.errors import SgmnError
 from sgmn.model import checkpoint
 from sgmn.model.bundle import ModelBundle
 from sgmn.model.embedder import Embedder
-from sgmn.records import Clip
+from sgmn.model.tokens import ItemTokens
+from sgmn.records import Clip, Utterance
+from sgmn.workflows.evaluation import rank_clips
 from sgmn.workflows.grounding import choose_other_transcripts, measure_grounding
 from tests.command import RunCommand
 from tests.training.painting import guided
@@ -80,6 +82,51 @@ def test_figures_follow_what_guidance_attends_to(world: Path, guided_index: Inde
     assert abs(shares[0] - shares[1]) > 0.2
 
 
+def test_only_guidance_hears_the_other_words(
+    monkeypatch: pytest.MonkeyPatch, world: Path, guided_index: Index
+) -> None:
+    """The rest of the model keeps the clip's own transcript."""
+    embedder, heard = guided_index.embedder, []
+    encode = embedder.network.parts.encode_guided_clips
+
+    def record(tokens: ItemTokens, guidance_tokens: ItemTokens) -> Any:
+        heard.append((tokens.has_text.any().item(), guidance_tokens.word_mask.sum().item()))
+        output = encode(tokens, guidance_tokens)
+        own = encode(tokens)
+        assert torch.equal(output[0].text, own[0].text)
+        changed.append(not torch.equal(output[1].patch_weights, own[1].patch_weights))
+        return output
+
+    changed: list[bool] = []
+    monkeypatch.setattr(embedder.network.parts, "encode_guided_clips", record)
+    with torch.no_grad():  # untrained guidance points where words and patches agree
+        measure_grounding(boxed_clips(world), guided_index)
+    assert [has_text for has_text, _ in heard] == [True] * 3
+    assert heard[0][1] > 0 and heard[2][1] == 0  # its own words; no words
+    assert changed == [False, True, True]
+
+
+def test_titles_count_unless_they_are_ignored(world: Path, unguided_index: Index) -> None:
+    """A transcript that is another product's title wins if text has the weight of a hundred."""
+    embedder = unguided_index.embedder
+    with torch.no_grad():
+        embedder.network.head.text.fill_(100.0)
+    titles = {product.product_id: product.title for product in unguided_index.products()}
+    clips = []
+    for clip in boxed_clips(world):
+        other = next(title for name, title in titles.items() if name not in clip.product_ids)
+        clips.append(replace(clip, transcript=(Utterance(0, 1, other),)))
+    hits = {}
+    for without_titles in (False, True):
+        ranked = rank_clips(clips, unguided_index, embedder, without_titles=without_titles)
+        hits[without_titles] = np.mean([answer.rank == 1 for answer in ranked])
+        report = measure_grounding(clips, unguided_index, without_titles=without_titles)
+        assert report.deaf.a == hits[without_titles]
+    image_only = rank_clips(clips, unguided_index, embedder, ("image",))
+    assert hits[True] == np.mean([answer.rank == 1 for answer in image_only])
+    assert hits[False] == 0 < hits[True]
+
+
 def test_a_visible_span_decides_about_frames(world: Path, guided_index: Index) -> None:
     """Frames of clips on disk lie a second apart; without boxes, α has no figures."""
     clips = [
@@ -114,6 +161,16 @@ def test_the_other_transcript_is_about_a_product_that_the_clip_shows(world: Path
         others = choose_other_transcripts([first, second, third], np.random.default_rng(seed))
         assert others[0] == TRANSCRIPTS[2] and others[2] == TRANSCRIPTS[1]
         assert others[1] in (TRANSCRIPTS[0], TRANSCRIPTS[2])  # no clip sells what it shows
+
+
+def test_of_several_shown_products_the_most_frequent_counts(world: Path) -> None:
+    clips = clips_with_transcripts(world)[:3]
+    rare, frequent = clips[1].product_ids[0], clips[2].product_ids[0]
+    frames = [{"time": 0.0, "boxes": {rare: LEFT_HALF, frequent: LEFT_HALF}}]
+    frames.append({"time": 1.0, "boxes": {frequent: LEFT_HALF}})
+    shown = replace(clips[0], extra={"shown": frames})
+    others = choose_other_transcripts([shown, *clips[1:]], np.random.default_rng(0))
+    assert others[0] == TRANSCRIPTS[2]
 
 
 @pytest.mark.parametrize("options", [(), ("--without-titles",)])
