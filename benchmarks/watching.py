@@ -31,6 +31,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+import sgmn
 from sgmn.catalogue.index import Index
 from sgmn.catalogue.shelf import Shelf
 from sgmn.live.frame_buffer import FrameBuffer
@@ -93,7 +94,7 @@ def load_recognizer(path: Path | None) -> StreamRecognizer:
         index = Index.open(path)
         shelf = loading.ShelfCache(index)[loading.resolve_shop(index, None)]
         return StreamRecognizer(index.embedder, shelf)
-    embedder = loading.load_embedder("builtin")
+    embedder = sgmn.load("builtin").embedder
     return StreamRecognizer(embedder, random_shelf(embedder))
 
 

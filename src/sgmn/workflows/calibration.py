@@ -34,7 +34,6 @@ from sgmn.workflows.loading import ShelfCache
 from sgmn.workflows.timeline_fit import fit_timeline
 
 T = TypeVar("T")
-Track = Callable[[Iterable[T], str, int], Iterable[T]]  # items, description, total
 
 
 def no_progress(items: Iterable[T], description: str, total: int) -> Iterable[T]:

@@ -9,16 +9,9 @@ from sgmn.catalogue.index import Index
 from sgmn.catalogue.shelf import Shelf
 from sgmn.errors import IndexingError, SgmnError
 from sgmn.live.evidence import TimelineSettings, timeline_settings
-from sgmn.model import checkpoint
 from sgmn.model.bundle import ModelBundle
-from sgmn.model.embedder import Embedder
 from sgmn.model.scoring import MODALITIES, Modality
 from sgmn.settings import read_toml
-
-
-def load_embedder(model: str) -> Embedder:
-    """Load a model by folder or name, on the GPU if there is one."""
-    return Embedder(checkpoint.load(model))
 
 
 class ShelfCache:
