@@ -1,0 +1,1 @@
+"""Where the service keeps its state: SQLite by default, PostgreSQL by its address."""

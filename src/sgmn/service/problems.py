@@ -1,0 +1,136 @@
+"""Errors of the API as application/problem+json (RFC 9457)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from sgmn.errors import SgmnError
+
+MEDIA_TYPE = "application/problem+json"
+_LOG = structlog.get_logger("sgmn.service")
+
+
+class FieldError(BaseModel):
+    """One invalid value of a request."""
+
+    where: str = Field(description="The place of the value, such as body.name.")
+    message: str
+
+
+class ProblemDocument(BaseModel):
+    """An error of the API."""
+
+    type: str = Field(description="Identifies the kind of the problem.", examples=["about:blank"])
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["There is no such catalogue."])
+    errors: list[FieldError] = Field(default_factory=list, description="Invalid values, if any.")
+    request_id: str = Field(default="", description="Find the request in the log by this id.")
+
+
+class ApiError(Exception):
+    """An error that the caller of the API gets as a problem document.
+
+    Args:
+        status: The HTTP status.
+        detail: One sentence that says what is wrong, and how to correct it.
+        errors: Invalid values: (where, message).
+        headers: Further headers of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.errors = status, detail, tuple(errors)
+        self.headers = dict(headers or {})
+
+
+def not_found(what: str) -> ApiError:
+    """The 404 of an unknown id, which is also that of an id of another shop."""
+    return ApiError(404, f"There is no such {what}.")
+
+
+def from_sgmn_error(error: SgmnError, status: int = 422) -> ApiError:
+    """The problem that an error of this package describes."""
+    detail = error.message if error.remedy is None else f"{error.message}; {error.remedy}"
+    where = "" if error.where is None else str(error.where)
+    return ApiError(status, f"{where}: {detail}" if where else detail)
+
+
+def to_response(request: Request, problem: ApiError) -> JSONResponse:
+    """The answer to a request that failed."""
+    document = ProblemDocument(
+        type="about:blank",
+        title=HTTPStatus(problem.status).phrase,
+        status=problem.status,
+        detail=problem.detail,
+        errors=[FieldError(where=where, message=text) for where, text in problem.errors],
+        request_id=getattr(request.state, "request_id", ""),
+    )
+    return JSONResponse(
+        document.model_dump(), problem.status, headers=problem.headers, media_type=MEDIA_TYPE
+    )
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI description of problems with these statuses, for `responses=` of a route."""
+    schema = {"$ref": "#/components/schemas/ProblemDocument"}
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in statuses
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Answer every exception with a problem document."""
+    app.add_exception_handler(ApiError, _handle_problem)
+    app.add_exception_handler(SgmnError, _handle_sgmn_error)
+    app.add_exception_handler(RequestValidationError, _handle_validation)
+    app.add_exception_handler(HTTPException, _handle_http)
+    app.add_exception_handler(Exception, _handle_bug)
+
+
+async def _handle_problem(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ApiError)
+    return to_response(request, error)
+
+
+async def _handle_sgmn_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, SgmnError)
+    return to_response(request, from_sgmn_error(error))
+
+
+async def _handle_validation(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    errors = [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
+    detail = f"The request has {len(errors)} invalid value{'s' if len(errors) > 1 else ''}."
+    return to_response(request, ApiError(422, detail, errors))
+
+
+async def _handle_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    details = {404: "There is nothing at this address.", 413: "The request body is too large."}
+    detail = details.get(error.status_code, str(error.detail))
+    return to_response(request, ApiError(error.status_code, detail, headers=error.headers))
+
+
+async def _handle_bug(request: Request, error: Exception) -> JSONResponse:
+    _LOG.error("request failed", exc_info=error)
+    return to_response(request, ApiError(500, "The service failed; its log has the details."))

@@ -1,0 +1,9 @@
+"""The routes of the API, one module for each resource."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from sgmn.service.routes import health
+
+ROUTERS: tuple[APIRouter, ...] = (health.router,)

