@@ -40,14 +40,18 @@ class PageQuery:
     ) -> None:
         self.limit, self.after = limit, None if cursor is None else decode_cursor(cursor)
 
-    def select(self, query: sa.Select[Any], *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    def select(
+        self, query: sa.Select[Any], *columns: sa.ColumnElement[Any], newest_first: bool = False
+    ) -> sa.Select[Any]:
         """The rows of the page and one more, ordered by `columns`, which identify a row."""
         if self.after is not None:
             if len(self.after) != len(columns):
                 raise _invalid_cursor()
             _require_types(self.after, columns)
-            query = query.where(sa.tuple_(*columns) > sa.tuple_(*map(sa.literal, self.after)))
-        return query.order_by(*columns).limit(self.limit + 1)
+            place, last = sa.tuple_(*columns), sa.tuple_(*map(sa.literal, self.after))
+            query = query.where(place < last if newest_first else place > last)
+        order = [column.desc() if newest_first else column for column in columns]
+        return query.order_by(*order).limit(self.limit + 1)
 
     def cut(self, rows: Sequence[Any], *names: str) -> tuple[Sequence[Any], str | None]:
         """The rows of the page without the one more, and the next cursor from columns `names`."""

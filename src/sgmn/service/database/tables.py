@@ -113,6 +113,8 @@ sessions = Table(
     Column("started_s", Double),
     Column("ended_s", Double),
     Column("last_seq", Integer, nullable=False),
+    Column("last_event_id", Integer, nullable=False),  # of the events in the log
+    Column("gap_count", Integer, nullable=False),  # of the gaps in the log
     Column("version", Integer, nullable=False),
     Index(None, "shop_id", "created_s"),
     Index(None, "state"),

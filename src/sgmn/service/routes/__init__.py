@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from sgmn.service.routes import health
+from sgmn.service.routes import catalogues, health, keys
 
-ROUTERS: tuple[APIRouter, ...] = (health.router,)
+ROUTERS: tuple[APIRouter, ...] = (health.router, keys.router, catalogues.router)
