@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 from urllib.request import urlopen
 
-from sgmn.errors import MediaError
+from sgmn.errors import MediaError, SgmnError
 from sgmn.media.address import redact_address
 from sgmn.media.container import describe_error
 from sgmn.media.live_transcript import LiveTranscript, TranscriptFollower
@@ -25,7 +25,7 @@ _DEFAULT_POLL_S, _MIN_POLL_S, _MAX_POLL_S = 6.0, 0.2, 60.0
 _MAX_ATTEMPTS = 3
 _TICKS_PER_SECOND = 90_000
 _CLOCK_PERIOD_S = 2**33 / _TICKS_PER_SECOND  # the clock of MPEG-TS restarts after 26.5 hours
-_FETCH_ERRORS = (OSError, HTTPException, ValueError, MediaError)
+_FETCH_ERRORS = (OSError, HTTPException, ValueError, SgmnError)
 _TIMESTAMP_MAP = re.compile(r"^X-TIMESTAMP-MAP=(.*)$", re.MULTILINE)
 _MPEGTS_TICKS = re.compile(r"MPEGTS:([0-9]{1,10})\b")
 _LOCAL_TIME = re.compile(r"LOCAL:([0-9]+(?::[0-9]+){1,2}(?:\.[0-9]+)?)")
@@ -36,6 +36,7 @@ def follow_webvtt(
     transcript: LiveTranscript,
     damage: list[str] | None = None,
     origin_s: float | Callable[[], float | None] = 0.0,
+    fetch: Callable[[str], str] | None = None,
 ) -> TranscriptFollower:
     """Add the subtitles of an HLS stream to `transcript`.
 
@@ -49,6 +50,8 @@ def follow_webvtt(
         damage: Receives a line per error, see `TranscriptFollower`.
         origin_s: The timestamp of the video, in seconds, at the stream's time 0; or a function
             that returns None until it is known. No segment is fetched before.
+        fetch: Returns the text of a URL, or raises SgmnError or OSError. Pass one to decide
+            which addresses may be connected to.
 
     Raises:
         MediaError: Unless `url` is http or https.
@@ -56,7 +59,9 @@ def follow_webvtt(
     name = redact_address(url)
     if not _is_web(url):
         raise MediaError("is not a web address", name, "pass http:// or https://")
-    return TranscriptFollower(name, _SubtitleReader(url, transcript, origin_s).run, damage)
+    return TranscriptFollower(
+        name, _SubtitleReader(url, transcript, origin_s, fetch or _fetch).run, damage
+    )
 
 
 class _Playlist(NamedTuple):
@@ -79,7 +84,9 @@ class _SubtitleReader:
         url: str,
         transcript: LiveTranscript,
         origin_s: float | Callable[[], float | None],
+        fetch: Callable[[str], str],
     ) -> None:
+        self._fetch = fetch
         self._url, self._transcript, self._origin_s = url, transcript, origin_s
         self._attempts: dict[tuple[int, str], int] = {}
         self._last_s = 0.0
@@ -88,7 +95,7 @@ class _SubtitleReader:
         pause_s = _DEFAULT_POLL_S
         while not follower.stop_event.is_set():
             try:
-                playlist = _parse_playlist(_fetch(self._url), self._url)
+                playlist = _parse_playlist(self._fetch(self._url), self._url)
             except _FETCH_ERRORS as error:
                 follower.report_error(f"{redact_address(self._url)}: {_describe(error)}")
             else:
@@ -119,7 +126,7 @@ class _SubtitleReader:
     ) -> bool:
         """Read one segment; return False if it should be fetched again."""
         try:
-            text = _fetch(url)
+            text = self._fetch(url)
         except _FETCH_ERRORS as error:
             follower.report_error(f"{redact_address(url)}: {_describe(error)}")
             return False
@@ -196,5 +203,5 @@ def _fetch(url: str) -> str:
 
 def _describe(error: BaseException) -> str:
     """Return why fetching failed; the text of other errors may contain the whole URL."""
-    is_safe = isinstance(error, OSError | MediaError)
+    is_safe = isinstance(error, OSError | SgmnError)
     return describe_error(error) if is_safe else f"cannot be read ({type(error).__name__})"

@@ -14,7 +14,7 @@ from typing import Literal, Self
 
 from av.video.reformatter import VideoReformatter
 
-from sgmn.media.address import parse_address
+from sgmn.media.address import Address, parse_address
 from sgmn.media.audio import AudioChunk
 from sgmn.media.audio_queue import AudioQueue
 from sgmn.media.container import LIBAV_ERRORS, describe_error
@@ -62,7 +62,7 @@ class LiveSource:
     Args:
         address: A file, "-" (MPEG-TS on standard input), webcam:0, or a URL: http(s) with HLS,
             rtmp, rtsp, srt, udp and tcp (both MPEG-TS). rtmp-listen:// and tcp-listen:// wait
-            for a sender to connect.
+            for a sender to connect. An Address has been parsed already.
         rate_hz: Frames per second.
         max_side: Maximum length of the longer side, in pixels.
         settings: Timeouts, retries and queue sizes.
@@ -87,7 +87,7 @@ class LiveSource:
 
     def __init__(
         self,
-        address: str,
+        address: str | Address,
         *,
         rate_hz: float = 1.0,
         max_side: int | None = None,
@@ -100,7 +100,8 @@ class LiveSource:
             raise ValueError(f"rate_hz is {rate_hz}; pass a number of frames per second above 0")
         self.state: SourceState = "connecting"
         self.dropped_frames = 0
-        self._address, self._settings = parse_address(address), settings
+        self._address = parse_address(address) if isinstance(address, str) else address
+        self._settings = settings
         self.name = self._address.name
         self._stop_event, self._end_event = Event(), Event()
         self._audio = AudioQueue(settings.queue_audio_s)

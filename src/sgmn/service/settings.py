@@ -41,6 +41,10 @@ class ServiceSettings:
         upload_timeout_s: Maximum duration of an upload.
         import_timeout_s: Maximum duration of an import.
         allow_private_addresses: Also fetch from private, loopback and link-local addresses.
+        allow_networks: Also fetch from these networks, such as 10.1.0.0/16.
+        source_schemes: Schemes of the addresses of streams; also possible: http, tcp, rtsp, rtsps,
+            srt, udp, tcp-listen, rtmp-listen, and file and webcam for local sources.
+        webhook_schemes: Schemes of the addresses of webhooks: https and http.
         idempotency_hours: How long answers to an Idempotency-Key are kept.
     """
 
@@ -64,6 +68,9 @@ class ServiceSettings:
     upload_timeout_s: float = 900.0
     import_timeout_s: float = 7200.0
     allow_private_addresses: bool = False
+    allow_networks: tuple[str, ...] = ()
+    source_schemes: tuple[str, ...] = ("https", "rtmps", "rtmp")
+    webhook_schemes: tuple[str, ...] = ("https",)
     idempotency_hours: float = 24.0
 
     def __post_init__(self) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 import httpcore
@@ -29,6 +30,16 @@ def is_public(address: str) -> bool:
     """
     ip = _embedded_ipv4(ip_address(address.partition("%")[0]))
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+def is_in_networks(address: str, networks: Iterable[str]) -> bool:
+    """Whether an IP address is in one of the networks.
+
+    >>> [is_in_networks(ip, ["10.1.0.0/16"]) for ip in ("10.1.2.3", "::ffff:10.2.0.1")]
+    [True, False]
+    """
+    ip = _embedded_ipv4(ip_address(address.partition("%")[0]))
+    return any(ip in ip_network(network) for network in networks)
 
 
 def _embedded_ipv4(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
@@ -57,11 +68,51 @@ def parse_url(url: str) -> httpx.URL:
     return parsed
 
 
+@dataclass(frozen=True, slots=True)
+class AddressRules:
+    """Which IP addresses may be connected to: by default all that are public.
+
+    Attributes:
+        allow_private: Also private, loopback and link-local addresses.
+        allow_networks: Also these networks, such as 10.1.0.0/16.
+        remedy: What the error of a refused address suggests.
+    """
+
+    allow_private: bool = False
+    allow_networks: Collection[str] = ()
+    remedy: str = "use --allow-private (allow_private=True) if you trust the feed"
+
+    def allows(self, address: str) -> bool:
+        """Whether an IP address may be connected to."""
+        allowed = self.allow_private or is_in_networks(address, self.allow_networks)
+        return allowed or is_public(address)
+
+
+async def resolve(host: str, port: int, rules: AddressRules) -> list[str]:
+    """The IP addresses of a host to which the rules allow to connect.
+
+    Raises:
+        OSError: The host has no address.
+        FetchError: None of its addresses is allowed.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError(str(error)) from error
+    addresses = list(dict.fromkeys(str(info[4][0]) for info in infos))
+    allowed = [address for address in addresses if rules.allows(address)]
+    if addresses and not allowed:
+        message = f"has the address {addresses[0]}, which is not public"
+        raise FetchError(message, f"host {host}", rules.remedy)
+    return allowed
+
+
 class CheckedNetwork(httpcore.AsyncNetworkBackend):
     """Opens TCP connections, by default only to public addresses."""
 
-    def __init__(self, allow_private: bool) -> None:
-        self.allow_private = allow_private
+    def __init__(self, rules: AddressRules) -> None:
+        self.rules = rules
         self.backend = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -74,10 +125,14 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first reachable address of a host.
 
-        Raises FetchError for a host without a public address.
+        Raises FetchError for a host without an allowed address.
         """
+        try:
+            addresses = await resolve(host, port, self.rules)
+        except OSError as error:
+            raise httpcore.ConnectError(f"{host} cannot be resolved ({error})") from error
         failure: httpcore.ConnectError | httpcore.ConnectTimeout | None = None
-        for address in await self._resolve(host, port):
+        for address in addresses:
             try:
                 return await self.backend.connect_tcp(
                     address, port, timeout, local_address, socket_options
@@ -89,19 +144,3 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await asyncio.sleep(seconds)
-
-    async def _resolve(self, host: str, port: int) -> list[str]:
-        loop = asyncio.get_running_loop()
-        try:
-            infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError(f"{host} cannot be resolved ({error})") from error
-        addresses = list(dict.fromkeys(str(info[4][0]) for info in infos))
-        if self.allow_private:
-            return addresses
-        public = [address for address in addresses if is_public(address)]
-        if addresses and not public:
-            message = f"has the address {addresses[0]}, which is not public"
-            remedy = "use --allow-private (allow_private=True) if you trust the feed"
-            raise FetchError(message, f"host {host}", remedy)
-        return public

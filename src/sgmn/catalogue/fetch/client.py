@@ -11,7 +11,7 @@ import httpcore
 import httpx
 
 from sgmn.catalogue.decompression import gunzip
-from sgmn.catalogue.fetch.addresses import CheckedNetwork, parse_url
+from sgmn.catalogue.fetch.addresses import AddressRules, CheckedNetwork, parse_url
 from sgmn.catalogue.fetch.options import FetchOptions
 from sgmn.errors import FetchError
 
@@ -47,12 +47,12 @@ class Download:
 class CheckedTransport(httpx.AsyncBaseTransport):
     """Sends requests through connections of a CheckedNetwork."""
 
-    def __init__(self, options: FetchOptions) -> None:
+    def __init__(self, rules: AddressRules, max_connections: int) -> None:
         self.pool = httpcore.AsyncConnectionPool(
             ssl_context=ssl.create_default_context(),
-            max_connections=options.max_requests * 2,
+            max_connections=max_connections,
             http2=True,
-            network_backend=CheckedNetwork(options.allow_private),
+            network_backend=CheckedNetwork(rules),
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -93,8 +93,10 @@ class _Body(httpx.AsyncByteStream):
 
 def open_client(options: FetchOptions) -> httpx.AsyncClient:
     """A client without proxies, cookies or automatic redirects."""
+    rules = AddressRules(options.allow_private, options.allow_networks)
+    transport = CheckedTransport(rules, 2 * options.max_requests)
     timeout = httpx.Timeout(options.timeout_s)
-    return httpx.AsyncClient(transport=CheckedTransport(options), headers=_HEADERS, timeout=timeout)
+    return httpx.AsyncClient(transport=transport, headers=_HEADERS, timeout=timeout)
 
 
 async def download(
