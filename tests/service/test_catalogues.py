@@ -6,6 +6,7 @@ from starlette.testclient import TestClient
 from sgmn.service.context import ServiceContext
 from sgmn.service.database import tables
 from tests.service.conftest import OTHER_SHOP, SHOP, Headers
+from tests.service.rows import insert_row
 
 NEW = {"shop_id": SHOP, "name": "spring"}
 
@@ -95,22 +96,8 @@ def test_a_catalogue_in_use_is_not_deleted(
     client: TestClient, editor: Headers, context: ServiceContext
 ) -> None:
     made = client.post("/v1/catalogues", json=NEW, headers=editor)
-    session = {
-        "id": "ses_x",
-        "shop_id": SHOP,
-        "catalogue_id": made.json()["id"],
-        "index_version": 1,
-        "source_redacted": "",
-        "source_sealed": "",
-        "options": {},
-        "state": "running",
-        "generation": 1,
-        "created_s": 0.0,
-        "last_seq": 0,
-        "version": 1,
-    }
-    with context.database.write() as connection:
-        connection.execute(sa.insert(tables.sessions).values(session))
+    session = {"id": "ses_x", "shop_id": SHOP, "catalogue_id": made.json()["id"]}
+    insert_row(context.database, tables.sessions, **session, state="running")
     assert client.delete(made.headers["Location"], headers=editor).status_code == 409
     with context.database.write() as connection:
         connection.execute(sa.update(tables.sessions).values(state="ended"))
