@@ -11,6 +11,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from sgmn import tar_member
 from sgmn.errors import RecordError
 from sgmn.records import Product
 
@@ -42,9 +43,13 @@ def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def path_exists(path: Path) -> bool:
-    """Whether a file or folder exists. Raises RecordError for a path that cannot be accessed."""
+    """Whether a file, a folder or a member of a tar shard exists.
+
+    Raises RecordError for a path that cannot be accessed.
+    """
+    member = tar_member.parse_path(path)
     try:
-        return path.exists()
+        return path.exists() if member is None else member.exists()
     except OSError as error:  # the name is too long, or a folder cannot be entered
         raise RecordError(
             f"cannot be accessed ({error.strerror or error})", where=path, remedy="check the path"

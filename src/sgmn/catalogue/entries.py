@@ -14,6 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from sgmn import jsonl, tar_member
 from sgmn.catalogue.rows import record_fields
 from sgmn.errors import MediaError, RecordError
 from sgmn.media import image
@@ -46,8 +47,8 @@ def find_missing_images(product: Product) -> tuple[Path, ...]:
 
 def _exists(path: Path) -> bool:
     try:
-        return path.exists()
-    except OSError:  # a name that is too long: unreadable, and reported as such on reading
+        return jsonl.path_exists(path)
+    except RecordError:  # a name that is too long: unreadable, and reported as such on reading
         return True
 
 
@@ -69,7 +70,7 @@ def compute_content_hash(product: Product) -> str:
 
 def _hash_file(path: Path) -> bytes:
     try:
-        return hashlib.sha256(path.read_bytes()).digest()
+        return hashlib.sha256(tar_member.read_bytes(path)).digest()
     except OSError:  # whether the product can do without this image is decided on loading
         return hashlib.sha256().digest()
 

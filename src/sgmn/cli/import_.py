@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sgmn.cli.import_benchmarks import lpr4m, movingfashion
 from sgmn.cli.options import help_text
 
 if TYPE_CHECKING:
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Convert a public dataset to the dataset layout of sgmn.", no_args_is_help=True
 )
-
-
-@app.callback()
-def import_dataset() -> None:
-    """Keep `import` a group of commands, even while it has only one."""
 
 
 def grocery(
@@ -71,7 +67,8 @@ def grocery(
     )
 
 
-app.command(help=help_text(grocery))(grocery)
+for command in (grocery, lpr4m, movingfashion):
+    app.command(help=help_text(command))(command)
 
 
 def _import_grocery(folder: Path, output: Path, settings: GroceryImportSettings) -> GroceryImport:

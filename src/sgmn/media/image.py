@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import struct
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from sgmn import tar_member
 from sgmn.errors import MediaError, error_reason
 from sgmn.records import ImageArray
 
@@ -57,7 +59,7 @@ def read_image(path: Path, max_side: int | None = None) -> ImageArray:
     first frame.
 
     Args:
-        path: The image file.
+        path: The image file, or a file inside a tar shard, see `sgmn.tar_member`.
         max_side: Maximum length of the longer side, in pixels. The aspect ratio is kept, and
             nothing is enlarged.
 
@@ -68,9 +70,9 @@ def read_image(path: Path, max_side: int | None = None) -> ImageArray:
     path = Path(path)
     if max_side is not None and max_side < 1:
         raise ValueError(f"max_side is {max_side}; pass a number of pixels of at least 1")
-    _require_file(path)
+    source = _open_source(path)
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(source, formats=_FORMATS) as image:
             _require_size(image, path)
             return _decode(image, max_side)
     except UnidentifiedImageError:
@@ -78,6 +80,32 @@ def read_image(path: Path, max_side: int | None = None) -> ImageArray:
     except _PILLOW_ERRORS as error:
         reason = str(error).strip() or type(error).__name__
         raise MediaError(f"cannot be read ({reason})", path, _REMEDY) from error
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Return the width and height of an image in pixels, from its header alone.
+
+    Raises MediaError for a missing or unknown file.
+    """
+    source = _open_source(path)
+    try:
+        with Image.open(source, formats=_FORMATS) as image:
+            return image.size
+    except _PILLOW_ERRORS as error:
+        raise MediaError("is not a readable image", path, _REMEDY) from error
+
+
+def _open_source(path: Path) -> Path | BytesIO:
+    """Return what Pillow opens: the path of a file, or the bytes of a member of a tar shard."""
+    member = tar_member.parse_path(path)
+    if member is None:
+        _require_file(path)
+        return path
+    try:
+        return BytesIO(member.read())
+    except OSError as error:
+        remedy = "restore the tar file, or import the dataset again"
+        raise MediaError(f"cannot be read ({error_reason(error)})", path, remedy) from error
 
 
 def _require_file(path: Path) -> None:
