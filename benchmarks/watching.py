@@ -35,9 +35,9 @@ import sgmn
 from sgmn.catalogue.index import Index
 from sgmn.catalogue.shelf import Shelf
 from sgmn.live.frame_buffer import FrameBuffer
-from sgmn.live.recognizer import BATCH_SIZE, FRAME_RATE_HZ, StreamRecognizer
+from sgmn.live.recognizer import BATCH_SIZE, StreamRecognizer
 from sgmn.live.session import Session
-from sgmn.live.windows import cut_windows
+from sgmn.live.windows import FRAME_RATE_HZ, cut_windows
 from sgmn.media import video
 from sgmn.media.live_source import LiveFrame, LiveSource
 from sgmn.model.embedder import Embedder

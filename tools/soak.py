@@ -25,8 +25,9 @@ from sgmn import outputs
 from sgmn.catalogue.index import Index
 from sgmn.errors import SgmnError
 from sgmn.live.events import Event
-from sgmn.live.recognizer import FRAME_RATE_HZ, StreamRecognizer
+from sgmn.live.recognizer import StreamRecognizer
 from sgmn.live.session import Session, SessionResult, WindowUpdate
+from sgmn.live.windows import FRAME_RATE_HZ
 from sgmn.media import transcript, video
 from sgmn.media.live_source import LiveFrame, LiveSource
 from sgmn.media.live_transcript import LiveTranscript

@@ -17,8 +17,9 @@ from sgmn.cli.transcript_source import DrainedSource, TranscriptSource, transcri
 from sgmn.cli.watch_options import WatchOptions
 from sgmn.live.events import Event
 from sgmn.live.frame_source import PacedSource
-from sgmn.live.recognizer import FRAME_RATE_HZ, StreamRecognizer
+from sgmn.live.recognizer import StreamRecognizer
 from sgmn.live.session import Session, SessionResult, WindowUpdate
+from sgmn.live.windows import FRAME_RATE_HZ
 from sgmn.media.address import parse_address
 from sgmn.media.live_source import LiveSource, SourceSettings
 

@@ -25,13 +25,12 @@ from sgmn.live.evidence import TimelineSettings, timeline_settings
 from sgmn.live.frame_buffer import FrameBuffer
 from sgmn.live.stream_graph import StreamGraph
 from sgmn.live.timeline import Belief, OnlineDecoder, decode_segments
-from sgmn.live.windows import Window, cut_windows, is_plausible_end
+from sgmn.live.windows import FRAME_RATE_HZ, Window, cut_windows, is_plausible_end
 from sgmn.media import video
 from sgmn.model.embedder import Embedder
 from sgmn.model.scoring import MODALITIES, ClipVectors, Modality
 from sgmn.records import Segment, Utterance
 
-FRAME_RATE_HZ = 1.0  # sampled frames per second of video
 BATCH_SIZE = 8  # windows that are encoded together
 PREFETCH_FRAMES = 8  # frames that are decoded while others are encoded
 CONTEXT_WINDOWS = 15  # half a minute with the default hop

@@ -17,6 +17,8 @@ from sgmn.errors import MediaError, SettingsError
 from sgmn.media.transcript import select_text
 from sgmn.records import Utterance
 
+FRAME_RATE_HZ = 1.0  # sampled frames per second of video
+
 
 @dataclass(frozen=True, slots=True)
 class Window:

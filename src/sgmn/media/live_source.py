@@ -131,6 +131,11 @@ class LiveSource:
         return self._stream.reconnects
 
     @property
+    def is_recording(self) -> bool:
+        """Whether the address is a recording, which starts anew with each connection."""
+        return bool(self._stream.is_recording)
+
+    @property
     def dropped_audio_s(self) -> float:
         """Length of the audio that was dropped, in seconds."""
         return self._audio.dropped_s

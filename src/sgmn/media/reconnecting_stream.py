@@ -66,6 +66,8 @@ class ReconnectingStream:
 
     Attributes:
         faults: Counts what cannot be decoded, by description.
+        is_recording: Whether the address is a recording, which starts anew with each connection;
+            None before the first connection.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class ReconnectingStream:
         on_audio: AudioCallback | None = None,
     ) -> None:
         self.faults: Counter[str] = Counter()
+        self.is_recording: bool | None = None
         self._address, self._settings, self._rng = address, settings, rng
         self._stop_event, self._on_disconnect = stop_event, on_disconnect
         self._on_audio = on_audio
@@ -141,6 +144,7 @@ class ReconnectingStream:
             if self._connections and _is_recording(self._address, container):
                 # The playlist of a live stream that has ended; all of it is in the past.
                 return _ConnectionEnd(True, None)
+            self.is_recording = not self._address.is_live or _is_recording(self._address, container)
             yield from self._decode(container, stream, schedule)
             is_recorded = not self._address.is_live or _is_recording(self._address, container)
             is_closed_pipe = self._address.kind == "pipe" and watchdog.failure is None

@@ -19,7 +19,8 @@ from PIL import Image
 from sgmn.errors import MediaError
 from sgmn.live.decoder import LogProbs, Probabilities, rank_alternatives, smooth
 from sgmn.live.evidence import TimelineSettings, compute_evidence
-from sgmn.live.recognizer import FRAME_RATE_HZ, RecognitionResult
+from sgmn.live.recognizer import RecognitionResult
+from sgmn.live.windows import FRAME_RATE_HZ
 from sgmn.media import video
 from sgmn.media.transcript import select_text
 from sgmn.model.heatmap import Heatmap

@@ -98,9 +98,7 @@ class LogTransaction:
         """Append the `number`-th gap; None if it is in the log already."""
         column = _SESSIONS.c.gap_count
         data = {"change": "gap", "gap": dict(gap)}
-        return self._append(
-            session_id, SESSION, data, column == number - 1, {"gap_count": number}
-        )
+        return self._append(session_id, SESSION, data, column == number - 1, {"gap_count": number})
 
     def _append(
         self,

@@ -1,0 +1,190 @@
+"""Supervises all sessions: admits those that wait, runs them, and recovers them after a crash."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Lock, Thread
+
+from sqlalchemy.exc import DBAPIError
+
+from sgmn.errors import SgmnError
+from sgmn.service.streams.admission import Limits, Load, find_obstacle
+from sgmn.service.streams.encoder_process import EncoderProcess
+from sgmn.service.streams.session_runner import LiveStatus, RunnerSettings, SessionRunner
+from sgmn.service.streams.states import ACTIVE, RECOVERABLE
+from sgmn.service.streams.store import Row, SessionGone, SessionStore
+from sgmn.service.streams.worker_config import WorkerConfig
+
+POLL_S = 0.25
+RESTARTED = "the service was restarted"
+_JOIN_TIMEOUT_S = 60.0
+_LOG = logging.getLogger("sgmn.service.sessions")
+
+
+@dataclass(frozen=True)
+class SupervisorSettings:
+    """What a supervisor needs.
+
+    Attributes:
+        lock_file: Held as long as it runs, because only one may supervise the sessions.
+        config: Returns the configuration of a worker for a session.
+        limits: How many streams are accepted.
+        runner: How workers are supervised.
+    """
+
+    lock_file: Path
+    config: Callable[[Row], WorkerConfig]
+    limits: Limits
+    runner: RunnerSettings = field(default_factory=RunnerSettings)
+
+
+class Supervisor:
+    """Runs all sessions of a service, each with a worker, and the encoder that they share.
+
+    Args:
+        store: The sessions.
+        encoder: The encoder process.
+        settings: See SupervisorSettings.
+    """
+
+    def __init__(
+        self, store: SessionStore, encoder: EncoderProcess, settings: SupervisorSettings
+    ) -> None:
+        self.encoder = encoder
+        self._store, self._settings = store, settings
+        self._runners: dict[str, SessionRunner] = {}
+        self._lock = Lock()
+        self._wake_event, self._close_event = Event(), Event()
+        self._known: set[str] = set()  # sessions that this process has run
+        self._thread = Thread(target=self._run, name="sessions", daemon=True)
+        self._lock_descriptor = -1
+
+    def start(self) -> None:
+        """Recover the sessions of the last run, and begin to supervise.
+
+        Raises SgmnError if another process supervises them.
+        """
+        path = self._settings.lock_file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock_descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._lock_descriptor)
+            raise SgmnError(
+                "another process of sgmn serve runs the sessions of this folder",
+                path.parent,
+                "stop it, or use another data folder",
+            ) from error
+        for row in self._store.unfinished():
+            if row["state"] in RECOVERABLE:
+                self._store.change(row["id"], "crashed", RESTARTED)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look at the sessions now: one was added, or is to be stopped."""
+        self._wake_event.set()
+
+    def status(self, session_id: str) -> LiveStatus | None:
+        """Return what a session with a worker says about itself."""
+        runner = self._runners.get(session_id)
+        return None if runner is None else runner.status
+
+    def worker_pids(self) -> dict[str, int]:
+        """Return the process ids of all workers, by session."""
+        pids = {name: runner.worker_pid for name, runner in list(self._runners.items())}
+        return {name: pid for name, pid in pids.items() if pid is not None}
+
+    def load(self) -> Load:
+        """Return what the streams take at the moment."""
+        statuses = [runner.status for runner in list(self._runners.values())]
+        measured = [status.cpu for status in statuses if status.cpu is not None and status.now]
+        lags = [float(status.now["lag_s"]) for status in statuses if status.now is not None]
+        return Load(
+            streams=len(statuses),
+            warming=len(statuses) - len(measured),
+            worker_cpu=sum(measured),
+            encoder_busy=float(self.encoder.load.get("busy", 0.0)),
+            max_lag_s=max(lags, default=0.0),
+        )
+
+    def drop(self, session_id: str) -> None:
+        """Kill the worker of a session that has been deleted, and wait until it is gone."""
+        with self._lock:
+            runner = self._runners.get(session_id)
+        if runner is not None:
+            runner.close()
+            runner.join(_JOIN_TIMEOUT_S)
+
+    def close(self) -> None:
+        """Kill all workers and the encoder; the sessions recover at the next start."""
+        self._close_event.set()
+        self._wake_event.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        runners = list(self._runners.values())
+        for runner in runners:
+            runner.close()
+        for runner in runners:
+            runner.join(_JOIN_TIMEOUT_S)
+        self.encoder.close()
+        if self._lock_descriptor >= 0:
+            os.close(self._lock_descriptor)
+            self._lock_descriptor = -1
+
+    def _run(self) -> None:
+        while not self._close_event.is_set():
+            try:
+                self._look()
+            except DBAPIError as error:
+                _LOG.error(f"the database does not answer ({error})")
+            self._wake_event.wait(POLL_S)
+            self._wake_event.clear()
+
+    def _look(self) -> None:
+        for row in self._store.unfinished():
+            if self._close_event.is_set():
+                return
+            runner = self._runners.get(row["id"])
+            if row["state"] == "queued":
+                self._admit(row)
+            elif row["state"] in ACTIVE and runner is None:
+                self._start(row, "" if row["id"] in self._known else RESTARTED)
+            if row["state"] == "stopping" and runner is not None:
+                runner.stop()
+
+    def _admit(self, row: Row) -> None:
+        obstacle = find_obstacle(self.load(), self._settings.limits)
+        if obstacle is not None:
+            self._note_obstacle(row, obstacle)
+            return
+        with suppress(SessionGone):
+            changed = self._store.change(row["id"], "admitted")
+            if changed["state"] == "starting":
+                self._start(changed, "")
+
+    def _note_obstacle(self, row: Row, obstacle: str) -> None:
+        if row["state_detail"] is None:
+            self._store.note_detail(row["id"], obstacle)
+
+    def _start(self, row: Row, reason: str) -> None:
+        self.encoder.start()
+        settings = self._settings
+        runner = SessionRunner(row, settings.config, self._store, settings.runner, self._forget)
+        with self._lock:
+            self._runners[row["id"]] = runner
+            self._known.add(row["id"])
+        runner.start(reason)
+        if row["state"] == "stopping":
+            runner.stop()
+
+    def _forget(self, session_id: str) -> None:
+        with self._lock:
+            self._runners.pop(session_id, None)
+        self.wake()
