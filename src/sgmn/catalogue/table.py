@@ -146,6 +146,11 @@ class ProductTable:
         counts = self._read_columns(["shop_id"], None)["shop_id"].value_counts().to_pylist()
         return dict(sorted((pair["values"], pair["counts"]) for pair in counts))
 
+    @property
+    def version(self) -> int:
+        """Grows with each commit."""
+        return int(self._table.version)
+
     def count(self) -> int:
         """The number of products."""
         return int(self._table.count_rows())
@@ -160,13 +165,20 @@ class ProductTable:
 
         Raises IndexingError for a shop without products.
         """
+        return self._to_shelf(self.shelf_rows(shop_id))
+
+    def shelf_rows(self, shop_id: str = "") -> pa.Table:
+        """The rows of one shop with the columns of a shelf, ordered by product_id.
+
+        Raises IndexingError for a shop without products.
+        """
         records = self._read_columns(rows.SHELF_COLUMNS, shop_id)
         if not records.num_rows:
             shops = ", ".join(repr(shop) for shop in list(self.shops())[:20]) or "none"
             raise IndexingError(
                 f"has no product of shop {shop_id!r}", self.path, f"its shops are: {shops}"
             )
-        return self._to_shelf(records.sort_by("product_id"))
+        return records.sort_by("product_id")
 
     def shelf_of(self, product_keys: Iterable[ProductKey]) -> Shelf:
         """The products with these keys in memory, ordered by shop and id."""
