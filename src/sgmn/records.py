@@ -189,7 +189,7 @@ class ClipContent:
 
 @dataclass(frozen=True, slots=True)
 class ProductContent:
-    """A decoded listing: its images, main view first, and its title."""
+    """A decoded listing: its images, main view first, and its text; see `product_text`."""
 
     images: tuple[ImageArray, ...]
     title: str = ""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from sgmn.errors import SettingsError, error_reason
 
@@ -95,6 +95,8 @@ def _convert(value: Any, type_hint: Any, key: str, where: object) -> Any:
     if get_origin(type_hint) is tuple and isinstance(value, list):
         item_type = get_args(type_hint)[0]
         return tuple(_convert(item, item_type, key, where) for item in value)
+    if get_origin(type_hint) is Literal:
+        return _require_choice(value, get_args(type_hint), key, where)
     is_union = get_origin(type_hint) in (Union, UnionType)
     types = get_args(type_hint) if is_union else (type_hint,)
     for candidate in types:
@@ -106,3 +108,10 @@ def _convert(value: Any, type_hint: Any, key: str, where: object) -> Any:
             return value
     names = " or ".join(_TOML_NAMES.get(get_origin(t) or t, str(t)) for t in types)
     raise SettingsError(f"{key!r} is {value!r}", where, f"use {names}")
+
+
+def _require_choice(value: object, choices: Sequence[object], key: str, where: object) -> object:
+    if value not in choices:
+        names = ", ".join(map(repr, choices))
+        raise SettingsError(f"{key!r} is {value!r}", where, f"choose from {names}")
+    return value

@@ -18,6 +18,7 @@ from sgmn import jsonl, tar_member
 from sgmn.catalogue.rows import record_fields
 from sgmn.errors import MediaError, RecordError
 from sgmn.media import image
+from sgmn.product_text import DEFAULT_TEXT_FIELDS, TextFields, build_product_text
 from sgmn.records import ImageArray, Product, ProductContent
 
 THUMBNAIL_SIDE_PX = 160
@@ -102,9 +103,14 @@ def _missing_image(path: Path, consequence: str) -> MediaError:
 
 
 def load_entry(
-    product: Product, content_hash: str, max_side: int | None, *, strict: bool = False
+    product: Product,
+    content_hash: str,
+    max_side: int | None,
+    *,
+    strict: bool = False,
+    text_fields: TextFields = DEFAULT_TEXT_FIELDS,
 ) -> IndexEntry:
-    """The product with its images decoded to at most `max_side` pixels a side.
+    """The product with its images decoded to at most `max_side` pixels a side, and its text.
 
     An image that does not exist is left out, one that cannot be read only if another one can be.
     Raises MediaError for a product that cannot do without an image, and, if `strict`, for every
@@ -126,7 +132,7 @@ def load_entry(
         raise _unreadable_image(errors[0], strict)
     warnings += [f"{error}; indexed without this image" for error in errors]
     thumbnail = encode_thumbnail(images[0]) if images else None
-    content = ProductContent(tuple(images), product.title)
+    content = ProductContent(tuple(images), build_product_text(product, text_fields))
     return IndexEntry(product, content_hash, content, thumbnail, tuple(warnings))
 
 

@@ -20,6 +20,7 @@ from sgmn.catalogue.update import (
     UpdateReport,
 )
 from sgmn.errors import CheckpointError, IndexingError
+from sgmn.product_text import DEFAULT_TEXT_FIELDS, TextFields
 from sgmn.records import ImageArray, Product
 
 if TYPE_CHECKING:
@@ -89,29 +90,38 @@ class Index:
 
     @classmethod
     def create(
-        cls, path: str | Path, model: str | Path | ModelBundle | Embedder = DEFAULT_MODEL
+        cls,
+        path: str | Path,
+        model: str | Path | ModelBundle | Embedder = DEFAULT_MODEL,
+        text_fields: TextFields | None = None,
     ) -> Index:
-        """Create an empty index in the folder `path`.
-
-        Raises IndexingError if the folder holds an index already or cannot be written.
-        """
+        """Create an empty index; see `open_or_create`. Raises IndexingError if there is one."""
         if cls.exists(path):
             raise IndexingError("is already an index", path, "open it, or choose another folder")
-        return cls.open_or_create(path, model)
+        return cls.open_or_create(path, model, text_fields)
 
     @classmethod
     def open_or_create(
-        cls, path: str | Path, model: str | Path | ModelBundle | Embedder | None = None
+        cls,
+        path: str | Path,
+        model: str | Path | ModelBundle | Embedder | None = None,
+        text_fields: TextFields | None = None,
     ) -> Index:
         """Open the index at `path`, or create an empty one there.
 
-        `model` None means the model that built the index, or the built-in model for a new one.
+        `model` None means the model that built the index, or the built-in model for a new one;
+        `text_fields` None the text of its products (see `product_text`), or the title for a new
+        one. Raises IndexingError if the index has another model or another text.
         """
-        if model is None and cls.exists(path):
-            return cls.open(path)
-        embedder = _to_embedder(model or DEFAULT_MODEL)
-        stamp = ModelStamp.from_embedder(embedder)
-        return cls(ProductTable.create_or_open(Path(path), stamp), embedder)
+        if cls.exists(path):
+            index = cls.open(path, model)
+        else:
+            embedder = _to_embedder(model or DEFAULT_MODEL)
+            stamp = ModelStamp.from_embedder(embedder, text_fields or DEFAULT_TEXT_FIELDS)
+            index = cls(ProductTable.create_or_open(Path(path), stamp), embedder)
+        if text_fields is not None:
+            stamps.require_text_fields(index.stamp, text_fields, index.path)
+        return index
 
     @property
     def path(self) -> Path:

@@ -1,4 +1,6 @@
-"""The model that built an index. Vectors of two models cannot be compared.
+"""The model that built an index, and the text of products that it read.
+
+Vectors of two models, or of two kinds of text, cannot be compared.
 
 The stamp is stored in the metadata of the table itself. Table and stamp therefore appear in one
 commit, and a killed process never leaves a table without a stamp.
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sgmn.errors import IndexingError
+from sgmn.product_text import DEFAULT_TEXT_FIELDS, TextFields, parse_text_fields
 
 if TYPE_CHECKING:
     from sgmn.model.embedder import Embedder
@@ -23,19 +26,29 @@ _METADATA_KEY = b"sgmn"
 
 @dataclass(frozen=True, slots=True)
 class ModelStamp:
-    """Identifies a model: sha256 `fingerprint`, vector width `dim`, and `name` to load it by."""
+    """Identifies what built an index.
+
+    Attributes:
+        fingerprint: sha256 of the model.
+        dim: The width of its vectors.
+        name: The name to load it by.
+        text_fields: What the text of a product consists of.
+    """
 
     fingerprint: str
     dim: int
     name: str = ""
+    text_fields: TextFields = DEFAULT_TEXT_FIELDS
 
     @classmethod
-    def from_embedder(cls, embedder: Embedder) -> ModelStamp:
+    def from_embedder(
+        cls, embedder: Embedder, text_fields: TextFields = DEFAULT_TEXT_FIELDS
+    ) -> ModelStamp:
         """The stamp of an embedder's model; the path of a model folder is stored as absolute."""
         name = embedder.model.name
         if name != "builtin" and (Path(name) / "config.json").is_file():
             name = str(Path(name).absolute())
-        return cls(embedder.model.fingerprint(), embedder.dim, name)
+        return cls(embedder.model.fingerprint(), embedder.dim, name, text_fields)
 
     def __str__(self) -> str:
         description = f"model {self.fingerprint[:12]} of width {self.dim}"
@@ -56,7 +69,9 @@ def from_metadata(metadata: Mapping[bytes, bytes] | None, path: Path) -> ModelSt
     try:
         content = json.loads((metadata or {})[_METADATA_KEY])
         _require_supported(int(content["format_version"]), path)
-        return ModelStamp(content["fingerprint"], int(content["dim"]), content["name"])
+        text_fields = parse_text_fields(content.get("text_fields", DEFAULT_TEXT_FIELDS), path)
+        fingerprint, dim, name = content["fingerprint"], int(content["dim"]), content["name"]
+        return ModelStamp(fingerprint, dim, name, text_fields)
     except (KeyError, TypeError, ValueError) as error:
         raise IndexingError(
             "is a table without a model stamp", path, "pass a folder that `sgmn index` created"
@@ -82,4 +97,14 @@ def require_match(index_stamp: ModelStamp, model_stamp: ModelStamp, path: Path) 
             f"was built by {index_stamp}, but the model in use is {model_stamp}",
             path,
             "load the model that built it, or index again into a new folder",
+        )
+
+
+def require_text_fields(index_stamp: ModelStamp, text_fields: TextFields, path: object) -> None:
+    """Raise IndexingError unless the products of an index have the text that is asked for."""
+    if index_stamp.text_fields != text_fields:
+        raise IndexingError(
+            f"was built with the text {index_stamp.text_fields!r}, not {text_fields!r}",
+            path,
+            "leave out --text (text_fields=None), or index again into a new folder",
         )

@@ -168,7 +168,11 @@ class TableUpdate:
                 self.unchanged += 1
                 return None
             entry = entries.load_entry(
-                product, content_hash, self.options.max_side, strict=self.options.strict
+                product,
+                content_hash,
+                self.options.max_side,
+                strict=self.options.strict,
+                text_fields=self.table.stamp.text_fields,
             )
         except (MediaError, RecordError) as error:
             self._reject(product, str(error))

@@ -72,6 +72,16 @@ StrictOption = Annotated[
         "are indexed with their other images or their title, and a warning is printed.",
     ),
 ]
+TextOption = Annotated[
+    str | None,
+    typer.Option(
+        "--text",
+        metavar="FIELDS",
+        help="Text of a product: title, title+attributes (also color, size and brand) or "
+        "title+attributes+description. Stored in the index; title for a new one. The others help "
+        "if titles do not tell products apart.",
+    ),
+]
 BatchSizeOption = Annotated[
     int, typer.Option("--batch-size", min=1, metavar="N", help="Products to encode at once.")
 ]
@@ -81,6 +91,7 @@ def index(
     catalogue: CatalogueArgument = None,
     output: OutputOption = Path("index"),
     model: ModelOption = None,
+    text: TextOption = None,
     shop: TargetShopOption = None,
     remove: RemoveOption = "",
     sync: SyncOption = False,
@@ -97,14 +108,16 @@ def index(
     from sgmn.catalogue.fetch.options import FetchOptions, default_cache_folder
     from sgmn.catalogue.index import Index
     from sgmn.catalogue.issue_report import write_issues
+    from sgmn.product_text import parse_text_fields
 
+    text_fields = None if text is None else parse_text_fields(text, "--text")
     if catalogue is None and not remove:
         remedy = "pass CATALOGUE, --remove or both"
         raise SgmnError("neither a catalogue to index nor products to remove", remedy=remedy)
     if remove:
         _remove(Index.open(output, model), remove, shop)
     if catalogue is not None:
-        target = Index.open_or_create(output, model)
+        target = Index.open_or_create(output, model, text_fields)
         options = FetchOptions(cache or default_cache_folder(), allow_private)
         result = _add(target, catalogue, shop or "", options, sync, strict, batch_size)
         if report is not None:

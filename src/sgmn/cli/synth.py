@@ -77,6 +77,9 @@ class SynthOptions:
             "Drawn from 10..25 for each video if omitted.",
         ),
     ] = None
+    descriptions: Annotated[
+        bool, flag("--descriptions", help="Give products descriptions as shops write them.")
+    ] = False
     config: Annotated[
         str | None,
         typer.Option(
@@ -141,6 +144,7 @@ def _settings(options: SynthOptions) -> WorldSettings:
     if options.split_ratios is not None:
         changes |= _parse_ratios(options.split_ratios)
     changes |= _speech_changes(options)
+    changes |= {"descriptions": True} if options.descriptions else {}
     changed: WorldSettings = replace(settings, **changes)
     return changed
 

@@ -1,9 +1,10 @@
-"""Decode the content of records: frames and text of a clip, images and title of a product."""
+"""Decode the content of records: frames and text of a clip, images and text of a product."""
 
 from __future__ import annotations
 
 from sgmn.media.clips import read_clip_frames
 from sgmn.media.image import read_image
+from sgmn.product_text import DEFAULT_TEXT_FIELDS, TextFields, build_product_text
 from sgmn.records import Clip, ClipContent, Product, ProductContent
 
 
@@ -25,10 +26,15 @@ def load_clip_content(
     return ClipContent(frames, clip.text)
 
 
-def load_product_content(product: Product, *, max_side: int | None = None) -> ProductContent:
-    """Decode all images of a product, uint8 RGB (H, W, 3), main image first, and its title.
+def load_product_content(
+    product: Product,
+    *,
+    max_side: int | None = None,
+    text_fields: TextFields = DEFAULT_TEXT_FIELDS,
+) -> ProductContent:
+    """Decode all images of a product, uint8 RGB (H, W, 3), main image first, and build its text.
 
     A product without images is valid. Raises MediaError for the first image that cannot be read.
     """
     images = tuple(read_image(path, max_side) for path in product.image_paths)
-    return ProductContent(images, product.title)
+    return ProductContent(images, build_product_text(product, text_fields))

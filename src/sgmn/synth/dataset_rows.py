@@ -16,7 +16,9 @@ Boxes = Mapping[int, Box]  # by index into the products of the plan
 TimedBoxes = tuple[float, Boxes]  # time of a frame in seconds, and its boxes
 
 
-def product_row(spec: ProductSpec, root: Path, split: str, image_count: int) -> dict[str, Any]:
+def product_row(
+    spec: ProductSpec, root: Path, split: str, image_count: int, description: str = ""
+) -> dict[str, Any]:
     """Return the row of a product; `group` and `varies` identify its near-twins."""
     images = [image_path(root, spec, view) for view in range(image_count)]
     product = Product(
@@ -26,7 +28,7 @@ def product_row(spec: ProductSpec, root: Path, split: str, image_count: int) -> 
         images=tuple(images[1:]),
         shop_id=spec.shop_id,
         category=spec.category,
-        attributes=spec.attributes,
+        attributes={**spec.attributes, **({"description": description} if description else {})},
         extra={
             "family": spec.family,
             "group": spec.group,

@@ -50,6 +50,7 @@ class WorldSettings:
     Catalog:
       image_size_px: side of the listing images in pixels, 64..1024.
       images_per_product: 1..4.
+      descriptions: whether products have a description of a few sentences, as in a shop.
     Annotations:
       box_rate_hz: annotated frames per second, above 0; at most every frame is annotated.
     """
@@ -86,6 +87,7 @@ class WorldSettings:
     asr_error_level: float = 0.5
     image_size_px: int = 384
     images_per_product: int = 2
+    descriptions: bool = False
     box_rate_hz: float = 2.0
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
+from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from sgmn.synth import dataset_rows
 from sgmn.synth.plan import videos
 from sgmn.synth.plan.videos import VideoPlan
 from sgmn.synth.products import catalog
+from sgmn.synth.products.descriptions import describe_products
 from sgmn.synth.products.photo import render_photo
 from sgmn.synth.settings import WorldSettings
 from sgmn.synth.speech import voice
@@ -230,13 +232,17 @@ def _clip_row_path(out: Path, clip_id: str) -> Path:
 def _write_rows(out: Path, settings: WorldSettings, split: str) -> None:
     root = out / split
     shops = [number for number, own in enumerate(settings.splits) if own == split]
-    products = (
-        dataset_rows.product_row(spec, root, split, settings.images_per_product)
-        for shop in shops
-        for spec in videos.shop_products(settings, shop)
-    )
+    products = (row for shop in shops for row in _product_rows(root, settings, shop))
     write_jsonl(root / "products.jsonl", products)
     write_jsonl(root / "clips.jsonl", _read_clip_rows(out, settings, frozenset(shops)))
+
+
+def _product_rows(root: Path, settings: WorldSettings, shop: int) -> Iterator[Mapping[str, Any]]:
+    specs = videos.shop_products(settings, shop)
+    texts = describe_products(specs) if settings.descriptions else repeat("")
+    for spec, text in zip(specs, texts, strict=False):  # `repeat` does not end
+        split, count = settings.splits[shop], settings.images_per_product
+        yield dataset_rows.product_row(spec, root, split, count, text)
 
 
 def _read_clip_rows(

@@ -9,6 +9,7 @@ from pathlib import Path
 from sgmn.model.inputs import Canvas
 from sgmn.model.parts import PARTS
 from sgmn.model.scoring import LEARNED_TERMS
+from sgmn.product_text import DEFAULT_TEXT_FIELDS, TextFields
 from sgmn.settings import require
 
 
@@ -89,6 +90,7 @@ class DataConfig:
         talking_points: JSONL files of sentences about products, used in the transcripts of
             photo clips, see `sgmn.training.data.synthetic_transcripts`.
         phrases: TOML file of general sales phrases, see `sgmn.training.data.phrases`.
+        product_text: text of a product, see `sgmn.product_text`.
     """
 
     folders: tuple[Path, ...]
@@ -107,6 +109,7 @@ class DataConfig:
     cached_variants: int = 2
     talking_points: tuple[Path, ...] = ()
     phrases: Path | None = None
+    product_text: TextFields = DEFAULT_TEXT_FIELDS
 
     def __post_init__(self) -> None:
         require(bool(self.folders), "folders", self.folders, "name at least one dataset")

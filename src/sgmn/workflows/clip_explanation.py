@@ -16,6 +16,7 @@ from sgmn.media.clips import read_timed_clip_frames
 from sgmn.media.frame import Frame
 from sgmn.model import explanation
 from sgmn.model.explanation import Explanation
+from sgmn.product_text import TextFields, build_product_text
 from sgmn.records import Clip, ClipContent, ImageArray, Product, ProductContent
 from sgmn.report.illustration import IllustratedExplanation, IllustratedProduct
 from sgmn.workflows.evaluation import MAX_FRAMES
@@ -69,17 +70,21 @@ def _read_products(
     products: Sequence[Product], index: Index, damage: list[str]
 ) -> list[ProductContent]:
     """Read the images of products, or their thumbnails where the images are gone."""
-    thumbnails = index.thumbnails(products[0].shop_id)
-    return [_read_product(p, thumbnails.get(p.product_id), damage) for p in products]
+    thumbnails, text = index.thumbnails(products[0].shop_id), index.stamp.text_fields
+    return [_read_product(p, text, thumbnails.get(p.product_id), damage) for p in products]
 
 
-def _read_product(product: Product, thumbnail: bytes | None, damage: list[str]) -> ProductContent:
+def _read_product(
+    product: Product, text_fields: TextFields, thumbnail: bytes | None, damage: list[str]
+) -> ProductContent:
     try:
-        return content_loader.load_product_content(product, max_side=ILLUSTRATION_SIDE)
+        return content_loader.load_product_content(
+            product, max_side=ILLUSTRATION_SIDE, text_fields=text_fields
+        )
     except MediaError as error:
         damage.append(f"{error.where}: {error.message}; showing the thumbnail of the index instead")
     images = () if thumbnail is None else (_decode_jpeg(thumbnail),)
-    return ProductContent(images, product.title)
+    return ProductContent(images, build_product_text(product, text_fields))
 
 
 def _decode_jpeg(jpeg: bytes) -> ImageArray:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from sgmn.catalogue.feeds.document import Document
-from sgmn.catalogue.feeds.listing import Listing, add_options, strip_html
+from sgmn.catalogue.feeds.listing import Listing, strip_html
 from sgmn.errors import RecordError
+from sgmn.product_text import add_options
 from tests.catalogue.feeds.sample_feeds import (
     ADDRESS,
     COUNTS,

@@ -10,13 +10,13 @@ from sgmn.catalogue.feeds.json_text import JsonObject, get_objects, get_text, re
 from sgmn.catalogue.feeds.listing import (
     Listing,
     Rows,
-    add_options,
     drop_empty,
     require_id,
     strip_html,
     unique,
 )
 from sgmn.errors import RecordError
+from sgmn.product_text import add_options
 
 _ID_KEYS = ("sku", "productID", "gtin13", "gtin14", "gtin12", "gtin8", "gtin", "mpn", "@id", "url")
 _GTIN_KEYS = ("gtin", "gtin13", "gtin14", "gtin12", "gtin8")

@@ -64,20 +64,6 @@ def strip_html(text: str) -> str:
     return " ".join(html.unescape(text).split())
 
 
-def add_options(title: str, options: Iterable[str]) -> str:
-    """The title of a variant: the title, and the options that it does not contain already.
-
-    >>> add_options("Wool scarf, red", ["Red", "long"])
-    'Wool scarf, red, long'
-    """
-    words = title
-    for option in map(str.strip, options):
-        pattern = rf"(?<!\w){re.escape(option)}(?!\w)"
-        if option and not re.search(pattern, words, re.IGNORECASE):
-            words = f"{words}, {option}" if words else option
-    return words
-
-
 def drop_empty(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes that have a value."""
     return {name: value for name, value in attributes.items() if value not in ("", None, [], {})}

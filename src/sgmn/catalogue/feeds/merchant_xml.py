@@ -14,7 +14,6 @@ from sgmn.catalogue.feeds.document import Document
 from sgmn.catalogue.feeds.listing import (
     Listing,
     Rows,
-    add_options,
     drop_empty,
     require_id,
     strip_html,
@@ -22,6 +21,7 @@ from sgmn.catalogue.feeds.listing import (
 )
 from sgmn.catalogue.feeds.plain_table import VARIANT_ATTRIBUTES
 from sgmn.errors import RecordError
+from sgmn.product_text import add_options
 
 MAX_DEPTH = 32
 _ITEM_TAGS = frozenset({"item", "entry"})

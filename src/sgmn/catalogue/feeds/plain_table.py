@@ -13,7 +13,6 @@ from sgmn.catalogue.feeds.document import Document
 from sgmn.catalogue.feeds.listing import (
     Listing,
     Rows,
-    add_options,
     drop_empty,
     require_id,
     strip_html,
@@ -21,6 +20,7 @@ from sgmn.catalogue.feeds.listing import (
 )
 from sgmn.catalogue.feeds.table import Row, Table
 from sgmn.errors import RecordError
+from sgmn.product_text import add_options
 
 # The names that shops use for each column of ours. Of several in one table the first counts, and
 # the others become attributes.

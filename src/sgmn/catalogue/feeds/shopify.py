@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sgmn.catalogue.feeds.listing import add_options, unique
+from sgmn.catalogue.feeds.listing import unique
+from sgmn.product_text import add_options
 
 OPTION_NUMBERS = (1, 2, 3)
 _DEFAULT_OPTION = "Default Title"  # of a product without variants

@@ -12,7 +12,6 @@ from sgmn.catalogue.feeds.document import Document
 from sgmn.catalogue.feeds.listing import (
     Listing,
     Rows,
-    add_options,
     drop_empty,
     require_id,
     strip_html,
@@ -20,6 +19,7 @@ from sgmn.catalogue.feeds.listing import (
 )
 from sgmn.catalogue.feeds.table import Row, Table
 from sgmn.errors import RecordError
+from sgmn.product_text import add_options
 
 _GTIN_COLUMN = "gtin,_upc,_ean,_or_isbn"
 _ATTRIBUTE_NUMBERS = range(1, 100)

@@ -17,9 +17,11 @@ from pathlib import Path
 from threading import Event
 
 from sgmn.data.dataset import Dataset
+from sgmn.product_text import build_product_text
+from sgmn.records import Product
 from sgmn.training.ablation.rows import Row
 from sgmn.training.ablation.table import Ranks
-from sgmn.training.config import RunConfig
+from sgmn.training.config import DataConfig, RunConfig
 from sgmn.training.data.cached_batches import CachedBatches
 from sgmn.training.data.examples import Examples
 from sgmn.training.data.token_cache import TokenCache, hash_towers
@@ -115,8 +117,15 @@ def prepare_ablation(
     errors = batches.fill(progress)
     cache = TokenCache(out / "tokens", hash_towers(model))
     validations = {
-        name: Validation.create(data.clips, data.products, model, cache) for name, data in evaluated
+        name: Validation.create(data.clips, _with_texts(data, config.data), model, cache)
+        for name, data in evaluated
     }
     for validation in validations.values():
         errors += validation.fill(progress)
     return AblationStudy(config, examples, validations, out), errors
+
+
+def _with_texts(data: Dataset, config: DataConfig) -> list[Product]:
+    """The products of a dataset, titled with the text that a run trains on."""
+    fields = config.product_text
+    return [replace(p, title=build_product_text(p, fields)) for p in data.products]

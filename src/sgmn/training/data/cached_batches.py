@@ -19,6 +19,7 @@ from sgmn.errors import MediaError
 from sgmn.model.bundle import ModelBundle
 from sgmn.model.inputs import ItemInputs
 from sgmn.model.tokens import ItemTokens
+from sgmn.product_text import build_product_text
 from sgmn.records import Clip, ClipContent, Product
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.data.batches import Batches, ClipKeys, NetworkInput
@@ -45,6 +46,7 @@ KEYS_NOT_CACHED = (  # keys of DataConfig that do not change the content of an e
     "extra_negatives",
     "counterfactual_prob",
     "cached_variants",
+    "product_text",
 )
 
 LABEL_FIELDS = ("visible_span", "shown", "held_instead")  # of `Clip.extra`
@@ -152,7 +154,8 @@ class CachedBatches(Batches):
 
     def _product_entry(self, product: Product, variant: int) -> str:
         augmentation = (variant, repr(product.key), self.train.color_jitter) if variant else ()
-        return self.cache.entry_name(product.image_paths, "product", product.title, augmentation)
+        text = build_product_text(product, self.data.product_text)
+        return self.cache.entry_name(product.image_paths, "product", text, augmentation)
 
     def _load_clips(
         self, items: Sequence[Item], index: int, rng: np.random.Generator, errors: list[str]

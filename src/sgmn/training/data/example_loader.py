@@ -15,6 +15,7 @@ import numpy as np
 from sgmn.data.dataset import Photo
 from sgmn.media.clips import read_timed_clip_frames
 from sgmn.media.frame import Frame
+from sgmn.product_text import build_product_text
 from sgmn.records import Clip, ClipContent, ImageArray, Product, ProductContent
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.data import boxes
@@ -79,7 +80,7 @@ class ExampleLoader:
         self.transcripts = TranscriptSampler(examples, data, train)
 
     def load_product(self, product: Product, rng: np.random.Generator) -> ProductContent:
-        """Load one of the product's images, slightly cropped and lit, and usually its title."""
+        """Load one of the product's images, slightly cropped and lit, and usually its text."""
         paths = product.image_paths if self.data.frames_per_clip else ()
         chosen = [paths[int(rng.integers(len(paths)))]] if paths else []
         jitter = self.train.color_jitter / 2
@@ -91,13 +92,16 @@ class ExampleLoader:
             for path in chosen
         )
         silent = bool(images) and rng.random() < self.train.drop_title_prob
-        return ProductContent(images, "" if silent else product.title)
+        return ProductContent(images, "" if silent else self._text(product))
 
     def load_plain_product(self, product: Product) -> ProductContent:
-        """Load the main image and the title without augmentation."""
+        """Load the main image and the text without augmentation."""
         paths = product.image_paths[:1]
         images = tuple(read_cached_image(path, self.max_side) for path in paths)
-        return ProductContent(images, product.title)
+        return ProductContent(images, self._text(product))
+
+    def _text(self, product: Product) -> str:
+        return build_product_text(product, self.data.product_text)
 
     def load_clip(
         self, item: Clip | Photo, clutter_prob: float, rng: np.random.Generator
