@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sgmn.cli.datasets import read_dataset
+from sgmn.cli.evaluate_protocol import (
+    GalleryOption,
+    PredictionsOption,
+    ProtocolOption,
+    ProtocolRun,
+    TrecOption,
+)
 from sgmn.cli.options import (
     ALL_MODALITIES,
-    IndexOption,
     JsonOption,
     MarkdownOption,
     ModalitiesOption,
@@ -26,7 +32,7 @@ from sgmn.errors import SgmnError
 
 if TYPE_CHECKING:
     from sgmn.catalogue.index import Index
-    from sgmn.data.dataset import Stream
+    from sgmn.data.dataset import Dataset, Stream
     from sgmn.evaluation.grounding import GroundingReport
     from sgmn.evaluation.report import Report
     from sgmn.evaluation.stream_report import StreamReport, StreamResult
@@ -37,6 +43,15 @@ if TYPE_CHECKING:
 
 DatasetArgument = Annotated[
     Path, typer.Argument(metavar="DATASET", help="Dataset with labeled clips or streams.")
+]
+OptionalIndexOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--index",
+        "-i",
+        metavar="FOLDER",
+        help="Index created by `sgmn index`. Required without --protocol.",
+    ),
 ]
 
 GroundingOption = Annotated[
@@ -54,7 +69,7 @@ WithoutTitlesOption = Annotated[
 
 def evaluate(
     dataset: DatasetArgument,
-    index: IndexOption,
+    index: OptionalIndexOption = None,
     model: ModelOption = None,
     modalities: ModalitiesOption = ALL_MODALITIES,
     split: SplitOption = "",
@@ -64,65 +79,109 @@ def evaluate(
     markdown: MarkdownOption = False,
     grounding: GroundingOption = False,
     without_titles: WithoutTitlesOption = False,
+    protocol: ProtocolOption = None,
+    gallery: GalleryOption = "",
+    trec: TrecOption = None,
+    predictions: PredictionsOption = None,
 ) -> None:
-    """Measure how often the index finds the product of a clip or stream.
+    """Measure how often the product of a clip or stream is found.
 
-    Ranks the products of the shop for each clip and watches each stream.
+    Ranks the products of the shop for each clip and watches each stream, with an index.
     If the dataset has both, --json FILE.json also writes FILE-streams.json.
+
+    With --protocol, evaluates an imported benchmark in the gallery of its protocol.
     """
     from sgmn import outputs
     from sgmn.catalogue.index import Index
-    from sgmn.evaluation.stream_report import StreamReport
-    from sgmn.workflows import evaluation, loading
+    from sgmn.workflows import loading
 
-    selected = loading.parse_modalities(modalities)
-    outputs.require_writable(json_out)
-    data = read_dataset(dataset, skip_invalid)
-    clips, streams, unlabeled = evaluation.select_labeled(data, split)
-    if grounding and not clips:
-        raise SgmnError("has no clips for --grounding", dataset, "pass a dataset with clips")
-    opened_index = Index.open(index, model)
-    embedder = opened_index.embedder
-    meta = {"dataset": dataset.name, "split": split, "use": modalities}
-    meta |= {"model": embedder.model.name, "fingerprint": opened_index.stamp.fingerprint}
-    if unlabeled:
-        typer.echo(f"skipped: {unlabeled} clips or streams without labels", err=True)
+    outputs.require_writable(json_out, predictions, trec and trec / "run.txt")
     damage: list[str] = []
-    if clips:
-        ranking = _ClipRanking(opened_index, selected, without_titles, grounding, seed)
-        _publish(ranking.run(clips, meta, damage), markdown, json_out)
-    if streams:
-        results = _watch_streams(streams, opened_index, embedder, selected, damage)
-        path = evaluation.stream_report_path(json_out, data)
-        _publish(StreamReport(results, meta=meta), markdown, path)
+    if protocol is not None:
+        _require_absent({"--index": index, "--split": split, "--grounding": grounding})
+        names = (dataset, protocol, gallery, model, modalities)
+        run = ProtocolRun(*names, without_titles, seed, trec, predictions)
+        _publish(run.evaluate(damage), markdown, json_out)
+    elif index is None:
+        raise SgmnError("is missing", "--index", "pass --index FOLDER, or --protocol NAME")
+    else:
+        selected, data = loading.parse_modalities(modalities), read_dataset(dataset, skip_invalid)
+        choice = (selected, without_titles, grounding, seed, trec, predictions)
+        ranking = _ClipRanking(Index.open(index, model), *choice)
+        meta = {"dataset": dataset.name, "split": split, "use": modalities}
+        _evaluate_with_index(data, ranking, meta, damage, markdown, json_out)
     for line in damage:
         typer.echo(f"warning: {line}", err=True)
 
 
+def _require_absent(options: dict[str, object]) -> None:
+    """Refuse options that have no meaning with --protocol."""
+    for name, value in options.items():
+        if value:
+            raise SgmnError("cannot be combined with --protocol", name, "leave one of them out")
+
+
+def _evaluate_with_index(
+    data: Dataset,
+    ranking: _ClipRanking,
+    meta: dict[str, str],
+    damage: list[str],
+    markdown: bool,
+    json_out: Path | None,
+) -> None:
+    """Rank the clips of a dataset and watch its streams."""
+    from sgmn.evaluation.stream_report import StreamReport
+    from sgmn.workflows import evaluation
+
+    clips, streams, unlabeled = evaluation.select_labeled(data, meta["split"])
+    if ranking.grounding and not clips:
+        raise SgmnError("has no clips for --grounding", data.root, "pass a dataset with clips")
+    embedder, stamp = ranking.index.embedder, ranking.index.stamp
+    meta |= {"model": embedder.model.name, "fingerprint": stamp.fingerprint}
+    meta |= {"text": stamp.text_fields}
+    if unlabeled:
+        typer.echo(f"skipped: {unlabeled} clips or streams without labels", err=True)
+    if clips:
+        _publish(ranking.run(clips, meta, damage), markdown, json_out)
+    if streams:
+        results = _watch_streams(streams, ranking.index, embedder, ranking.modalities, damage)
+        path = evaluation.stream_report_path(json_out, data)
+        _publish(StreamReport(results, meta=meta), markdown, path)
+
+
 @dataclass(frozen=True)
 class _ClipRanking:
-    """How clips are ranked, and whether their grounding is measured too."""
+    """How clips are ranked, whether their grounding is measured too, and which files to write."""
 
     index: Index
     modalities: Sequence[Modality]
     without_titles: bool
     grounding: bool
     seed: int
+    trec: Path | None
+    predictions: Path | None
 
     def run(self, clips: Sequence[Clip], meta: dict[str, str], damage: list[str]) -> Report:
         """Rank the clips under a progress bar."""
         from sgmn.cli import console
+        from sgmn.evaluation.exchange import ResultFiles
         from sgmn.evaluation.report import Report
         from sgmn.workflows.evaluation import rank_clips
 
-        embedder, titles = self.index.embedder, self.without_titles
-        ranked = rank_clips(
-            clips, self.index, embedder, self.modalities, damage, without_titles=titles
-        )
-        queries = tuple(console.track(ranked, "ranking", len(clips)))
-        grounding = self._measure_grounding(clips).to_dict() if self.grounding else None
-        if titles:
+        if self.without_titles:
             meta = meta | {"titles": "ignored"}
+        with ResultFiles(self.trec, self.predictions, meta["model"], meta) as files:
+            ranked = rank_clips(
+                clips,
+                self.index,
+                self.index.embedder,
+                self.modalities,
+                damage,
+                without_titles=self.without_titles,
+                depth=files.depth,
+            )
+            queries = tuple(console.track(files.write(ranked), "ranking", len(clips)))
+        grounding = self._measure_grounding(clips).to_dict() if self.grounding else None
         return Report(queries, self.seed, meta, grounding=grounding)
 
     def _measure_grounding(self, clips: Sequence[Clip]) -> GroundingReport:

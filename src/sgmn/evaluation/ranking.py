@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sgmn.errors import SgmnError
 from sgmn.records import Clip
 
-TOP_K = 10  # products that a result stores: enough for R@10 and NDCG@10
+TOP_K = 10  # products that a result stores by default: enough for NDCG@10
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,9 @@ class RankedClip:
     """The answer to one query.
 
     `rank` is that of the best-ranked true product, 1..shelf_size; None is a miss: no true
-    product is on the shelf, or none was returned. `best` has the first ten product ids, best
-    first, and `scores` their scores. `truths` are all true products, on the shelf or not.
+    product is on the shelf, or none was returned. `best` has the first product ids, ten
+    by default, best first, and `scores` their scores. `truths` are all true products, on the
+    shelf or not.
     """
 
     clip_id: str
@@ -55,7 +56,10 @@ class RankedClip:
 
 
 def rank_clip(
-    clip: Clip, product_ids: Sequence[str], scores: NDArray[np.floating[Any]]
+    clip: Clip,
+    product_ids: Sequence[str],
+    scores: NDArray[np.floating[Any]],
+    depth: int = TOP_K,
 ) -> RankedClip:
     """Rank the products of a shelf for one clip.
 
@@ -68,6 +72,7 @@ def rank_clip(
         clip: The clip, with its true products.
         product_ids: The S products of the shelf.
         scores: (S,), higher is better.
+        depth: Products of the result.
 
     Raises:
         SgmnError: A score is NaN or +inf, there is not one score per product, a product is on
@@ -88,8 +93,8 @@ def rank_clip(
         clip_id=clip.clip_id,
         shop_id=clip.shop_id,
         rank=int(hits[0]) + 1 if hits.size else None,
-        best=tuple(product_ids[i] for i in order[:TOP_K]),
-        scores=tuple(float(s) for s in values[order[:TOP_K]]),
+        best=tuple(product_ids[i] for i in order[:depth]),
+        scores=tuple(float(s) for s in values[order[:depth]]),
         truths=tuple(dict.fromkeys(clip.product_ids)),
         shelf_size=len(product_ids),
         attributes=clip.attributes,

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from sgmn.errors import SgmnError
 from sgmn.evaluation import metrics
-from sgmn.evaluation.breakdown import group_by_attributes
+from sgmn.evaluation.breakdown import MAX_GROUPS, group_by_attributes
 from sgmn.evaluation.ranking import TOP_K, RankedClip
 from sgmn.evaluation.significance import FloatArray, Statistic, bootstrap_ci
 from sgmn.evaluation.tables import markdown_table, terminal_table
@@ -57,8 +57,9 @@ class Report:
     """The ranks of all queries of a run.
 
     `seed` is that of the intervals, and `ks` are the depths of R@k. `meta` is JSON that describes
-    the run, such as the fingerprint of the checkpoint and the dataset. Raises SgmnError for no
-    queries, and for a clip that is there twice.
+    the run, such as the fingerprint of the checkpoint, the dataset and the name of the gallery.
+    `max_groups` limits the rows of one attribute. Raises SgmnError for no queries, and for a clip
+    that is there twice.
     """
 
     queries: tuple[RankedClip, ...]
@@ -66,6 +67,7 @@ class Report:
     meta: Mapping[str, Any] = field(default_factory=dict, hash=False)
     ks: tuple[int, ...] = (1, 3, 5, 10)
     grounding: Mapping[str, Any] | None = field(default=None, hash=False)
+    max_groups: int = MAX_GROUPS
 
     def __post_init__(self) -> None:
         if not self.queries:
@@ -86,18 +88,32 @@ class Report:
             compute_row(
                 [self.queries[i] for i in g.members], g.attribute, g.value, self.ks, self.seed
             )
-            for g in group_by_attributes([q.attributes for q in self.queries])
+            for g in group_by_attributes([q.attributes for q in self.queries], self.max_groups)
         )
+
+    @property
+    def gallery(self) -> dict[str, Any]:
+        """The name of what was searched, and the numbers of its items and shelves."""
+        shelves = {q.shop_id: q.shelf_size for q in self.queries}
+        name = str(self.meta.get("gallery", "index"))
+        return {"name": name, "items": sum(shelves.values()), "shelves": len(shelves)}
+
+    @property
+    def caption(self) -> str:
+        """What the tables show, and in which gallery."""
+        gallery = self.gallery
+        size = f"{gallery['items']:,} items on {gallery['shelves']:,} shelves"
+        return f"Gallery {gallery['name']}: {size}. {CAPTION}"
 
     def table(self) -> Table:
         """The report as a table for the terminal, with the intervals below the values."""
         rows = [_cells(row, "{}\n{}–{}") for row in (self.overall, *self.breakdown)]
-        return terminal_table("Retrieval", _header(self.ks), rows, CAPTION)
+        return terminal_table("Retrieval", _header(self.ks), rows, self.caption)
 
     def markdown(self) -> str:
         """The report as a Markdown table, with the intervals in parentheses."""
         rows = [_cells(row, "{} ({}–{})") for row in (self.overall, *self.breakdown)]
-        return markdown_table(_header(self.ks), rows, CAPTION)
+        return markdown_table(_header(self.ks), rows, self.caption)
 
     def to_json(self) -> str:
         """The report as JSON, for `from_json`. An infinite rank is null."""
@@ -105,7 +121,9 @@ class Report:
             "version": VERSION,
             "seed": self.seed,
             "ks": self.ks,
+            "max_groups": self.max_groups,
             "meta": dict(self.meta),
+            "gallery": self.gallery,
             "overall": _to_json_types(self.overall),
             "breakdown": [_to_json_types(row) for row in self.breakdown],
             "queries": [
@@ -140,6 +158,7 @@ class Report:
                 meta=content["meta"],
                 ks=tuple(content["ks"]),
                 grounding=content.get("grounding"),
+                max_groups=content.get("max_groups", MAX_GROUPS),
             )
             stored = (content["overall"]["count"], content["overall"]["mrr"]["value"])
         except (KeyError, TypeError, ValueError) as error:

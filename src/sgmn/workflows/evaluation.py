@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from sgmn.batching import batched
 from sgmn.catalogue.index import Index
+from sgmn.catalogue.shelf import Shelf
 from sgmn.data.dataset import Dataset, Stream, read_stream
 from sgmn.errors import MediaError, SgmnError, error_reason
-from sgmn.evaluation.ranking import RankedClip, rank_clip
+from sgmn.evaluation.ranking import TOP_K, RankedClip, rank_clip
 from sgmn.evaluation.report import Report
 from sgmn.evaluation.stream_report import StreamResult
 from sgmn.evaluation.timeline_metrics import time_weighted_accuracy
@@ -34,6 +35,7 @@ def rank_clips(
     damage: list[str] | None = None,
     *,
     without_titles: bool = False,
+    depth: int = TOP_K,
 ) -> Iterator[RankedClip]:
     """Rank the products of each clip's shop for it.
 
@@ -44,6 +46,7 @@ def rank_clips(
         modalities: Which modalities of clips and products to use.
         damage: Receives a line for each clip or frame that cannot be read.
         without_titles: Whether to ignore the titles of all products.
+        depth: Products of a result.
 
     Yields:
         One result per clip, in order. A clip that cannot be read is a miss.
@@ -51,8 +54,20 @@ def rank_clips(
     ignored = {"text"} if without_titles else set()
     shelves = ShelfCache(index, [m for m in modalities if m not in ignored])
     messages: list[str] = [] if damage is None else damage
+    yield from rank_on_shelves(clips, shelves, embedder, modalities, messages, depth)
+
+
+def rank_on_shelves(
+    clips: Iterable[Clip],
+    shelves: Mapping[str, Shelf] | ShelfCache,
+    embedder: Embedder,
+    modalities: Sequence[Modality],
+    damage: list[str],
+    depth: int = TOP_K,
+) -> Iterator[RankedClip]:
+    """Rank the products of its shop's shelf for each clip; see `rank_clips`."""
     for batch in batched(clips, BATCH_SIZE):
-        contents = [load_content(clip, embedder.max_side, messages) for clip in batch]
+        contents = [load_content(clip, embedder.max_side, damage) for clip in batch]
         selected = [(c or ClipContent(())).select_modalities(modalities) for c in contents]
         vectors = embedder.encode_clips(selected)
         for row, clip in enumerate(batch):
@@ -60,7 +75,7 @@ def rank_clips(
             scores = shelf.scores(vectors[row : row + 1], embedder.ranker)[0].numpy()
             if contents[row] is None:
                 scores = np.full_like(scores, -np.inf)
-            yield rank_clip(clip, shelf.product_ids, scores)
+            yield rank_clip(clip, shelf.product_ids, scores, depth)
 
 
 def load_content(clip: Clip, max_side: int, damage: list[str]) -> ClipContent | None:
