@@ -14,6 +14,7 @@ from sgmn.live.evidence import TimelineSettings
 from sgmn.live.recognizer import StreamRecognizer
 from sgmn.media.live_source import LiveFrame
 from sgmn.model.embedder import Embedder
+from sgmn.model.glance import EncodedFrames
 from sgmn.model.scoring import MODALITIES, Modality
 from sgmn.model.tokens import ImageTokens
 from sgmn.records import ImageArray
@@ -41,8 +42,13 @@ class ColorEmbedder:
         mask = torch.ones(len(pooled), 1, dtype=torch.bool)
         return ImageTokens(pooled, pooled[:, None], mask, torch.full((len(pooled), 1, 2), 0.5))
 
-    def encode_windows(self, frames: Sequence[ImageTokens], texts: Sequence[str]) -> Any:
-        images = [window.pooled.mean(0) if len(window) else torch.zeros(3) for window in frames]
+    def encode_frames(self, images: Sequence[ImageArray]) -> EncodedFrames:
+        return EncodedFrames(self.encode_images(images))
+
+    def encode_windows(self, frames: Sequence[EncodedFrames], texts: Sequence[str]) -> Any:
+        images = [
+            window.tokens.pooled.mean(0) if len(window) else torch.zeros(3) for window in frames
+        ]
         names = [torch.tensor([float(color in text) for color in COLORS]) for text in texts]
         return torch.stack([image + name for image, name in zip(images, names, strict=True)])
 

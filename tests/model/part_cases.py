@@ -9,7 +9,7 @@ import torch
 
 from sgmn.model.bundle import ModelBundle
 from sgmn.model.parts import PARTS
-from sgmn.model.scoring import LEARNED_TERMS
+from sgmn.model.scoring import TERMS
 from sgmn.records import ClipContent, ProductContent
 from tests.conftest import noise
 
@@ -19,7 +19,7 @@ def enable_all_parts(model: ModelBundle, randomize: bool = False) -> ModelBundle
     with torch.random.fork_rng():
         torch.manual_seed(5)
         parts = replace(model.network.config.parts, enabled=PARTS, candidates=3, latents=4)
-        network = model.network.with_parts(parts, LEARNED_TERMS).eval()
+        network = model.network.with_parts(parts, TERMS).eval()
         if randomize:
             with torch.no_grad():
                 for parameter in network.parts.parameters():

@@ -123,7 +123,16 @@ def test_with_parts_removes_parts_and_terms_and_keeps_the_others(full: Embedder)
 def test_every_parameter_has_a_gradient(full: Embedder, rng: np.random.Generator) -> None:
     network, preprocessor = full.network.train(), full.preprocessor
     tokens = network.encode_tokens(preprocessor.prepare_clips(draw_clips(rng)))
-    clips, guidance = network.parts.encode_guided_clips(tokens)
+    # A second glance at the frame, as if it were a region.
+    tokens = replace(
+        tokens,
+        glances=tokens.images[:, :1],
+        glance_patches=tokens.patches[:, :1],
+        glance_frames=torch.zeros(4, 1, dtype=torch.long),
+        glance_mask=tokens.image_mask[:, :1],
+    )
+    guidance = network.parts.guide(tokens, "clips")
+    clips = network.parts.encode_guided_clips(tokens, guidance)
     products = network.encode_products(preprocessor.prepare_products(draw_products(rng)))
     candidates = torch.arange(3).expand(4, 3) + torch.arange(4)[:, None]
     scores = network.parts.rescore(clips, products, network.head(), candidates)

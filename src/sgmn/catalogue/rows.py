@@ -32,7 +32,8 @@ RECORD_COLUMNS = [
 ]
 VECTOR_COLUMN: Mapping[VectorModality, str] = {"image": "image_vector", "text": "text_vector"}
 LATENTS_COLUMN = "latents"  # what the re-ranker reads of a product
-SHELF_COLUMNS = [*RECORD_COLUMNS, *VECTOR_COLUMN.values(), LATENTS_COLUMN]
+PATCHES_COLUMN = "patches"  # what late interaction reads of a product
+SHELF_COLUMNS = [*RECORD_COLUMNS, *VECTOR_COLUMN.values(), LATENTS_COLUMN, PATCHES_COLUMN]
 _IDS_PER_FILTER = 500
 _ENCODER = json.JSONEncoder(ensure_ascii=False)  # four times faster than json.dumps on strings
 # LanceDB detects conflicting rows of two writers only by this key, which must be set in the table
@@ -58,6 +59,7 @@ def build_schema(stamp: ModelStamp) -> pa.Schema:
             pa.field(VECTOR_COLUMN["image"], vector),
             pa.field(VECTOR_COLUMN["text"], vector),
             pa.field(LATENTS_COLUMN, pa.binary()),  # one byte a number, see model.compression
+            pa.field(PATCHES_COLUMN, pa.binary()),  # as above, after a header of their width
             pa.field("thumbnail", pa.binary()),
         ],
         metadata=to_metadata(stamp),

@@ -20,7 +20,7 @@ from sgmn.product_text import DEFAULT_TEXT_FIELDS, TextFields, parse_text_fields
 if TYPE_CHECKING:
     from sgmn.model.embedder import Embedder
 
-FORMAT_VERSION = 3  # 2 adds the re-ranker's tokens, 3 renames the vector columns
+FORMAT_VERSION = 4  # 2 adds the re-ranker's tokens, 3 renames the vectors, 4 adds patches
 _METADATA_KEY = b"sgmn"
 
 
@@ -61,7 +61,7 @@ def to_metadata(stamp: ModelStamp) -> dict[bytes, bytes]:
     return {_METADATA_KEY: json.dumps(content).encode()}
 
 
-def from_metadata(metadata: Mapping[bytes, bytes] | None, path: Path) -> ModelStamp:
+def from_metadata(metadata: Mapping[bytes, bytes] | None, path: object) -> ModelStamp:
     """The stamp of the table at `path`.
 
     Raises IndexingError if the table has no stamp or another format version.
@@ -78,7 +78,7 @@ def from_metadata(metadata: Mapping[bytes, bytes] | None, path: Path) -> ModelSt
         ) from error
 
 
-def _require_supported(version: int, path: Path) -> None:
+def _require_supported(version: int, path: object) -> None:
     if version == FORMAT_VERSION:
         return
     advice = "index again into a new folder"
@@ -89,7 +89,7 @@ def _require_supported(version: int, path: Path) -> None:
     )
 
 
-def require_match(index_stamp: ModelStamp, model_stamp: ModelStamp, path: Path) -> None:
+def require_match(index_stamp: ModelStamp, model_stamp: ModelStamp, path: object) -> None:
     """Raise IndexingError unless both stamps identify the same model; names may differ."""
     expected = (index_stamp.fingerprint, index_stamp.dim)
     if expected != (model_stamp.fingerprint, model_stamp.dim):

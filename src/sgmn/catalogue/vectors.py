@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from sgmn.catalogue.entries import IndexEntry
 from sgmn.catalogue.rows import (
     LATENTS_COLUMN,
+    PATCHES_COLUMN,
     RECORD_COLUMNS,
     VECTOR_COLUMN,
     build_schema,
@@ -23,6 +25,8 @@ from sgmn.catalogue.stamp import ModelStamp
 from sgmn.errors import IndexingError
 from sgmn.model import compression
 from sgmn.model.scoring import ProductVectors
+
+_HEADER_BYTES = 2  # of a cell of patches: their width
 
 
 def build_table(
@@ -43,6 +47,7 @@ def build_table(
     columns[VECTOR_COLUMN["image"]] = _to_column(vectors.image, vectors.has_image, count, stamp)
     columns[VECTOR_COLUMN["text"]] = _to_column(vectors.text, vectors.has_text, count, stamp)
     columns[LATENTS_COLUMN] = _to_cells(vectors.latents)
+    columns[PATCHES_COLUMN] = _to_patch_cells(vectors.patches)
     return pa.table(columns, schema=build_schema(stamp))
 
 
@@ -51,6 +56,28 @@ def _to_cells(latents: Tensor) -> list[bytes] | list[None]:
     if not latents.shape[1]:
         return [None] * len(latents)
     return compression.to_bytes(compression.compress(latents))
+
+
+def _to_patch_cells(patches: Tensor) -> list[bytes] | list[None]:
+    """The weighted patches (S, P, W), one cell per product without its padding."""
+    if not patches.shape[1]:
+        return [None] * len(patches)
+    header = patches.shape[2].to_bytes(_HEADER_BYTES, "little")
+    counts = (patches != 0).any(-1).sum(1).tolist()  # padding is at the end
+    rows = (patches[row : row + 1, :count] for row, count in enumerate(counts))
+    return [header + compression.to_bytes(compression.compress(row))[0] for row in rows]
+
+
+def _parse_patches(cells: list[bytes]) -> Tensor:
+    """The weighted patches (S, P, W), padded with zeros."""
+    width = int.from_bytes(cells[0][:_HEADER_BYTES], "little")
+    rows = []
+    for cell in cells:
+        values = cell[_HEADER_BYTES:]
+        count = compression.count_latents(values, width)
+        stored = compression.from_bytes([values], count, width) if count else None
+        rows.append(torch.zeros(0, width) if stored is None else compression.decompress(stored)[0])
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
 
 
 def _to_column(vectors: Tensor, present: Tensor, count: int, stamp: ModelStamp) -> pa.Array:
@@ -76,12 +103,15 @@ def parse_vectors(rows: pa.Table, dim: int) -> ProductVectors:
     """The vectors (S, dim) of S rows; zeros, with a presence of False, where a row has none."""
     image, has_image = _to_tensor(rows[VECTOR_COLUMN["image"]], dim)
     text, has_text = _to_tensor(rows[VECTOR_COLUMN["text"]], dim)
-    cells = rows[LATENTS_COLUMN].to_pylist()
-    if None in cells:
-        return ProductVectors(image, has_image, text, has_text)
-    count = compression.count_latents(cells[0], dim)
-    latents = compression.decompress(compression.from_bytes(cells, count, dim))
-    return ProductVectors(image, has_image, text, has_text, latents)
+    vectors = ProductVectors(image, has_image, text, has_text)
+    patch_cells, cells = (rows[c].to_pylist() for c in (PATCHES_COLUMN, LATENTS_COLUMN))
+    if patch_cells and None not in patch_cells:
+        vectors = replace(vectors, patches=_parse_patches(patch_cells))
+    if cells and None not in cells:
+        count = compression.count_latents(cells[0], dim)
+        latents = compression.decompress(compression.from_bytes(cells, count, dim))
+        vectors = replace(vectors, latents=latents)
+    return vectors
 
 
 def _to_tensor(column: pa.ChunkedArray, dim: int) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ Axes: B clips, T frames per clip, S products, N images, D dimensions.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate
 
@@ -15,6 +16,8 @@ from torch import Tensor
 from sgmn.batching import batched
 from sgmn.model.bundle import ModelBundle
 from sgmn.model.calibration import ScoreCalibration
+from sgmn.model.glance import EncodedFrames, FrameImage, add_glances, glance_canvas
+from sgmn.model.guidance import GuidanceOutput
 from sgmn.model.network import select_device
 from sgmn.model.ranker import Ranker
 from sgmn.model.scoring import ClipVectors, ProductVectors
@@ -49,7 +52,7 @@ class Embedder:
     @property
     def max_side(self) -> int:
         """The longer side in pixels beyond which a larger image makes no difference."""
-        return max(max(canvas) for canvas in self.preprocessor.canvases)
+        return self.network.max_side
 
     @torch.inference_mode()
     def encode_images(self, images: Sequence[ImageArray]) -> ImageTokens:
@@ -73,15 +76,63 @@ class Embedder:
         flat = ImageTokens.cat([*images, self.encode_images([])])
         return ItemTokens.assemble(flat, owner, position, self.encode_texts(texts))
 
-    @torch.inference_mode()
-    def encode_windows(self, frames: Sequence[ImageTokens], texts: Sequence[str]) -> ClipVectors:
+    def encode_frames(self, images: Sequence[ImageArray]) -> EncodedFrames:
+        """Encode frames (H, W, 3) of clips; keep their pixels if the model looks twice."""
+        return self._keep_pixels(self.encode_images(images), images)
+
+    def _keep_pixels(self, tokens: ImageTokens, images: Sequence[ImageArray]) -> EncodedFrames:
+        looks_twice = self.network.parts.glance is not None
+        return EncodedFrames(tokens, tuple(map(FrameImage, images)) if looks_twice else ())
+
+    def encode_windows(self, frames: Sequence[EncodedFrames], texts: Sequence[str]) -> ClipVectors:
         """Encode clips from the encoded frames and the transcript of each clip."""
-        tokens = self.build_tokens(frames, texts).to(self.network.device)
-        return self.network.parts.encode_clips(tokens).map_tensors(_to_cpu_float)
+        return self.encode_guided_windows(frames, texts, texts)[0]
+
+    @torch.inference_mode()
+    def encode_guided_windows(
+        self, frames: Sequence[EncodedFrames], texts: Sequence[str], heard: Sequence[str]
+    ) -> tuple[ClipVectors, GuidanceOutput]:
+        """Encode clips whose guidance may hear other words than the rest of the model.
+
+        Args:
+            frames: The frames of each clip.
+            texts: The transcript of each clip.
+            heard: The words of each clip that guidance hears; diagnostics change them.
+        """
+        tokens, guidance = self._guide_windows(frames, texts, heard)
+        vectors = self.network.parts.encode_guided_clips(tokens.to(self.network.device), guidance)
+        return vectors.map_tensors(_to_cpu_float), guidance
+
+    @torch.inference_mode()
+    def build_clip_tokens(
+        self, frames: Sequence[EncodedFrames], texts: Sequence[str]
+    ) -> ItemTokens:
+        """Build clips from the encoded frames and the transcript of each, with second glances."""
+        return self._guide_windows(frames, texts, texts)[0]
+
+    def _guide_windows(
+        self, frames: Sequence[EncodedFrames], texts: Sequence[str], heard: Sequence[str]
+    ) -> tuple[ItemTokens, GuidanceOutput]:
+        images, parts = [clip.tokens for clip in frames], self.network.parts
+        tokens = self.build_tokens(images, texts)
+        heard_tokens = tokens if heard == texts else self.build_tokens(images, heard)
+        guidance = parts.guide(heard_tokens.to(self.network.device), "clips")
+        if parts.glance is not None:
+            pixels, canvases = [clip.images for clip in frames], self.preprocessor.canvases
+            tokens = add_glances(tokens, guidance, pixels, canvases, self._encode_regions)
+        return tokens, guidance
+
+    def _encode_regions(self, images: Sequence[ImageArray]) -> ImageTokens:
+        canvas = glance_canvas(self.preprocessor.canvases)
+        preprocessor = replace(self.preprocessor, canvases=(canvas,))
+        inputs = (preprocessor.prepare_images(batch) for batch in batched(images, self.batch_size))
+        return ImageTokens.cat(self.network.encode_images(batch).to("cpu") for batch in inputs)
 
     def encode_clips(self, contents: Sequence[ClipContent]) -> ClipVectors:
         """Encode decoded clips."""
-        frames = self._encode_views([content.frames for content in contents])
+        views = [content.frames for content in contents]
+        encoded = self._encode_views(views)
+        frames = [self._keep_pixels(*pair) for pair in zip(encoded, views, strict=True)]
         return self.encode_windows(frames, [content.text for content in contents])
 
     @torch.inference_mode()

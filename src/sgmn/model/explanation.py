@@ -22,7 +22,7 @@ from sgmn.model.heatmap import Heatmap, project_to_image
 from sgmn.model.inputs import choose_canvas, compute_placement
 from sgmn.model.parts import Side
 from sgmn.model.ranker import Ranker
-from sgmn.model.scoring import ClipVectors, ProductVectors, compute_terms
+from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights, compute_terms
 from sgmn.model.tokens import ImageTokens, ItemTokens
 from sgmn.model.word_spans import WordWeight, weigh_words
 from sgmn.records import ClipContent, ImageArray, ProductContent
@@ -133,9 +133,9 @@ def explain(
     """
     if not clip.frames:
         raise SgmnError("has no frame to explain", "the clip", "pass a clip with frames")
-    images = embedder.encode_images(clip.frames)
-    vectors = embedder.encode_windows([images], [clip.text])
-    attention = _compute_attention(embedder, "clips", clip.frames, images, clip.text)
+    frames = embedder.encode_frames(clip.frames)
+    vectors = embedder.encode_windows([frames], [clip.text])
+    attention = _compute_attention(embedder, "clips", clip.frames, frames.tokens, clip.text)
     explanations = []
     for index, content in products.items():
         encoded = embedder.encode_images(content.images)
@@ -207,23 +207,35 @@ def _explain_product(
 ) -> ProductExplanation:
     product = shelf[[index]]
     score = float(ranker.score(clips, shelf)[0, index])
+    is_candidate = _is_candidate(ranker, clips, shelf, index)
+    pass_weights = ranker.weights if is_candidate else ranker.first_pass_weights
+    terms = _compute_contributions(pass_weights, clips, product)
     similarities = (clips.frames[0] @ product.image[0]).tolist() if product.has_image else []
     return ProductExplanation(
         index,
         score,
-        _compute_contributions(ranker, clips, product),
-        _compute_adjustments(ranker, clips, shelf, index, score),
+        terms,
+        _compute_adjustments(ranker, clips, shelf, index, score, terms),
         attention.images,
         attention.words,
         tuple(similarities),
     )
 
 
+def _is_candidate(ranker: Ranker, clips: ClipVectors, shelf: ProductVectors, index: int) -> bool:
+    """Whether the second pass scores a product."""
+    if ranker.parts is None:
+        return False
+    first_pass = ranker.first_pass.score(clips, shelf)[0]
+    count = min(ranker.parts.config.candidates, len(first_pass))
+    return index in first_pass.topk(count).indices
+
+
 def _compute_contributions(
-    ranker: Ranker, clips: ClipVectors, product: ProductVectors
+    weights: ScoreWeights, clips: ClipVectors, product: ProductVectors
 ) -> tuple[TermContribution, ...]:
-    """The terms of the first pass for one pair, rescaled as in `scoring.combine_terms`."""
-    terms = compute_terms(clips, product, ranker.weights)
+    """The terms of one pair, rescaled as in `scoring.combine_terms`."""
+    terms = compute_terms(clips, product, weights)
     present = sum(float(term.weight * term.presence) for term in terms.values())
     scale = sum(float(term.weight) for term in terms.values()) / present if present else 0.0
     contributions = []
@@ -237,18 +249,23 @@ def _compute_contributions(
 
 
 def _compute_adjustments(
-    ranker: Ranker, clips: ClipVectors, shelf: ProductVectors, index: int, score: float
+    ranker: Ranker,
+    clips: ClipVectors,
+    shelf: ProductVectors,
+    index: int,
+    score: float,
+    terms: Sequence[TermContribution],
 ) -> dict[str, float]:
     """The adjustments of `ProductExplanation`."""
-    first_pass = ranker.first_pass.score(clips, shelf)[0]
-    terms = _compute_contributions(ranker, clips, shelf[[index]])
-    is_comparable = any(term.present for term in terms)
-    adjustments = {} if is_comparable else {NOT_COMPARABLE: float(first_pass[index])}
+    explained = sum(term.contribution for term in terms)
+    adjustments = {}
+    if not any(term.present for term in terms):
+        explained = float(ranker.first_pass.score(clips, shelf)[0, index])
+        adjustments[NOT_COMPARABLE] = explained
     if ranker.parts is None:
         return adjustments
-    remainder, parts = score - float(first_pass[index]), ranker.parts
-    candidate_count = min(parts.config.candidates, len(first_pass))
-    is_candidate = index in first_pass.topk(candidate_count).indices
+    remainder, parts = score - explained, ranker.parts
+    is_candidate = _is_candidate(ranker, clips, shelf, index)
     if parts.fusion is not None and is_candidate:
         memory = parts.fusion.prepare_clips(clips.tokens, clips.token_mask)
         pair = torch.tensor([[index]])

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sgmn.errors import SettingsError
+from sgmn.model.glance import DETAIL
 from sgmn.model.inputs import Canvas, ImageInputs, ItemInputs, TextInputs
 from sgmn.model.parts import Parts, PartsConfig
 from sgmn.model.score_head import ScoreHead
@@ -121,6 +122,12 @@ class SGMN(nn.Module):
         positions = positions.expand(len(patches), -1, -1)
         pooled, patches = encoding.pooled / length, patches / length.unsqueeze(-1)
         return ImageTokens(pooled, patches, mask, positions)
+
+    @property
+    def max_side(self) -> int:
+        """The longer side in pixels beyond which a larger image makes no difference."""
+        side = max(max(canvas) for canvas in self.config.canvases)
+        return side if self.parts.glance is None else DETAIL * side
 
     @torch.inference_mode()
     def patch_grid(self, canvas: Canvas) -> tuple[int, int]:

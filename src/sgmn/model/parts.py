@@ -1,10 +1,11 @@
 """The parts of the network between the towers and the score. Each of them is optional.
 
     clips:     tokens -> guidance -> clip graph -> frame vectors, frame weights, one image vector;
-               patches with weights, for the instance term of the score;
+               second glances at the attended regions, or patches with weights, as instances;
                words -> text context -> text pooling -> one text vector and its reliability
-    products:  tokens -> guidance -> one image vector; latents for the re-ranker
-    re-ranker: best candidates of the first pass -> interaction, fusion -> new scores
+    products:  tokens -> guidance -> one image vector; patches and latents for the second pass
+    second pass: best candidates of the first pass -> late interaction of the patches of glances,
+               interaction, fusion -> new scores
 
 Every untrained part is an identity: it does not change the scores. Training therefore starts from
 mean pooling.
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sgmn.model.fusion import Fusion
+from sgmn.model.glance import Glance, weigh_glances
 from sgmn.model.graph import ClipGraph, select_instances
 from sgmn.model.guidance import Guidance, GuidanceOutput, soft_normalize, whole_canvas_boxes
 from sgmn.model.interaction import Interaction
@@ -30,7 +32,18 @@ from sgmn.model.text_context import TextContext
 from sgmn.model.text_pooling import TextPooling
 from sgmn.model.tokens import ItemTokens
 
-PARTS = ("text_context", "text_pooling", "guidance", "graph", "instances", "interaction", "fusion")
+PARTS = (
+    "text_context",
+    "text_pooling",
+    "guidance",
+    "graph",
+    "instances",
+    "glance",
+    "interaction",
+    "fusion",
+)
+# The second glance needs guidance that has been trained to look at the product.
+DEFAULT_PARTS = tuple(part for part in PARTS if part != "glance")
 Side = Literal["clips", "products"]
 
 
@@ -75,6 +88,7 @@ class Parts(nn.Module):
             if "graph" in enabled
             else None
         )
+        self.glance = Glance(dim) if "glance" in enabled else None
         self.interaction = (
             Interaction(dim, heads, config.neighbors) if "interaction" in enabled else None
         )
@@ -88,7 +102,7 @@ class Parts(nn.Module):
     @property
     def has_reranker(self) -> bool:
         """Whether candidates of the first pass are scored again."""
-        return self.interaction is not None or self.fusion is not None
+        return not {"glance", "interaction", "fusion"}.isdisjoint(self.config.enabled)
 
     def guide(self, tokens: ItemTokens, side: Side) -> GuidanceOutput:
         """Compute the attention over frames and patches; uniform without the guidance part."""
@@ -100,17 +114,13 @@ class Parts(nn.Module):
 
     def encode_clips(self, tokens: ItemTokens) -> ClipVectors:
         """Encode clips. The masks of the result mark clips without frames or text."""
-        return self.encode_guided_clips(tokens)[0]
+        return self.encode_guided_clips(tokens, self.guide(tokens, "clips"))
 
-    def encode_guided_clips(
-        self, tokens: ItemTokens, guidance_tokens: ItemTokens | None = None
-    ) -> tuple[ClipVectors, GuidanceOutput]:
-        """Encode clips, and return the guidance that was used.
+    def encode_guided_clips(self, tokens: ItemTokens, guidance: GuidanceOutput) -> ClipVectors:
+        """Encode clips with a given guidance.
 
-        `guidance_tokens` are the same frames with the words that guidance alone hears; None for
-        those of `tokens`. Diagnostics use it to find out whether guidance listens.
+        Diagnostics pass that of the same frames with other words, to find out whether it listens.
         """
-        guidance = self.guide(tokens if guidance_tokens is None else guidance_tokens, "clips")
         frames = guidance.frames
         if self.graph is not None:
             frames = self.graph(
@@ -121,11 +131,27 @@ class Parts(nn.Module):
         if self.text_pooling is not None:
             text, reliability = self.text_pooling(context)
             clips = replace(clips, text=text, text_reliability=reliability)
-        if "instances" in self.config.enabled:
+        if self.glance is not None:
+            clips = self._add_glances(clips, tokens, guidance)
+        elif "instances" in self.config.enabled:
             clips = add_instances(clips, tokens, guidance)
         if self.fusion is not None:
             clips = self._add_tokens(clips, context, guidance)
-        return clips, guidance
+        return clips
+
+    def _add_glances(
+        self, clips: ClipVectors, tokens: ItemTokens, guidance: GuidanceOutput
+    ) -> ClipVectors:
+        """Add the second glances as instances, and their patches."""
+        assert self.glance is not None
+        weights = weigh_glances(tokens, guidance.frame_weights)
+        return replace(
+            clips,
+            instances=tokens.glances,
+            instance_weights=weights,
+            glance_patches=self.glance.project_glances(tokens.glance_patches),
+            late_reliability=self.glance.compute_reliability(tokens.glances, weights),
+        )
 
     def _add_tokens(
         self, clips: ClipVectors, tokens: ItemTokens, guidance: GuidanceOutput
@@ -143,6 +169,9 @@ class Parts(nn.Module):
         guidance = self.guide(tokens, "products")
         pooled = pool_frames(guidance.frames, guidance.frame_weights, tokens.text, tokens.has_text)
         products = ProductVectors(pooled.image, pooled.has_image, pooled.text, pooled.has_text)
+        if self.glance is not None:
+            main_view = tokens.patches[:, 0], tokens.patch_mask[:, 0]
+            products = replace(products, patches=self.glance.project_products(*main_view))
         if self.fusion is None:
             return products
         return replace(products, latents=self.fusion.encode_products(tokens))

@@ -44,6 +44,11 @@ class Ranker:
         """The same ranker without the re-ranker."""
         return replace(self, parts=None)
 
+    @property
+    def first_pass_weights(self) -> ScoreWeights:
+        """The parameters of the first pass, which compares no patches."""
+        return self.weights._replace(late=torch.zeros_like(self.weights.late))
+
     @torch.inference_mode()
     def score(self, clips: ClipVectors, products: ProductVectors) -> Tensor:
         """Score every clip with every product (B, S); higher is better.
@@ -51,7 +56,7 @@ class Ranker:
         The re-ranker scores the best candidates of the first pass again. The scores of other
         products are lowered where necessary, so that they rank below all candidates.
         """
-        first_pass = score(clips, products, self.weights)
+        first_pass = score(clips, products, self.first_pass_weights)
         if self.parts is None or not len(clips):
             return first_pass
         count = min(self.parts.config.candidates, len(products))

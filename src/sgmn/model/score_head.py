@@ -8,7 +8,7 @@ from math import log
 import torch
 from torch import Tensor, nn
 
-from sgmn.model.scoring import LEARNED_TERMS, ScoreWeights
+from sgmn.model.scoring import LEARNED_TERMS, TERMS, ScoreWeights
 
 
 class ScoreHead(nn.Module):
@@ -18,7 +18,8 @@ class ScoreHead(nn.Module):
         text: Initial weight of the text term.
         match_temperature: Initial temperature of both soft maxima.
         logit_scale: Initial logit scale.
-        terms: The terms besides the image term; the weights of others stay 0.
+        terms: The terms besides the image term; the weights of others stay 0. The term "late"
+            has a weight only if it is listed.
         text_score_floor: See `scoring.soft_floor`. It is chosen on held-out clips and not learned,
             because clips with a correct transcript need no floor.
     """
@@ -27,6 +28,7 @@ class ScoreHead(nn.Module):
     instances: Tensor
     text: Tensor
     cross: Tensor
+    late: Tensor
     text_score_floor: Tensor
 
     def __init__(
@@ -39,10 +41,11 @@ class ScoreHead(nn.Module):
     ) -> None:
         super().__init__()
         self.register_buffer("text_score_floor", torch.tensor(text_score_floor), persistent=False)
-        initial = {"match": 0.0, "instances": 0.0, "text": float(text), "cross": 0.0}
-        for name in LEARNED_TERMS:
-            value = torch.tensor(initial[name] if name in terms else 0.0)
-            setattr(self, name, nn.Parameter(value, requires_grad=name in terms))
+        terms = set(terms)
+        for name in TERMS:
+            if name in LEARNED_TERMS or name in terms:
+                value = float(text) if name == "text" and name in terms else 0.0
+                setattr(self, name, nn.Parameter(torch.tensor(value), requires_grad=name in terms))
         self.log_match_temperature = nn.Parameter(torch.tensor(log(match_temperature)))
         self.log_instance_temperature = nn.Parameter(torch.tensor(log(match_temperature)))
         self.log_logit_scale = nn.Parameter(torch.tensor(log(logit_scale)))
@@ -58,6 +61,7 @@ class ScoreHead(nn.Module):
             instances=_non_negative(self.instances),
             instance_temperature=self.log_instance_temperature.exp().clamp(0.01, 10.0),
             text_score_floor=self.text_score_floor,
+            late=_non_negative(self.late) if hasattr(self, "late") else torch.zeros_like(self.text),
         )
 
 

@@ -1,9 +1,10 @@
 """The score of clips and products. Training, evaluation, index search and live use share it.
 
-    S(i, j) = v·I + λ_m·match + λ_n·instances + λ_t·soft_floor(a·h) + λ_x·(a·I + v·h)/2
+    S(i, j) = v·I + λ_m·match + λ_n·instances + λ_l·late + λ_t·soft_floor(a·h) + λ_x·(a·I + v·h)/2
 
 v and a are the image and text vector of a clip, I and h the image and title vector of a product,
-all of length 1. `match` is a soft maximum over the frames, `instances` one over their patches.
+all of length 1. `match` is a soft maximum over the frames, `instances` one over the second glances
+(or, without them, over the patches of the frames), and `late` compares their patches one by one.
 `soft_floor` keeps a·h from falling far below a floor, so that text cannot outweigh the frames. If a
 modality is missing on either side, its terms are left out and the others are rescaled, so a
 zero vector never counts as content. The text terms of a clip are weighted by the reliability of
@@ -31,6 +32,7 @@ Modality = Literal["image", "text"]
 MODALITIES: tuple[Modality, ...] = ("image", "text")
 FLOOR_SHARPNESS = 12.0  # β of `soft_floor`, in logits per cosine; fitted on held-out transcripts
 LEARNED_TERMS = ("match", "instances", "text", "cross")
+TERMS = (*LEARNED_TERMS, "late")  # "late" needs the part "glance"
 _UNSET = torch.empty(0)
 
 
@@ -47,9 +49,12 @@ class ClipVectors(TensorRows):
         has_text: (B,) bool, False for a clip without transcript.
         tokens: (B, L, D) tokens for the re-ranker.
         token_mask: (B, L) bool, False at padding.
-        instances: (B, T·N, D) the patches of all frames; empty without the instance term.
-        instance_weights: (B, T·N), sums to 1 over the patches of a clip, 0 at padding.
+        instances: (B, U, D) the second glances, or the patches of all frames; empty without the
+            instance term.
+        instance_weights: (B, U), sums to 1 over the instances of a clip, 0 at padding.
         text_reliability: (B,) factor >= 0 of the text terms; 1 unless the model estimates it.
+        glance_patches: (B, K, M, W) directions of the patches of second glances.
+        late_reliability: (B,) factor >= 0 of the late term.
     """
 
     frames: Tensor
@@ -63,6 +68,8 @@ class ClipVectors(TensorRows):
     instances: Tensor = _UNSET
     instance_weights: Tensor = _UNSET
     text_reliability: Tensor = _UNSET
+    glance_patches: Tensor = _UNSET
+    late_reliability: Tensor = _UNSET
 
     def __post_init__(self) -> None:
         no_rows, no_weights = self.frames[..., :0, :], self.frame_weights[..., :0]
@@ -74,6 +81,9 @@ class ClipVectors(TensorRows):
             object.__setattr__(self, "instance_weights", no_weights)
         if self.text_reliability is _UNSET:
             object.__setattr__(self, "text_reliability", torch.ones_like(self.image[..., 0]))
+        if self.glance_patches is _UNSET:
+            object.__setattr__(self, "glance_patches", no_rows.unsqueeze(-2)[..., :0, :])
+            object.__setattr__(self, "late_reliability", torch.ones_like(self.image[..., 0]))
 
     def select_modalities(self, modalities: Iterable[Modality]) -> ClipVectors:
         """Mark the other modalities as missing, and disable the re-ranker unless all remain.
@@ -97,6 +107,8 @@ class ProductVectors(TensorRows):
         text: (S, D) one vector per product, from its title.
         has_text: (S,) bool, False for a product without title.
         latents: (S, R, D) latent tokens for the re-ranker.
+        patches: (S, P, W) directions of the patches of the main image, times weights that sum to
+            1; see `glance.Glance`. Empty unless the model has that part.
     """
 
     image: Tensor
@@ -104,10 +116,12 @@ class ProductVectors(TensorRows):
     text: Tensor
     has_text: Tensor
     latents: Tensor = _UNSET
+    patches: Tensor = _UNSET
 
     def __post_init__(self) -> None:
-        if self.latents is _UNSET:
-            object.__setattr__(self, "latents", self.image.unsqueeze(-2)[..., :0, :])
+        for name in ("latents", "patches"):
+            if getattr(self, name) is _UNSET:
+                object.__setattr__(self, name, self.image.unsqueeze(-2)[..., :0, :])
 
     def select_modalities(self, modalities: Iterable[Modality]) -> ProductVectors:
         """Mark the other modalities as missing."""
@@ -130,6 +144,7 @@ class ScoreWeights(NamedTuple):
         instances: Weight λ_n >= 0.
         instance_temperature: Temperature τ > 0 of the maximum over patches, a cosine.
         text_score_floor: Floor of the text term, a cosine; -1 for none. See `soft_floor`.
+        late: Weight λ_l >= 0.
     """
 
     match: Tensor
@@ -140,6 +155,7 @@ class ScoreWeights(NamedTuple):
     instances: Tensor = torch.tensor(0.0)
     instance_temperature: Tensor = torch.tensor(0.1)
     text_score_floor: Tensor = torch.tensor(-1.0)
+    late: Tensor = torch.tensor(0.0)
 
 
 class Term(NamedTuple):
@@ -149,7 +165,7 @@ class Term(NamedTuple):
         weight: () the weight λ.
         value: (B, S) a cosine, or a soft maximum of cosines.
         presence: (B, S) factor of the weight: 0 if a modality is missing, else the reliability
-            of the clip's text for text terms, and 1 for others.
+            of the clip's text for text terms, that of its glances for "late", and 1 for others.
     """
 
     weight: Tensor
@@ -175,6 +191,17 @@ def instance_score(clips: ClipVectors, products: ProductVectors, temperature: Te
     return soft_max_cosine(clips.instances, clips.instance_weights, products.image, temperature)
 
 
+def late_score(clips: ClipVectors, products: ProductVectors, temperature: Tensor) -> Tensor:
+    """Late interaction (B, S): each patch of a product finds its best match in a glance.
+
+    The weighted mean of these cosines is taken over the patches of the product, and a soft maximum
+    over the glances, as in `match_score`.
+    """
+    cosines = torch.einsum("...bkmw,...spw->...bkspm", clips.glance_patches, products.patches)
+    similarity = cosines.amax(-1).sum(-1)
+    return _soft_max(similarity, clips.instance_weights, temperature)
+
+
 def soft_floor(cosines: Tensor, floor: Tensor) -> Tensor:
     """Raise cosines (B, S) of transcripts and titles that lie below the floor f:
 
@@ -191,6 +218,11 @@ def soft_floor(cosines: Tensor, floor: Tensor) -> Tensor:
 def soft_max_cosine(rows: Tensor, weights: Tensor, images: Tensor, temperature: Tensor) -> Tensor:
     """Weighted soft maximum over rows (…, B, U, D) of cosines with images (…, S, D): (…, B, S)."""
     cosines = torch.einsum("...bud,...sd->...bus", rows, images)
+    return _soft_max(cosines, weights, temperature)
+
+
+def _soft_max(cosines: Tensor, weights: Tensor, temperature: Tensor) -> Tensor:
+    """Weighted soft maximum over the rows of cosines (…, B, U, S): (…, B, S)."""
     padding = (weights == 0).unsqueeze(-1)
     log_weights = weights.unsqueeze(-1).masked_fill(padding, 1.0).log()
     logits = (cosines / temperature + log_weights).masked_fill(padding, -torch.inf)
@@ -221,6 +253,10 @@ def compute_terms(
     if _is_active(weights.instances) and clips.instances.shape[-2]:
         value = instance_score(clips, products, weights.instance_temperature)
         terms["instances"] = Term(weights.instances, value, both_images)
+    if clips.glance_patches.shape[-3] and products.patches.shape[-2] and _is_active(weights.late):
+        value = late_score(clips, products, weights.instance_temperature)
+        reliability_of_glances = both_images * clips.late_reliability.unsqueeze(-1)
+        terms["late"] = Term(weights.late, value, reliability_of_glances)
     if _is_active(weights.cross):
         half = weights.cross / 2
         value = clips.text @ products.image.mT

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+_UNSET = torch.empty(0)
+
 
 class TensorRows:
     """Base of dataclasses whose fields are tensors with a common first axis."""
@@ -106,6 +108,11 @@ class ItemTokens(TensorRows):
         word_mask: (B, L) bool, False at padding.
         text: (B, D) one vector per text, of length 1; zero without text.
         has_text: (B,) bool.
+        glances: (B, K, D) one vector of length 1 per second glance, see `glance`; zero at padding.
+            K is 0 for products and without the part "glance".
+        glance_patches: (B, K, M, D) their patch vectors; zero at padding.
+        glance_frames: (B, K) long, the frame of each glance.
+        glance_mask: (B, K) bool, False at padding.
     """
 
     images: Tensor
@@ -117,6 +124,18 @@ class ItemTokens(TensorRows):
     word_mask: Tensor
     text: Tensor
     has_text: Tensor
+    glances: Tensor = _UNSET
+    glance_patches: Tensor = _UNSET
+    glance_frames: Tensor = _UNSET
+    glance_mask: Tensor = _UNSET
+
+    def __post_init__(self) -> None:
+        if self.glances is _UNSET:
+            none = self.images[:, :0]
+            object.__setattr__(self, "glances", none)
+            object.__setattr__(self, "glance_patches", none.unsqueeze(2)[:, :, :0])
+            object.__setattr__(self, "glance_frames", none[..., 0].long())
+            object.__setattr__(self, "glance_mask", none[..., 0] > 0)
 
     @classmethod
     def assemble(

@@ -7,8 +7,8 @@ from math import inf
 from pathlib import Path
 
 from sgmn.model.inputs import Canvas
-from sgmn.model.parts import PARTS
-from sgmn.model.scoring import LEARNED_TERMS
+from sgmn.model.parts import DEFAULT_PARTS, PARTS
+from sgmn.model.scoring import LEARNED_TERMS, TERMS
 from sgmn.product_text import DEFAULT_TEXT_FIELDS, TextFields
 from sgmn.settings import require
 
@@ -36,7 +36,7 @@ class ModelConfig:
 
     source: str = "small"
     freeze: str = "text"
-    parts: tuple[str, ...] = PARTS
+    parts: tuple[str, ...] = DEFAULT_PARTS
     score_terms: tuple[str, ...] = LEARNED_TERMS
     frozen_blocks: int = 0
     canvases: tuple[Canvas, ...] = ()
@@ -48,7 +48,7 @@ class ModelConfig:
         require(valid, "canvases", self.canvases, "use pairs of a height and a width")
         allowed = ("", "text", "towers")
         require(self.freeze in allowed, "freeze", self.freeze, 'use "text", "towers" or ""')
-        for name, values in (("parts", PARTS), ("score_terms", LEARNED_TERMS)):
+        for name, values in (("parts", PARTS), ("score_terms", TERMS)):
             chosen = getattr(self, name)
             require(set(chosen) <= set(values), name, chosen, f"choose from {', '.join(values)}")
         trainable = [part for part in self.parts if part != "instances"]  # has no parameters
@@ -58,6 +58,15 @@ class ModelConfig:
             self.trainable_parts,
             f"choose from the trainable 'parts': {', '.join(trainable) or 'there are none'}",
         )
+        if "glance" in self.parts:
+            # Glances are taken once, where the guidance of the source looks.
+            is_fixed = self.freeze == "towers" and bool(self.trainable_parts)
+            is_fixed = is_fixed and "guidance" not in self.trainable_parts
+            remedy = "with \"glance\" in 'parts', freeze the towers and the guidance: set "
+            remedy += 'freeze = "towers", and trainable_parts without "guidance"'
+            require(is_fixed, "trainable_parts", self.trainable_parts, remedy)
+            remedy = "add \"guidance\" to 'parts', which tells where to look"
+            require("guidance" in self.parts, "parts", self.parts, remedy)
 
 
 @dataclass(frozen=True)

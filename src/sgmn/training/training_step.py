@@ -25,12 +25,13 @@ class TrainingStep(nn.Module):
         network, device = self.network, self.network.device
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             tokens = network.encode_tokens(batch.clips)
-            clips, guided = network.parts.encode_guided_clips(tokens)
+            guidance = network.parts.guide(tokens, "clips")
+            clips = network.parts.encode_guided_clips(tokens, guidance)
             products = network.encode_products(batch.products)
         grounding = None
         if batch.labels is not None:
             labels = batch.labels.to(device)
-            grounding = Grounding.compare(guided, tokens.image_mask, labels)
+            grounding = Grounding.compare(guidance, tokens.image_mask, labels)
         targets, candidates = batch.targets.to(device), batch.candidates.to(device)
         result: BatchLoss = self.objective(network, clips, products, targets, candidates, grounding)
         return result._replace(loss=result.loss + zero)

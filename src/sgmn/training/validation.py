@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from sgmn.errors import MediaError
 from sgmn.evaluation.ranking import RankedClip, rank_clip
 from sgmn.media.content_loader import load_clip_content, load_product_content
 from sgmn.model.bundle import ModelBundle
-from sgmn.model.inputs import ItemInputs
+from sgmn.model.embedder import Embedder
 from sgmn.model.network import SGMN
 from sgmn.model.ranker import Ranker
 from sgmn.model.scoring import MODALITIES, ProductVectors
@@ -62,35 +62,34 @@ class Validation:
         for done, (name, load) in enumerate(self._entries(), start=1):
             if not self.cache.entry_path(name).exists():
                 try:
-                    self._encode(name, load())
+                    self.cache.write(name, load())
                 except MediaError as error:
                     errors.append(str(error))
                     continue
             progress(done, total)
         return errors
 
-    def _entries(self) -> Iterator[tuple[str, Callable[[], ItemInputs]]]:
-        """Yield the name of each cache entry and a function that loads its inputs."""
+    def _entries(self) -> Iterator[tuple[str, Callable[[], ItemTokens]]]:
+        """Yield the name of each cache entry and a function that encodes it."""
         for clip in self.clips:
-            yield self._clip_entry(clip), partial(self._load_clip, clip)
+            yield self._clip_entry(clip), partial(self._encode_clip, clip)
         for product in self.products:
-            yield self._product_entry(product), partial(self._load_product, product)
+            yield self._product_entry(product), partial(self._encode_product, product)
 
-    def _encode(self, name: str, inputs: ItemInputs) -> None:
-        with torch.inference_mode():
-            tokens = self.model.network.eval().encode_tokens(inputs)
-        self.cache.write(name, tokens.to("cpu"))
+    @cached_property
+    def _embedder(self) -> Embedder:
+        return Embedder(self.model)
 
-    def _load_clip(self, clip: Clip) -> ItemInputs:
-        side = max(map(max, self.model.preprocessor.canvases))
+    def _encode_clip(self, clip: Clip) -> ItemTokens:
+        side = self._embedder.max_side
         content = load_clip_content(clip, max_frames=FRAMES_PER_CLIP, max_side=side)
-        return self.model.preprocessor.prepare_clips([content])
+        frames = self._embedder.encode_frames(content.frames)
+        return self._embedder.build_clip_tokens([frames], [content.text])
 
-    def _load_product(self, product: Product) -> ItemInputs:
-        side = max(map(max, self.model.preprocessor.canvases))
-        return self.model.preprocessor.prepare_products(
-            [load_product_content(product, max_side=side)]
-        )
+    def _encode_product(self, product: Product) -> ItemTokens:
+        content = load_product_content(product, max_side=self._embedder.max_side)
+        images = self._embedder.encode_images(content.images)
+        return self._embedder.build_tokens([images], [content.title])
 
     def _clip_entry(self, clip: Clip) -> str:
         files = [clip.video] if clip.video else clip.frames

@@ -117,7 +117,7 @@ class ClipReader:
         readable = [(clip, text, content) for clip, text, content in contents if content]
         if not readable:
             return
-        frames = [self.embedder.encode_images(content.frames) for _, _, content in readable]
+        frames = [self.embedder.encode_frames(content.frames) for _, _, content in readable]
         own, swapped = (
             self._terms(self.embedder.encode_windows(frames, texts), shelf)
             for texts in ([clip.text for clip, _, _ in readable], [text for _, text, _ in readable])

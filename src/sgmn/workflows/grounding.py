@@ -32,9 +32,9 @@ from sgmn.evaluation.significance import paired_test
 from sgmn.media.clips import read_timed_clip_frames
 from sgmn.media.frame import Frame
 from sgmn.model.embedder import Embedder
+from sgmn.model.glance import EncodedFrames
 from sgmn.model.inputs import choose_canvas, compute_placement
 from sgmn.model.scoring import MODALITIES, ClipVectors
-from sgmn.model.tokens import ImageTokens
 from sgmn.records import Clip, ImageArray
 from sgmn.training.data.boxes import FrameBoxes, PatchGrids, boxes_at_times, visible_at_times
 from sgmn.training.data.grounding_labels import measure_patch_grids
@@ -109,7 +109,7 @@ class _Measurement:
     def add(self, clips: Sequence[Clip], other_texts: Sequence[str]) -> None:
         """Measure clips with their own transcript, with another, and without."""
         labeled = [_load(clip, self.embedder.max_side, self.damage) for clip in clips]
-        frames = [self.embedder.encode_images([f.rgb for f in one.frames]) for one in labeled]
+        frames = [self.embedder.encode_frames([f.rgb for f in one.frames]) for one in labeled]
         texts = [clip.text for clip in clips]
         variants = {"own": texts, "other": other_texts, "none": [""] * len(texts)}
         for name, guidance_texts in variants.items():
@@ -173,15 +173,12 @@ def _guide(
     embedder: Embedder,
     grids: PatchGrids,
     labeled: Sequence[_LabeledClip],
-    frames: Sequence[ImageTokens],
+    frames: Sequence[EncodedFrames],
     texts: Sequence[str],
     guidance_texts: Sequence[str],
 ) -> tuple[ClipVectors, list[ClipGrounding]]:
     """Encode clips whose guidance hears other words than the rest of the model."""
-    device = embedder.network.device
-    tokens = embedder.build_tokens(frames, texts).to(device)
-    guidance_tokens = embedder.build_tokens(frames, guidance_texts).to(device)
-    vectors, guidance = embedder.network.parts.encode_guided_clips(tokens, guidance_tokens)
+    vectors, guidance = embedder.encode_guided_windows(frames, texts, guidance_texts)
     omega = guidance.frame_weights.cpu().double().numpy()
     alpha = guidance.patch_weights.cpu().double().numpy()
     grounded = []
@@ -190,7 +187,7 @@ def _guide(
         weights = [alpha[row, t, : len(boxes)] for t, boxes in enumerate(patches)]
         omega_row = omega[row, : len(one.frames)]
         grounded.append(ground_clip(omega_row, weights, patches, one.boxes, one.visible))
-    return vectors.map_tensors(lambda t: t.cpu()), grounded
+    return vectors, grounded
 
 
 def patch_boxes(image: ImageArray, grids: PatchGrids) -> FloatArray:

@@ -18,7 +18,7 @@ from sgmn.evaluation.ranking import RankedClip, rank_clip
 from sgmn.evaluation.robustness_report import BASELINE, IMAGES_ONLY, ConditionFigures
 from sgmn.media.content_loader import load_clip_content, load_product_content
 from sgmn.model.embedder import Embedder
-from sgmn.model.tokens import ImageTokens
+from sgmn.model.glance import EncodedFrames
 from sgmn.records import Clip, ClipContent, ImageArray, ProductContent
 from sgmn.workflows import evaluation, loading
 
@@ -54,7 +54,7 @@ class Condition:
     """A batch of clips under one condition: frames and text of each, and the shelves to rank."""
 
     name: str
-    frames: Sequence[ImageTokens]
+    frames: Sequence[EncodedFrames]
     texts: Sequence[str]
     shelves: loading.ShelfCache | UntitledShelves
 
@@ -104,7 +104,7 @@ class RobustnessTest:
         images = [content.frames if content else () for content in contents]
         texts, silent = [self.clips[place].text for place in places], [""] * len(places)
         swapped = [self.swapped_texts[place] for place in places]
-        frames, shelves = [self.embedder.encode_images(own) for own in images], self.shelves
+        frames, shelves = [self.embedder.encode_frames(own) for own in images], self.shelves
         yield Condition(BASELINE, frames, texts, shelves)
         yield Condition("transcript removed", frames, silent, shelves)
         yield Condition("transcript of another clip", frames, swapped, shelves)
@@ -118,7 +118,7 @@ class RobustnessTest:
         yield Condition("half of the frames", halves, texts, shelves)
         for name, damage in DAMAGES.items():
             damaged = [
-                self.embedder.encode_images([damage(image, rng) for image in own])
+                self.embedder.encode_frames([damage(image, rng) for image in own])
                 for own, rng in zip(images, rngs, strict=True)
             ]
             yield Condition(name, damaged, texts, shelves)

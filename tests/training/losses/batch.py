@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 
 from sgmn.model.network import SGMN
 from sgmn.model.parts import PARTS
-from sgmn.model.scoring import LEARNED_TERMS
+from sgmn.model.scoring import TERMS
 from sgmn.model.tokens import ItemTokens, grid_positions
 from sgmn.training.config import LossConfig
 from sgmn.training.data.batches import Batch
@@ -37,7 +37,7 @@ def full_network(model: Any) -> SGMN:
     with torch.random.fork_rng():
         torch.manual_seed(5)
         parts = replace(model.network.config.parts, enabled=PARTS)
-        network: SGMN = model.network.with_parts(parts, LEARNED_TERMS)
+        network: SGMN = model.network.with_parts(parts, TERMS)
         network.towers.requires_grad_(False)
         with torch.no_grad():
             for parameter in network.parts.parameters():
@@ -61,7 +61,10 @@ def random_tokens(count: int, dim: int, seed: int) -> ItemTokens:
     has_text = image_mask[:, 0]
     positions = grid_positions((2, N // 2)).expand(count, T, N, 2)
     image_tokens = images, image_mask, patches, patch_mask, positions
-    return ItemTokens(*image_tokens, words, word_mask, text, has_text)
+    glances = normalize(random(count, 2), dim=-1), random(count, 2, N)
+    frames = torch.tensor([2, 0]).expand(count, 2)
+    all_glances = *glances, frames, torch.ones_like(frames) > 0
+    return ItemTokens(*image_tokens, words, word_mask, text, has_text, *all_glances)
 
 
 def batch_of(dim: int, rows: Any = slice(None)) -> Batch:

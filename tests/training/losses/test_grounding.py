@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log
+
 import pytest
 import torch
 from torch import Tensor
@@ -37,11 +39,13 @@ def test_frame_loss_is_the_mean_over_clips_with_both_kinds_of_frames() -> None:
     weights = torch.tensor([[0.2, 0.3, 0.5], [0.2, 0.3, 0.5], [0.2, 0.3, 0.5], [0.4, 0.6, 0.0]])
     visible = torch.tensor([[1, 0, 1], [1, 1, 1], [0, 0, 0], [1, 1, 0]]).bool()
     frame_mask = torch.tensor([[1, 1, 1], [1, 1, 1], [1, 1, 1], [1, 1, 0]]).bool()
-    expected = -torch.tensor(0.7).log()
-    torch.testing.assert_close(frame_loss(weights, visible, frame_mask), expected)
+    # Of clip 0, the hidden frame has 0.3, which the pairs compare with 0.2 and 0.5.
+    first = -log(0.7) + (log(1 + 0.3 / 0.2) + log(1 + 0.3 / 0.5)) / 2
+    assert float(frame_loss(weights, visible, frame_mask)) == pytest.approx(first)
     visible[1, 2] = False
-    expected = -(torch.tensor(0.7).log() + torch.tensor(0.5).log()) / 2
-    torch.testing.assert_close(frame_loss(weights, visible, frame_mask), expected)
+    second = -log(0.5) + (log(1 + 0.5 / 0.2) + log(1 + 0.5 / 0.3)) / 2
+    expected = (first + second) / 2
+    assert float(frame_loss(weights, visible, frame_mask)) == pytest.approx(expected)
 
 
 def test_generalized_iou_of_apart_equal_and_nested_boxes() -> None:
@@ -76,7 +80,9 @@ def test_the_grounding_loss_equals_a_loop() -> None:
                 predicted, true = grounding.boxes[b, t], labels.boxes[0, t]
                 boxes.append(1 - generalized_iou(predicted, true) + (predicted - true).abs().sum())
         if 0 < labels.visible.sum() < T:
-            frames.append(-omega[labels.visible[0]].sum().log())
+            shown, hidden = omega[labels.visible[0]], omega[~labels.visible[0]]
+            pairs = torch.stack([(1 + h / s).log() for s in shown for h in hidden])
+            frames.append(-shown.sum().log() + pairs.mean())
     assert len(attention) > 5 and len(frames) > 1
     expected = sum(torch.stack(losses).mean() for losses in (attention, frames, boxes))
     assert isinstance(expected, Tensor)

@@ -78,7 +78,8 @@ def test_the_grounding_loss_ignores_labels_of_padding(tiny: Callable[[], Any]) -
     kept = torch.rand(B, T, generator=torch.Generator().manual_seed(6)) > 0.3
     tokens = remove_frames(random_tokens(B, network.towers.dim, 1), ~kept)
     tokens.patch_mask[:, :, -1] = False
-    clips, guided = network.parts.encode_guided_clips(tokens)
+    guided = network.parts.guide(tokens, "clips")
+    clips = network.parts.encode_guided_clips(tokens, guided)
     products = network.parts.encode_products(random_tokens(S, network.towers.dim, 2))
     objective = Objective(network.towers.dim, NO_TRIPLETS, torch.arange(S))
     losses = []

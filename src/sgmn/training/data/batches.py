@@ -104,11 +104,16 @@ class Batches(TorchDataset[Batch]):
     patch_grids: PatchGrids | None = None
 
     def __init__(
-        self, examples: Examples, preprocessor: Preprocessor, data: DataConfig, train: TrainConfig
+        self,
+        examples: Examples,
+        preprocessor: Preprocessor,
+        data: DataConfig,
+        train: TrainConfig,
+        max_side: int | None = None,
     ) -> None:
         self.examples, self.preprocessor = examples, preprocessor
         self.data, self.train = data, train
-        max_side = max(max(canvas) for canvas in preprocessor.canvases)
+        max_side = max_side or max(max(canvas) for canvas in preprocessor.canvases)
         self.loader = ExampleLoader(examples, data, self._loader_settings(train), max_side)
         self.order: Order = shuffled_order
         if data.single_shop_batches:

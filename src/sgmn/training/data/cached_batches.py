@@ -17,10 +17,12 @@ from sgmn.batching import batched
 from sgmn.data.dataset import Photo
 from sgmn.errors import MediaError
 from sgmn.model.bundle import ModelBundle
+from sgmn.model.embedder import Embedder
+from sgmn.model.glance import EncodedFrames
 from sgmn.model.inputs import ItemInputs
 from sgmn.model.tokens import ItemTokens
 from sgmn.product_text import build_product_text
-from sgmn.records import Clip, ClipContent, Product
+from sgmn.records import Clip, Product
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.data.batches import Batches, ClipKeys, NetworkInput
 from sgmn.training.data.example_loader import LoadedClip
@@ -70,8 +72,9 @@ class CachedBatches(Batches):
         train: TrainConfig,
         folder: Path,
     ) -> None:
-        super().__init__(examples, model.preprocessor, data, train)
+        super().__init__(examples, model.preprocessor, data, train, model.network.max_side)
         self.model, self.cache = model, TokenCache(folder, hash_towers(model))
+        self._embedder = Embedder(model)
         files = (*data.talking_points, *([data.phrases] if data.phrases else []))
         self._text_hashes = [hash_file(path) for path in files]
         self._grids = measure_patch_grids(model.network)
@@ -116,14 +119,17 @@ class CachedBatches(Batches):
 
     def _write_clip(self, item: Item, variant: int) -> None:
         clips = self.load_variants(item, variant)
-        tokens = self._encode(self.preprocessor.prepare_clips([clips[0].content]))
+        frames = self._embedder.encode_frames(clips[0].content.frames)
+        tokens = self._build_clip_tokens(frames, clips[0].content.text)
         labels = self.build_labels(clips, self._grids).crop(*tokens.patch_mask.shape[1:])
         name = self.clip_entry(item, variant)
         if len(clips) > 1:  # first, so that it exists if the clip's own entry does
-            text = ClipContent((), clips[1].content.text)
-            other = self._encode(self.preprocessor.prepare_clips([text]))
+            other = without_images(self._build_clip_tokens(frames, clips[1].content.text))
             self.cache.write(counterfactual_entry(name), other, labels[1:], clips[1].keys[0])
         self.cache.write(name, tokens, labels[:1])
+
+    def _build_clip_tokens(self, frames: EncodedFrames, text: str) -> ItemTokens:
+        return trim_padding(self._embedder.build_clip_tokens([frames], [text]))
 
     def _write_product(self, product: Product, variant: int) -> None:
         if variant:
@@ -237,14 +243,30 @@ def counterfactual_entry(name: str) -> str:
     return f"{name}-counterfactual"
 
 
+def without_images(tokens: ItemTokens) -> ItemTokens:
+    """Remove the frames of tokens; the text, and what it makes a second glance see, stays."""
+    return replace(
+        tokens,
+        images=tokens.images[:, :0],
+        image_mask=tokens.image_mask[:, :0],
+        patches=tokens.patches[:, :0],
+        patch_mask=tokens.patch_mask[:, :0],
+        patch_positions=tokens.patch_positions[:, :0],
+    )
+
+
 def replace_text(tokens: ItemTokens, texts: ItemTokens) -> ItemTokens:
-    """Replace the text of tokens by that of other tokens, row by row."""
+    """Replace the text of tokens, and their second glances, by those of others, row by row."""
     return replace(
         tokens,
         words=texts.words,
         word_mask=texts.word_mask,
         text=texts.text,
         has_text=texts.has_text,
+        glances=texts.glances,
+        glance_patches=texts.glance_patches,
+        glance_frames=texts.glance_frames,
+        glance_mask=texts.glance_mask,
     )
 
 
@@ -270,6 +292,7 @@ def remove_frames(tokens: ItemTokens, frames: Tensor) -> ItemTokens:
         patches=tokens.patches * kept[:, :, None, None],
         patch_mask=tokens.patch_mask & kept[:, :, None],
         patch_positions=tokens.patch_positions * kept[:, :, None, None],
+        glance_mask=tokens.glance_mask & kept.gather(1, tokens.glance_frames),
     )
 
 

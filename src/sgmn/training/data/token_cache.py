@@ -33,17 +33,22 @@ from sgmn.training.data.grounding_labels import GroundingLabels
 
 R = TypeVar("R", bound=TensorRows)
 
-_VERSION = 3
+_VERSION = 4
 LABEL_PREFIX = "label."
 
 
 def hash_towers(model: ModelBundle) -> str:
-    """Hash the weights and the input format of the towers, not the parts above them."""
+    """Hash what entries depend on: the towers, and the guidance if it directs second glances."""
     digest = hashlib.sha256()
     config = model.network.config
     inputs = (config.canvases, config.mean, config.std, config.max_tokens)
     digest.update(repr((_VERSION, config.family, config.towers, *inputs)).encode())
-    for name, tensor in sorted(model.network.towers.state_dict().items()):
+    weights = dict(model.network.towers.state_dict())
+    if model.network.parts.glance is not None:
+        weights |= {
+            f"guidance.{n}": t for n, t in model.network.parts.guidance.state_dict().items()
+        }
+    for name, tensor in sorted(weights.items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
     return digest.hexdigest()
@@ -204,6 +209,10 @@ def trim_padding(tokens: ItemTokens) -> ItemTokens:
         tokens.word_mask[:, :words],
         tokens.text,
         tokens.has_text,
+        tokens.glances,
+        tokens.glance_patches,
+        tokens.glance_frames,
+        tokens.glance_mask,
     )
 
 

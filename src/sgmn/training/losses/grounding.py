@@ -1,7 +1,8 @@
 """The grounding loss: attention belongs on the product, in space and in time.
 
 attention  mean over the frames with a box of -log Σ_{n in box} α[n]
-frames     mean over the clips with and without visible product of -log Σ_{t visible} ω[t]
+frames     over the clips that show the product in some frames only: -log Σ_{t visible} ω[t], and
+           the mean over pairs of a visible frame t and a hidden one u of log(1 + ω[u]/ω[t])
 box        mean over the frames with a box of 1 - GIoU (Rezatofighi et al. 2019) plus the L1
            distance of the predicted box
 
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from sgmn.model.guidance import GuidanceOutput
 from sgmn.model.tokens import TensorRows
@@ -81,11 +83,17 @@ def frame_loss(frame_weights: Tensor, visible: Tensor, frame_mask: Tensor) -> Te
         frame_mask: (B, T) bool, False at padding.
 
     Returns:
-        The mean of -log Σ_visible ω over the clips that have both kinds of frames; 0 if none has.
+        The mean over the clips that have both kinds of frames; 0 if none has. The sum is content
+        with one visible frame; the pairs rank all of them above the hidden ones.
     """
     visible, hidden = visible & frame_mask, ~visible & frame_mask
     has_both = visible.any(1) & hidden.any(1)
-    return _mean_log_loss((frame_weights * visible).sum(1), has_both)
+    log_weights = frame_weights.clamp(min=LEAST_WEIGHT).log()
+    excess = functional.softplus(log_weights.unsqueeze(1) - log_weights.unsqueeze(2))
+    pairs = visible.unsqueeze(2) & hidden.unsqueeze(1)
+    mean_excess = (excess * pairs).sum((1, 2)) / pairs.sum((1, 2)).clamp(min=1)
+    ranking = mean_excess.sum() / has_both.sum().clamp(min=1)
+    return _mean_log_loss((frame_weights * visible).sum(1), has_both) + ranking
 
 
 def box_loss(predicted: Tensor, true: Tensor, frame_mask: Tensor) -> Tensor:

@@ -1,0 +1,233 @@
+"""The second glance: the attended region of a frame, encoded again at the scale of a shop image.
+
+The first glance sees whole frames, in which a product may cover a few patches. Guidance says which
+frames show the product, and where. The regions of the best frames are cut out of the images at
+their own resolution and encoded by the same tower. They are the instances of the clip, and their
+patches are compared with those of shop images, one by one (late interaction, as in ColBERT and
+FILIP): twins differ in a cap or an emblem, which is a patch or two.
+
+Axes: B clips, T frames, K glances per clip, M patches per glance, S products, P patches per
+product, D dimensions, W dimensions of compared patches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from math import ceil, floor
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sgmn.model.guidance import GuidanceOutput, masked_softmax, soft_normalize, zero_linear
+from sgmn.model.inputs import Canvas, choose_canvas, compute_placement
+from sgmn.model.tokens import ImageTokens, ItemTokens
+from sgmn.records import ImageArray
+
+GLANCES = 4  # per clip: these frames hold most of ω, and cost a quarter of the first glance
+DETAIL = 2  # frames are decoded this many times larger than the first glance sees them
+MARGIN = 0.15  # of the predicted sides, because a box that cuts off the product costs most
+STEPS = 16  # regions are snapped to this fraction of the image, so that windows share glances
+MIN_STEPS = 2
+WIDTH = 128  # 60 patches of 128 bytes and a scale each are 7.8 kB per product
+
+Encode = Callable[[Sequence[ImageArray]], ImageTokens]
+
+
+class Region(NamedTuple):
+    """Part of an image, in steps of 1/STEPS of its sides; right and bottom are not included."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@dataclass(frozen=True, eq=False)
+class FrameImage:
+    """The pixels of a frame (H, W, 3), and its regions that have been encoded."""
+
+    rgb: ImageArray
+    glances: dict[Region, ImageTokens] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedFrames:
+    """Frames that have been encoded once, as any number of clips may use them.
+
+    Attributes:
+        tokens: The encoded frames.
+        images: Their pixels for second glances; empty if the model takes none.
+    """
+
+    tokens: ImageTokens
+    images: tuple[FrameImage, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitem__(self, rows: slice | list[int]) -> EncodedFrames:
+        """Select frames."""
+        if isinstance(rows, slice):
+            return EncodedFrames(self.tokens[rows], self.images[rows])
+        return EncodedFrames(self.tokens[rows], tuple(self.images[i] for i in rows if self.images))
+
+    def clone(self) -> EncodedFrames:
+        """Copy the tokens, which lets go of the memory of frames that are not selected."""
+        return EncodedFrames(self.tokens.map_tensors(Tensor.clone), self.images)
+
+    @classmethod
+    def cat(cls, parts: Sequence[EncodedFrames]) -> EncodedFrames:
+        """Concatenate frames."""
+        images = tuple(image for part in parts for image in part.images)
+        return cls(ImageTokens.cat(part.tokens for part in parts), images)
+
+
+class Glance(nn.Module):
+    """What late interaction compares: projected patches, and the weights of product patches.
+
+    Args:
+        dim: The number D of dimensions.
+        width: The number W of dimensions of compared patches.
+    """
+
+    def __init__(self, dim: int, width: int = WIDTH) -> None:
+        super().__init__()
+        self.projection = nn.Linear(dim, min(width, dim))
+        nn.init.orthogonal_(self.projection.weight)
+        nn.init.zeros_(self.projection.bias)  # learns what all patches have in common
+        self.importance = zero_linear(dim, 1)
+        self.reliability = nn.Linear(dim, 1)
+        nn.init.zeros_(self.reliability.weight)
+        nn.init.zeros_(self.reliability.bias)
+
+    def project_glances(self, patches: Tensor) -> Tensor:
+        """Directions (B, K, M, W) of the patches (B, K, M, D) of glances; zero at padding."""
+        present = (patches != 0).any(-1, keepdim=True)
+        return soft_normalize(self.projection(soft_normalize(patches))) * present
+
+    def project_products(self, patches: Tensor, mask: Tensor) -> Tensor:
+        """Directions (S, P, W) of the patches (S, P, D) of products, times their weights.
+
+        The weights of the P patches of a product sum to 1; they are 0 where `mask` is False.
+        """
+        weights = masked_softmax(self.importance(patches).squeeze(-1), mask)
+        return soft_normalize(self.projection(soft_normalize(patches))) * weights.unsqueeze(-1)
+
+    def compute_reliability(self, glances: Tensor, weights: Tensor) -> Tensor:
+        """How much late interaction counts for each clip: (B,), 0..2, untrained 1.
+
+        Print and shapes part twins; a heap of fruit has no patch of its own.
+
+        Args:
+            glances: (B, K, D) one vector per glance.
+            weights: (B, K) their weights.
+        """
+        pooled = (glances * weights.unsqueeze(-1)).sum(1)
+        reliability: Tensor = 2 * torch.sigmoid(self.reliability(pooled)).squeeze(-1)
+        return reliability
+
+
+def weigh_glances(tokens: ItemTokens, frame_weights: Tensor) -> Tensor:
+    """The weights (B, K) of glances: ω of their frames, scaled to a sum of 1; 0 at padding."""
+    weights = frame_weights.gather(1, tokens.glance_frames) * tokens.glance_mask
+    return weights / weights.sum(1, keepdim=True).clamp(min=1e-12)
+
+
+def add_glances(
+    tokens: ItemTokens,
+    guidance: GuidanceOutput,
+    frames: Sequence[Sequence[FrameImage]],
+    canvases: Sequence[Canvas],
+    encode: Encode,
+) -> ItemTokens:
+    """Encode the attended regions of the best frames of each clip.
+
+    Args:
+        tokens: B clips, on the CPU.
+        guidance: Their guidance.
+        frames: The images of each clip, as many as it has tokens.
+        canvases: The canvases of the image tower.
+        encode: Encodes the cut out images.
+    """
+    picked, mask = choose_frames(guidance.frame_weights.cpu(), tokens.image_mask)
+    boxes = guidance.boxes.cpu().tolist()
+    wanted: list[list[tuple[FrameImage, Region]]] = []
+    for row, images in enumerate(frames):
+        places = picked[row][mask[row]].tolist()
+        wanted.append(
+            [(images[t], choose_region(images[t].rgb, boxes[row][t], canvases)) for t in places]
+        )
+    encode_missing([pair for row in wanted for pair in row], encode)
+    rows = [[image.glances[region] for image, region in row] for row in wanted]
+    return _assemble(tokens, rows, picked, mask)
+
+
+def _assemble(
+    tokens: ItemTokens, rows: Sequence[Sequence[ImageTokens]], picked: Tensor, mask: Tensor
+) -> ItemTokens:
+    encoded = ImageTokens.cat([one for row in rows for one in row]) if any(rows) else None
+    dim, sizes = tokens.images.shape[-1], tuple(mask.shape)
+    patches = encoded.patches.shape[1] if encoded is not None else 0
+    glances = tokens.images.new_zeros(*sizes, dim)
+    glance_patches = tokens.images.new_zeros(*sizes, patches, dim)
+    if encoded is not None:
+        glances[mask], glance_patches[mask] = encoded.pooled, encoded.patches
+    return replace(
+        tokens,
+        glances=glances,
+        glance_patches=glance_patches,
+        glance_frames=picked,
+        glance_mask=mask,
+    )
+
+
+def choose_frames(frame_weights: Tensor, frame_mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Choose the frames of highest ω (B, T): their positions (B, K) and which exist (B, K)."""
+    count = min(GLANCES, frame_weights.shape[1])
+    weights = frame_weights.masked_fill(~frame_mask, -1.0)
+    best = weights.topk(count, dim=1)
+    return best.indices, best.values >= 0
+
+
+def choose_region(image: ImageArray, box: Sequence[float], canvases: Sequence[Canvas]) -> Region:
+    """The region around a box (left, top, right, bottom as fractions of the image's canvas)."""
+    canvas = choose_canvas(image, canvases)
+    top, left, height, width = compute_placement(image.shape, canvas)
+    columns = _snap((box[0] * canvas[1] - left) / width, (box[2] * canvas[1] - left) / width)
+    rows = _snap((box[1] * canvas[0] - top) / height, (box[3] * canvas[0] - top) / height)
+    return Region(columns[0], rows[0], columns[1], rows[1])
+
+
+def _snap(low: float, high: float) -> tuple[int, int]:
+    """Widen a side (0..1) by the margin, and snap it outward."""
+    margin = MARGIN * max(0.0, high - low)
+    first = min(max(0, floor((low - margin) * STEPS)), STEPS - MIN_STEPS)
+    last = max(min(STEPS, ceil((high + margin) * STEPS)), MIN_STEPS)
+    return (first, last) if last - first >= MIN_STEPS else (first, first + MIN_STEPS)
+
+
+def encode_missing(pairs: Sequence[tuple[FrameImage, Region]], encode: Encode) -> None:
+    """Encode the regions of images that have not been encoded yet."""
+    missing = {(id(image), region): (image, region) for image, region in pairs}
+    new = [pair for pair in missing.values() if pair[1] not in pair[0].glances]
+    if not new:
+        return
+    encoded = encode([cut_out(image.rgb, region) for image, region in new])
+    for row, (image, region) in enumerate(new):
+        image.glances[region] = encoded[row : row + 1].map_tensors(Tensor.clone)
+
+
+def cut_out(image: ImageArray, region: Region) -> ImageArray:
+    """Cut a region out of an image (H, W, 3)."""
+    height, width = image.shape[:2]
+    rows = slice(region.top * height // STEPS, max(1, region.bottom * height // STEPS))
+    columns = slice(region.left * width // STEPS, max(1, region.right * width // STEPS))
+    return np.ascontiguousarray(image[rows, columns])
+
+
+def glance_canvas(canvases: Sequence[Canvas]) -> Canvas:
+    """The canvas of glances: the squarest, on which most shop images are encoded."""
+    return min(canvases, key=lambda canvas: max(canvas) / min(canvas))
