@@ -101,7 +101,7 @@ def test_a_full_disk_is_reported_in_one_line(
 def test_a_folder_that_cannot_be_written_is_reported_in_one_line(
     table: ProductTable, encoder: FakeEncoder
 ):
-    data = table.path / "products.lance" / "data"
+    data = Path(table.path) / "products.lance" / "data"
     data.write_text("a file where LanceDB expects its folder")
     with pytest.raises(IndexingError, match=r"index: cannot be written \(.*; check its perm"):
         table.update(products_with_title(1), encoder)
@@ -109,7 +109,7 @@ def test_a_folder_that_cannot_be_written_is_reported_in_one_line(
 
 def test_a_damaged_index_is_reported(table: ProductTable, encoder: FakeEncoder):
     table.update(products_with_title(5), encoder)
-    for path in (table.path / "products.lance" / "data").iterdir():
+    for path in (Path(table.path) / "products.lance" / "data").iterdir():
         path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(IndexingError, match=r"cannot be (read|opened) .*; index again"):
         ProductTable.open(table.path, STAMP).shelf()

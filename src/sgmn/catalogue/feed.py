@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -85,6 +86,7 @@ def read_feed(
     strict: bool = False,
     fetch_options: FetchOptions | None = None,
     fetch_progress: FetchProgress | None = None,
+    max_rows: int = sys.maxsize,
 ) -> Feed:
     """Read a catalogue, and download its images that are addresses.
 
@@ -94,14 +96,18 @@ def read_feed(
         strict: Reject products with an image that cannot be downloaded.
         fetch_options: Limits of the downloads, and the folder of their cache.
         fetch_progress: Called with the numbers of finished images and of all images.
+        max_rows: Maximum number of rows, invalid ones included.
 
     Raises:
-        RecordError: `source` is not a catalogue.
+        RecordError: `source` is not a catalogue, or has more than `max_rows` rows.
         FetchError: The catalogue cannot be downloaded.
     """
     builder = _FeedBuilder(shop_id, strict)
     rows, root = _open(source, fetch_options)
-    listings = [_resolve_addresses(listing, root) for listing in builder.valid(rows)]
+    listings = [
+        _resolve_addresses(listing, root)
+        for listing in builder.valid(_limit(rows, max_rows, source))
+    ]
     images = _fetch(listings, fetch_options, fetch_progress)
     for listing in listings:
         builder.add(listing, images)
@@ -122,6 +128,13 @@ def _open(source: str | Path, options: FetchOptions | None) -> tuple[Rows, str |
             return image_folder.read(path), path
         path = products_file
     return formats.read_listings(Document.read(path, MAX_FEED_BYTES)), path.parent
+
+
+def _limit(rows: Rows, max_rows: int, source: str | Path) -> Rows:
+    for number, row in enumerate(rows, start=1):
+        if number > max_rows:
+            raise RecordError(f"has more than {max_rows} rows", source, "split the catalogue")
+        yield row
 
 
 def _download(url: str, options: FetchOptions | None) -> Document:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sgmn.catalogue import stamp as stamps
 from sgmn.catalogue.feed import Feed, read_feed
+from sgmn.catalogue.lance import Location
 from sgmn.catalogue.rows import ProductKey, VectorModality
 from sgmn.catalogue.stamp import ModelStamp
 from sgmn.catalogue.table import Hit, ProductTable
@@ -64,7 +65,7 @@ class Index:
     @staticmethod
     def exists(path: str | Path) -> bool:
         """Whether the folder `path` holds an index; the index is not opened."""
-        return ProductTable.exists(Path(path))
+        return ProductTable.exists(path)
 
     @classmethod
     def open(
@@ -81,7 +82,7 @@ class Index:
             IndexingError: `path` is not an index, or another model built it.
             CheckpointError: `model` cannot be loaded.
         """
-        table = ProductTable.open(Path(path))
+        table = ProductTable.open(path)
         if model is None:
             return cls(table)
         embedder = _to_embedder(model)
@@ -118,14 +119,14 @@ class Index:
         else:
             embedder = _to_embedder(model or DEFAULT_MODEL)
             stamp = ModelStamp.from_embedder(embedder, text_fields or DEFAULT_TEXT_FIELDS)
-            index = cls(ProductTable.create_or_open(Path(path), stamp), embedder)
+            index = cls(ProductTable.create_or_open(path, stamp), embedder)
         if text_fields is not None:
             stamps.require_text_fields(index.stamp, text_fields, index.path)
         return index
 
     @property
-    def path(self) -> Path:
-        """The folder of the index."""
+    def path(self) -> Location:
+        """The folder of the index, or its address in object storage."""
         return self.table.path
 
     @property
@@ -230,7 +231,7 @@ class Index:
             IndexingError: There is neither image nor text, or the shop has no products.
             MediaError: The image cannot be read.
         """
-        clips = self._encode_query(image, text)
+        clips = self.encode_query(image, text)
         if shop_id is not None:
             shelf = self.shelf(shop_id)
         else:
@@ -241,7 +242,8 @@ class Index:
         [places] = shelf.rank(clips, self.embedder.ranker, k)
         return [Hit(shelf.products[place], score) for place, score in places]
 
-    def _encode_query(self, image: str | Path | ImageArray | None, text: str) -> ClipVectors:
+    def encode_query(self, image: str | Path | ImageArray | None, text: str) -> ClipVectors:
+        """An image, a text or both as the vectors of a clip; raises as `search` does."""
         from sgmn.media.image import read_image
         from sgmn.records import ClipContent
 
@@ -249,8 +251,7 @@ class Index:
             raise IndexingError("has neither image nor text", "the query", "pass at least one")
         if isinstance(image, str | Path):
             image = read_image(Path(image), self.embedder.max_side)
-        frames = () if image is None else (image,)
-        return self.embedder.encode_clips([ClipContent(frames, text)])
+        return self.embedder.encode_clips([ClipContent(() if image is None else (image,), text)])
 
     def _find_candidates(self, clips: ClipVectors, count: int) -> list[ProductKey]:
         """The keys of the nearest products by each pair of query vector and product vector."""

@@ -14,12 +14,43 @@ from sgmn.errors import IndexingError
 
 RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 LANCE_ERRORS = (RuntimeError, ValueError, OSError)  # LanceDB defines no error classes of its own
+Location = Path | str  # a folder, or an address in object storage such as s3://bucket/folder
 _Result = TypeVar("_Result")
 
 
-def connect(path: Path) -> Any:
-    """Connect to the database in a folder; every read sees all commits of other processes."""
-    return lancedb.connect(path, read_consistency_interval=timedelta(0))
+def to_location(path: Location) -> Location:
+    """A folder as a path; an address in object storage as it is."""
+    return path if isinstance(path, str) and "://" in path else Path(path)
+
+
+def connect(location: Location) -> Any:
+    """Connect to a database; every read sees all commits of other processes."""
+    return lancedb.connect(location, read_consistency_interval=timedelta(0))
+
+
+def has_table(location: Location, name: str) -> bool:
+    """Whether a database has a table, which is not opened."""
+    location = to_location(location)
+    if isinstance(location, str):
+        try:
+            connect(location).open_table(name)
+        except ValueError:  # LanceDB's "was not found"
+            return False
+        return True
+    try:
+        return (location / f"{name}.lance").is_dir()
+    except OSError:  # a name that is too long, or a folder without permission to enter
+        return False
+
+
+def require_no_file(location: Location) -> None:
+    """Raise IndexingError if there is a file in the place of a database."""
+    try:
+        is_file = isinstance(location, Path) and location.exists() and not location.is_dir()
+    except OSError:  # a path that cannot be looked up is reported when it is opened
+        return
+    if is_file:
+        raise IndexingError("is a file", location, "pass the folder of an index")
 
 
 def error_message(error: BaseException) -> str:
@@ -27,7 +58,7 @@ def error_message(error: BaseException) -> str:
     return str(error).split(", /")[0]
 
 
-def retry_on_conflict(action: Callable[[], _Result], path: Path, failure: str) -> _Result:
+def retry_on_conflict(action: Callable[[], _Result], path: Location, failure: str) -> _Result:
     """Run `action` and return its result; retry if another writer committed in between.
 
     LanceDB raises "Retryable commit conflict" in that case and changes nothing.

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from sgmn.catalogue import lance, rows
 from sgmn.catalogue import stamp as stamps
+from sgmn.catalogue.lance import Location
 from sgmn.catalogue.rows import VECTOR_COLUMN, ProductKey, VectorModality
 from sgmn.catalogue.stamp import ModelStamp
 from sgmn.catalogue.update import (
@@ -53,25 +53,22 @@ class Hit:
 class ProductTable:
     """The products of any number of shops. Use `open` or `create_or_open` to get one."""
 
-    def __init__(self, path: Path, table: Any, stamp: ModelStamp) -> None:
+    def __init__(self, path: Location, table: Any, stamp: ModelStamp) -> None:
         self.path, self.stamp, self._table = path, stamp, table
 
     @staticmethod
-    def exists(path: Path) -> bool:
-        """Whether the folder `path` holds an index; the index is not opened."""
-        try:
-            return (Path(path) / f"{_TABLE_NAME}.lance").is_dir()
-        except OSError:  # a name that is too long, or a folder without permission to enter
-            return False
+    def exists(path: Location) -> bool:
+        """Whether there is an index at `path`; it is not opened."""
+        return lance.has_table(path, _TABLE_NAME)
 
     @classmethod
-    def open(cls, path: Path, stamp: ModelStamp | None = None) -> ProductTable:
+    def open(cls, path: Location, stamp: ModelStamp | None = None) -> ProductTable:
         """Open a table; with `stamp`, only if that model built it.
 
         Raises IndexingError if `path` is not an index, or has another format or model.
         """
-        path = Path(path)
-        _require_no_file(path)
+        path = lance.to_location(path)
+        lance.require_no_file(path)
         if not cls.exists(path):
             raise IndexingError("is not an index", path, "create one with `sgmn index`")
         try:
@@ -85,10 +82,10 @@ class ProductTable:
         return cls(path, table, index_stamp)
 
     @classmethod
-    def create_or_open(cls, path: Path, stamp: ModelStamp) -> ProductTable:
+    def create_or_open(cls, path: Location, stamp: ModelStamp) -> ProductTable:
         """Open the table of a model at `path`, or create an empty one there."""
-        path = Path(path)
-        _require_no_file(path)
+        path = lance.to_location(path)
+        lance.require_no_file(path)
         try:
             table = lance.connect(path).create_table(_TABLE_NAME, schema=rows.build_schema(stamp))
         except lance.LANCE_ERRORS as error:
@@ -195,6 +192,10 @@ class ProductTable:
 
         return Shelf.from_rows(records, self.stamp.dim)
 
+    def select(self, columns: list[str], condition: str) -> list[dict[str, Any]]:
+        """The rows that meet a condition in SQL, in no particular order."""
+        return list(self._read(self._select(columns).where(condition)).to_pylist())
+
     def search(
         self,
         vector: NDArray[np.float32],
@@ -295,12 +296,3 @@ class ProductTable:
         except lance.LANCE_ERRORS as error:
             message = f"cannot be read ({lance.error_message(error)})"
             raise IndexingError(message, self.path, "index again into a new folder") from error
-
-
-def _require_no_file(path: Path) -> None:
-    try:
-        is_file = path.exists() and not path.is_dir()
-    except OSError:  # a path that cannot be looked up is reported when it is opened
-        return
-    if is_file:
-        raise IndexingError("is a file", path, "pass the folder of an index")

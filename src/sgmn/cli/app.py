@@ -25,6 +25,7 @@ from sgmn.cli import (
     pack,
     robustness,
     run_job,
+    serve,
     synth,
     train,
     watch,
@@ -35,7 +36,7 @@ from sgmn.memory import retain_freed_memory
 
 LIBRARY_LOGGERS = ("httpx", "urllib3", "filelock")
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Serve a shop": (index.index, watch.watch, explain.explain),
+    "Serve a shop": (index.index, watch.watch, explain.explain, serve.serve),
     "Evaluate": (
         evaluate.evaluate,
         compare.compare,

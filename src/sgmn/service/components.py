@@ -6,8 +6,9 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from sgmn.service.context import ServiceContext
+from sgmn.service.operations.supervisor import run_operations
 
 Component = Callable[[ServiceContext], AbstractAsyncContextManager[None]]
 
 # Started in this order, stopped in the reverse order.
-COMPONENTS: tuple[Component, ...] = ()
+COMPONENTS: tuple[Component, ...] = (run_operations,)

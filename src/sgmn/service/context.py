@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+import threading
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
@@ -14,11 +15,18 @@ from sgmn.service.settings import ServiceSettings
 
 @dataclass(slots=True)
 class ServiceContext:
-    """The settings, the database and the secret of one running service."""
+    """The settings, the database and the secret of one running service.
+
+    `parts` holds what one part of the service shares among its own routes, by name. `stopping` is
+    set as soon as the service is asked to stop: answers that go on for long, such as streams of
+    events, watch it and end by themselves.
+    """
 
     settings: ServiceSettings
     database: Database
     sealer: Sealer
+    parts: dict[str, Any] = field(default_factory=dict)
+    stopping: threading.Event = field(default_factory=threading.Event)
 
 
 def get_context(request: Request) -> ServiceContext:

@@ -25,11 +25,15 @@ ShopId = Annotated[
 ]
 
 
+def id_pattern(prefix: str) -> str:
+    """The pattern of ids that start with `prefix`; see `ids.py`."""
+    return f"^{prefix}_[a-z2-7]{{26}}$"
+
+
 def path_id(prefix: str, what: str) -> Any:
-    """The path parameter of a resource whose ids start with `prefix`; see `ids.py`."""
+    """The path parameter of a resource whose ids start with `prefix`."""
     example = f"{prefix}_{'a' * 26}"
-    pattern = f"^{prefix}_[a-z2-7]{{26}}$"
-    return Path(pattern=pattern, description=f"The id of {what}.", examples=[example])
+    return Path(pattern=id_pattern(prefix), description=f"The id of {what}.", examples=[example])
 
 
 KeyId = Annotated[str, path_id("key", "a key")]

@@ -85,6 +85,15 @@ def decode_cursor(cursor: str) -> list[str | int | float]:
     return values
 
 
+def first_text(values: Sequence[object] | None) -> str | None:
+    """The value of a cursor that holds one text; 422 if it is another one."""
+    if values is None:
+        return None
+    if len(values) != 1 or not isinstance(values[0], str) or "\0" in values[0]:
+        raise _invalid_cursor()
+    return values[0]
+
+
 def _require_types(values: Sequence[object], columns: Sequence[sa.ColumnElement[Any]]) -> None:
     for value, column in zip(values, columns, strict=True):
         is_text = column.type.python_type is str

@@ -10,7 +10,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 
 from sgmn.errors import SgmnError
@@ -69,6 +69,12 @@ def from_sgmn_error(error: SgmnError, status: int = 422) -> ApiError:
     detail = error.message if error.remedy is None else f"{error.message}; {error.remedy}"
     where = "" if error.where is None else str(error.where)
     return ApiError(status, f"{where}: {detail}" if where else detail)
+
+
+def invalid_body(error: ValidationError) -> ApiError:
+    """The 422 of a body that a route parses by itself."""
+    errors = [(".".join(["body", *map(str, e["loc"])]), e["msg"]) for e in error.errors()]
+    return ApiError(422, "The request has an invalid body.", errors)
 
 
 def to_response(request: Request, problem: ApiError) -> JSONResponse:

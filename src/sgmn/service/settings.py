@@ -6,7 +6,7 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -46,6 +46,14 @@ class ServiceSettings:
             srt, udp, tcp-listen, rtmp-listen, and file and webcam for local sources.
         webhook_schemes: Schemes of the addresses of webhooks: https and http.
         idempotency_hours: How long answers to an Idempotency-Key are kept.
+        media_folder: Folder of the files that may be streamed, if `source_schemes` has file; "" for
+            none.
+        max_streams: Maximum number of streams at once, whatever their load; 0 for 16 per CPU.
+        max_load: Share of the CPUs that streams may take, 0..1; further sessions are queued.
+        encoder_threads: Threads of the process that encodes the frames of all streams.
+        keep_frames_hours: How long frames of streams are kept; 0 to keep none.
+        keep_journals_days: How long the evidence of ended sessions is kept.
+        speech_models: Whisper models that sessions may use: auto, names, or folders.
     """
 
     host: str = "127.0.0.1"
@@ -72,12 +80,22 @@ class ServiceSettings:
     source_schemes: tuple[str, ...] = ("https", "rtmps", "rtmp")
     webhook_schemes: tuple[str, ...] = ("https",)
     idempotency_hours: float = 24.0
+    media_folder: str = ""
+    max_streams: int = 0
+    max_load: float = 0.85
+    encoder_threads: int = 1
+    keep_frames_hours: float = 24.0
+    keep_journals_days: float = 30.0
+    speech_models: tuple[str, ...] = ("auto",)
 
     def __post_init__(self) -> None:
         require(0 <= self.port <= 65535, "port", self.port, "pass a number in 0..65535")
         levels, formats = ("debug", "info", "warning", "error"), ("json", "console")
         require(self.log_level in levels, "log_level", self.log_level, _one_of(levels))
         require(self.log_format in formats, "log_format", self.log_format, _one_of(formats))
+        for name in ("max_streams", "keep_frames_hours"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "pass 0 or more")
+        require(0 < self.max_load <= 1, "max_load", self.max_load, "pass a number in 0..1")
         for name in _POSITIVE:
             value = getattr(self, name)
             require(value > 0, name, value, "pass a number above 0")
@@ -105,6 +123,8 @@ _POSITIVE = (
     "upload_timeout_s",
     "import_timeout_s",
     "idempotency_hours",
+    "encoder_threads",
+    "keep_journals_days",
 )
 
 
@@ -128,24 +148,25 @@ def read_settings(
     known = parse_table(ServiceSettings, values, where)  # names the file in its errors
     overrides = _from_environment(os.environ if environment is None else environment)
     given = {name: value for name, value in options.items() if value is not None}
-    table = {**{f.name: getattr(known, f.name) for f in fields(known)}, **overrides, **given}
-    return parse_table(ServiceSettings, table, "settings")
+    return replace(known, **{**overrides, **given})
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     hints = get_type_hints(ServiceSettings)
     names = {f"{ENV_PREFIX}{name.upper()}": name for name in hints}
-    return {
+    table = {
         name: _parse(variable, environment[variable], hints[name])
         for variable, name in names.items()
         if variable in environment
     }
+    parsed = parse_table(ServiceSettings, table, "the environment")  # with values of the same types
+    return {name: getattr(parsed, name) for name in table}
 
 
 def _parse(variable: str, text: str, hint: Any) -> Any:
     """The value of a variable: text and paths as they are, lists split at commas, else TOML."""
     if hint in (str, Path):
-        return hint(text)
+        return text
     if hint not in (int, float, bool):
         return [part.strip() for part in text.split(",") if part.strip()]
     try:

@@ -1,0 +1,53 @@
+"""`sgmn serve`: the HTTP service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sgmn.errors import SgmnError
+
+HostOption = Annotated[
+    str | None,
+    typer.Option("--host", metavar="ADDRESS", help="Address to listen on. Default: 127.0.0.1."),
+]
+PortOption = Annotated[
+    int | None,
+    typer.Option(
+        "--port", min=0, max=65535, metavar="N", help="Port to listen on (0: any). Default: 8080."
+    ),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="FOLDER",
+        help="Folder of the database, the indexes and the frames. Default: sgmn-data.",
+    ),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings in TOML; see docs/how-to/service.md."),
+]
+
+
+def serve(
+    host: HostOption = None,
+    port: PortOption = None,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Serve the HTTP API for catalogues, streams and events of many shops.
+
+    Settings come from these options, from environment variables (SGMN_PORT, …) and from a file.
+    The first start prints the key of an admin.
+    """
+    try:
+        from sgmn.service.server import serve as run
+        from sgmn.service.settings import read_settings
+    except ModuleNotFoundError as error:
+        message = f"needs {error.name}, which is not installed"
+        raise SgmnError(message, "sgmn serve", 'pip install "sgmn[serve]"') from error
+    run(read_settings(config, host=host, port=port, data=data), typer.echo)

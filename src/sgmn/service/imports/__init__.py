@@ -1,0 +1,1 @@
+"""Imports of catalogues: uploads, archives and addresses become an index."""
