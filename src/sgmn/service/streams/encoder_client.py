@@ -45,6 +45,35 @@ class StreamInfo:
     context_windows: int
 
 
+def draw_heatmap(
+    encoder: Path, shelf: Path, jpeg: bytes, text: str, timeout_s: float
+) -> tuple[bytes, bool]:
+    """Return a frame with its heat-map as PNG, and whether the model has heat-maps.
+
+    Raises:
+        SgmnError: The encoder cannot draw it.
+        ConnectionLost: The encoder is not there.
+        TimeoutError: It does not answer in time.
+    """
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(timeout_s)
+        try:
+            connection.connect(str(encoder))
+        except OSError as error:
+            raise ConnectionLost("the encoder is not there") from error
+        messages = MessageSocket(connection)
+        messages.send({"type": "heatmap", "shelf": str(shelf), "text": text}, [jpeg])
+        answer = _require_answer(messages.receive())
+    return answer.parts[0], bool(answer.content["has_heatmap"])
+
+
+def _require_answer(answer: Message) -> Message:
+    if answer.type == "refused":
+        content = answer.content
+        raise SgmnError(content["message"], content["where"] or None, content["remedy"])
+    return answer
+
+
 class FrameStore:
     """The pixels of recent frames, by their number in the stream."""
 
@@ -195,11 +224,7 @@ class EncoderClient:
 
     def _receive(self) -> Message:
         assert self._socket is not None
-        answer = self._socket.receive()
-        if answer.type == "refused":
-            content = answer.content
-            raise SgmnError(content["message"], content["where"] or None, content["remedy"])
-        return answer
+        return _require_answer(self._socket.receive())
 
     def _wait(self) -> None:
         if self._stop_event.wait(_RETRY_S):

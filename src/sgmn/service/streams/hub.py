@@ -61,7 +61,6 @@ class LogHub:
     def open(self) -> None:
         """Attach to the running event loop."""
         self._loop = asyncio.get_running_loop()
-        self.is_closing = False
 
     def close(self) -> None:
         """Let all followers end, because the service stops. May be called from any thread."""
@@ -74,6 +73,7 @@ class LogHub:
 
     async def rows_after(self, session_id: str, seq: int, wait_s: float) -> list[LogRow]:
         """Return the rows after a number; waits up to `wait_s` for the first one."""
+        self.open()
         tail = self._tails.setdefault(session_id, _Tail())
         tail.readers += 1
         try:

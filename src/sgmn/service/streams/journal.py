@@ -227,7 +227,7 @@ def _decode(kind: bytes, content: bytes, path: Path) -> Record:
         return Gap(**fields)
     if kind == b"E":
         return End(**fields)
-    if kind != b"H" or (version := fields.pop("version")) != JOURNAL_VERSION:
+    if kind != b"H" or fields.pop("version") != JOURNAL_VERSION:
         message = f"has a record {kind!r} of another version"
         raise SgmnError(message, path, "update sgmn to the version that wrote it")
     return Header(**{**fields, "product_ids": tuple(fields["product_ids"])})

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sgmn.records import ImageArray
 
+FRAMES_FOLDER = "frames"  # in the folder of a session
 JPEG_QUALITY = 80
 _FOLDER_S = 60  # the frames of a minute are in one folder, and are deleted together
 _SUFFIX = ".jpg"

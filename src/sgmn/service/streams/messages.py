@@ -11,6 +11,7 @@ import json
 import socket
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 _HEADER = struct.Struct(">III")
@@ -139,8 +140,6 @@ class MessageSocket:
 
     def close(self) -> None:
         """Close the connection, and wake a thread that waits for a message."""
-        try:
+        with suppress(OSError):  # it was closed by the other side
             self.connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # it was closed by the other side
         self.connection.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,7 @@ def read_pinned(path: Path) -> tuple[Shelf, ModelStamp]:
     return Shelf.from_rows(records, stamp.dim), stamp
 
 
+@lru_cache(maxsize=16)  # a file never changes
 def read_pinned_products(path: Path) -> Mapping[str, Product]:
     """Return the products of a file by their id, without their vectors."""
     from sgmn.catalogue import rows

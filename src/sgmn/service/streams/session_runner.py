@@ -145,7 +145,7 @@ class SessionRunner:
                 self._run_workers()
             except (SessionGone, _ClosedError):
                 raise
-            except Exception as error:  # a fault of the service must not leave it running
+            except Exception as error:  # noqa: BLE001 - a fault here must not leave it running
                 _LOG.exception(f"{self.session_id}: the session fails")
                 self._end("failed", f"a fault of the service ({type(error).__name__}: {error})")
         except SessionGone:

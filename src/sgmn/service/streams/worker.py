@@ -25,7 +25,7 @@ from sgmn.service.outbound.gateway import SourceGateway
 from sgmn.service.outbound.policy import OutboundPolicy
 from sgmn.service.streams.encoder_client import EncoderClient, StoppedError, StreamInfo
 from sgmn.service.streams.journal import FILE_NAME, JournalWriter
-from sgmn.service.streams.kept_frames import KeptFrames
+from sgmn.service.streams.kept_frames import FRAMES_FOLDER, KeptFrames
 from sgmn.service.streams.resume import ResumePoint
 from sgmn.service.streams.timeline import replay_journal
 from sgmn.service.streams.worker_config import WorkerConfig
@@ -34,7 +34,6 @@ from sgmn.service.streams.worker_frames import SessionFrames
 from sgmn.service.streams.worker_recognition import Recognition, begin_timeline, report_replay
 from sgmn.service.streams.worker_transcript import TimeShift, follow_transcript, transcript_delay_s
 
-FRAMES_FOLDER = "frames"
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 

@@ -1,0 +1,141 @@
+"""The journal: what was appended comes back, whatever a crash or a full disk leaves behind."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sgmn.errors import SgmnError
+from sgmn.service.streams.journal import (
+    End,
+    Gap,
+    Header,
+    JournalWriter,
+    Record,
+    WindowRecord,
+    read_journal,
+)
+
+HEADER = Header("ses_1", ("a", "b", "ü"), {"hop_s": 2.0}, 6.0)
+
+
+def window(number: int, text: str = "") -> WindowRecord:
+    logits = np.array([number, -0.5, 1e-30], np.float32)
+    return WindowRecord(1.0 + 2 * number, 6.0, 1e9 + number, 5.5, 6, logits, text)
+
+
+RECORDS: list[Record] = [
+    HEADER,
+    window(0, "ein Becher"),
+    Gap(5.5, 9.0, 1e9, 1e9 + 3.5, "crash"),
+    window(1),
+    End(12.0, 1e9 + 9),
+]
+
+
+def write(path: Path, records: list[Record]) -> None:
+    with JournalWriter(path) as journal:
+        for record in records:
+            journal.append(record)
+
+
+def plain(records: Any) -> list[Any]:
+    """Records as values that can be compared."""
+    names = WindowRecord.__slots__
+    return [
+        [np.asarray(getattr(r, name)).tolist() for name in names]
+        if isinstance(r, WindowRecord)
+        else r
+        for r in records
+    ]
+
+
+def test_records_come_back_as_they_were(tmp_path: Path) -> None:
+    write(tmp_path / "journal", RECORDS)
+    assert plain(read_journal(tmp_path / "journal")) == plain(RECORDS)
+
+
+def test_a_missing_journal_has_no_records(tmp_path: Path) -> None:
+    assert list(read_journal(tmp_path / "journal")) == []
+
+
+@settings(max_examples=40)
+@given(cut=st.integers(min_value=0, max_value=500))
+def test_a_journal_that_is_cut_anywhere_keeps_its_whole_records(
+    tmp_path_factory: pytest.TempPathFactory, cut: int
+) -> None:
+    path = tmp_path_factory.mktemp("cut") / "journal"
+    write(path, RECORDS)
+    data = path.read_bytes()
+    path.write_bytes(data[: min(cut, len(data))])
+    kept = plain(read_journal(path))
+    assert kept == plain(RECORDS)[: len(kept)]
+    assert len(kept) == len(RECORDS) or cut < len(data)
+    write(path, [window(7)])  # the rest of the record that was cut is gone
+    assert plain(read_journal(path)) == [*kept, *plain([window(7)])]
+
+
+@settings(max_examples=40)
+@given(position=st.integers(min_value=0, max_value=200), value=st.integers(0, 255))
+def test_a_damaged_record_ends_the_journal(
+    tmp_path_factory: pytest.TempPathFactory, position: int, value: int
+) -> None:
+    path = tmp_path_factory.mktemp("damaged") / "journal"
+    write(path, RECORDS)
+    data = bytearray(path.read_bytes())
+    is_changed = data[position] != value
+    data[position] = value
+    path.write_bytes(data)
+    kept = plain(read_journal(path))
+    assert kept == plain(RECORDS)[: len(kept)] and (len(kept) < len(RECORDS)) == is_changed
+
+
+def test_two_processes_cannot_write_one_journal(tmp_path: Path) -> None:
+    with (
+        JournalWriter(tmp_path / "journal"),
+        pytest.raises(SgmnError, match="another process is writing"),
+    ):
+        JournalWriter(tmp_path / "journal")
+    JournalWriter(tmp_path / "journal").close()
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """Files cannot grow beyond 400 bytes, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_full_disk_loses_nothing_of_what_was_appended(tmp_path: Path, full_disk: None) -> None:
+    path, count = tmp_path / "journal", 0
+    with JournalWriter(path) as journal:
+        journal.append(HEADER)
+        with pytest.raises(OSError, match="File too large"):
+            while count < 100:
+                journal.append(window(count, "some words"))
+                count += 1
+    assert 0 < count < 100
+    appended = [HEADER, *(window(number, "some words") for number in range(count))]
+    assert plain(read_journal(path)) == plain(appended)
+
+
+def test_a_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "journal", [HEADER])
+    data = (tmp_path / "journal").read_bytes()[8:].replace(b'"version": 1', b'"version": 9')
+    (tmp_path / "journal").write_bytes(struct.pack("<II", len(data), zlib.crc32(data)) + data)
+    with pytest.raises(SgmnError, match="another version"):
+        list(read_journal(tmp_path / "journal"))
