@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
+from sgmn.model import checkpoint
 from sgmn.service import auth
 from sgmn.service.app import create_app, open_context
 from sgmn.service.context import ServiceContext
@@ -47,10 +48,19 @@ def module_database(request: pytest.FixtureRequest) -> Iterator[str]:
     engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def model_folder(tiny: Callable[[], Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny model with random weights."""
+    folder = tmp_path_factory.mktemp("service-model")
+    checkpoint.save(tiny(), folder)
+    return folder
+
+
 @pytest.fixture
-def settings(module_database: str, tmp_path: Path) -> ServiceSettings:
-    """Settings of a service with an empty data folder."""
+def settings(module_database: str, tmp_path: Path, model_folder: Path) -> ServiceSettings:
+    """Settings of a service with an empty data folder and a tiny model."""
     return ServiceSettings(
+        model=str(model_folder),
         data=tmp_path / "data",
         database_url=module_database,
         port=0,

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from sgmn.service.database.engine import Database
 
-_DEFAULTS: dict[type, Any] = {str: "", int: 0, float: 0.0, dict: {}}
+_DEFAULTS: dict[type, Any] = {str: "", int: 0, float: 0.0, object: {}}  # object: JSON
 
 
 def insert_row(database: Database, table: sa.Table, **values: Any) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+from sgmn.catalogue import lance
 from sgmn.catalogue.index import Index
 from sgmn.catalogue.table import ProductTable
-from sgmn.service.catalogues import index_location
+from sgmn.service.catalogues import catalogue_folder, index_location
 from sgmn.service.context import ServiceContext
 
 if TYPE_CHECKING:
@@ -60,6 +62,16 @@ def open_or_create_index(context: ServiceContext, catalogue_id: str) -> Index:
         return index
     location = index_location(context.settings, catalogue_id)
     return Index.open_or_create(location, load_embedder(context.settings.model))
+
+
+def delete_files(context: ServiceContext, catalogue_id: str) -> None:
+    """Delete the index of a catalogue, and everything else that it keeps."""
+    location = index_location(context.settings, catalogue_id)
+    if isinstance(location, str) and ProductTable.exists(location):
+        lance.connect(location).drop_all_tables()
+    folder = catalogue_folder(context.settings, catalogue_id)
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 def table_values(table: ProductTable) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,10 @@ from sgmn.service.imports.image_store import ImageStore
 from sgmn.service.indexes import open_or_create_index, table_values
 from sgmn.service.operations.heart import Heart
 from sgmn.service.operations.outcome import Outcome
-from sgmn.service.operations.queue import Job
+from sgmn.service.operations.queue import Job, unfinished_ids
 from sgmn.service.settings import ServiceSettings
+
+_UPLOAD_GRACE_S = 600.0  # an upload that has arrived has no operation yet
 
 
 def uploads_folder(settings: ServiceSettings) -> Path:
@@ -165,13 +168,15 @@ def _keep_shop(feed: Feed, shop_id: str) -> Feed:
     )
 
 
-def prune_uploads(context: ServiceContext, unfinished: Iterable[str]) -> int:
-    """Delete the uploads of operations that have ended; return how many there were."""
+def prune_uploads(context: ServiceContext) -> int:
+    """Delete old uploads without an unfinished operation; return how many there were."""
     folder = uploads_folder(context.settings)
     if not folder.is_dir():
         return 0
-    kept = set(unfinished)
-    stale = [path for path in folder.iterdir() if path.name not in kept]
+    oldest_s = time.time() - context.settings.upload_timeout_s - _UPLOAD_GRACE_S
+    old = [path for path in folder.iterdir() if path.stat().st_mtime < oldest_s]
+    kept = unfinished_ids(context.database) if old else set()
+    stale = [path for path in old if path.name not in kept]
     for path in stale:
         shutil.rmtree(path, ignore_errors=True)
     return len(stale)

@@ -14,7 +14,7 @@ from sgmn.row_issues import RowIssue
 from sgmn.service.catalogues import catalogue_folder
 from sgmn.service.context import ServiceContext
 from sgmn.service.imports.importer import fetch_options, run_import
-from sgmn.service.indexes import open_index, open_or_create_index, table_values
+from sgmn.service.indexes import delete_files, open_index, open_or_create_index, table_values
 from sgmn.service.operations.heart import Heart
 from sgmn.service.operations.outcome import Handler, Outcome
 from sgmn.service.operations.queue import Job
@@ -81,13 +81,11 @@ def delete_index(context: ServiceContext, job: Job, heart: Heart) -> Outcome:
     """Delete the files of a deleted catalogue."""
     assert job.catalogue_id is not None
     heart.report(phase="deleting")
-    folder = catalogue_folder(context.settings, job.catalogue_id)
-    if folder.exists():
-        shutil.rmtree(folder)
+    delete_files(context, job.catalogue_id)
     return Outcome()
 
 
-HANDLERS: Mapping[str, Handler] = {
+HANDLERS: dict[str, Handler] = {
     "import": run_import,
     "put-product": put_product,
     "purge": purge,

@@ -130,6 +130,13 @@ def has_waiting(database: Database) -> bool:
         )
 
 
+def unfinished_ids(database: Database) -> set[str]:
+    """The ids of all operations that have not ended."""
+    query = sa.select(_TABLE.c.id).where(_TABLE.c.state.in_(UNFINISHED))
+    with database.read() as connection:
+        return set(connection.execute(query).scalars())
+
+
 def beat(database: Database, job: Job, progress: Mapping[str, Any]) -> bool:
     """Report that a job is alive and how far it is; False if it should stop."""
     values = {"heartbeat_s": time.time(), "progress": dict(progress)}

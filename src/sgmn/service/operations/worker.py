@@ -31,11 +31,14 @@ def run_worker(settings_json: str, worker: str) -> None:
         settings_json: The settings of the service.
         worker: A name for this process, unique in the database.
     """
+    from sgmn.service.imports.importer import prune_uploads
+
     exit_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this
     settings = ServiceSettings.from_json(settings_json)
     logs.configure(settings)
     context = ServiceContext(settings, Database(settings), load_sealer(settings))
+    prune_uploads(context)
     last_job_s = time.monotonic()
     while time.monotonic() - last_job_s < IDLE_EXIT_S:
         job = queue.claim(context.database, worker)

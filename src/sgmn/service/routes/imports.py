@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -103,7 +104,10 @@ async def import_catalogue(
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == "application/json":
         body = await _read_json(request)
-        source: dict[str, Any] = {"url_sealed": context.sealer.seal(body.url), "name": redact_address(body.url)}
+        source: dict[str, Any] = {
+            "url_sealed": context.sealer.seal(body.url),
+            "name": redact_address(body.url),
+        }
         operation_id, digest = new_id("op"), body.url.encode()
     elif media_type in SUFFIXES:
         operation_id = new_id("op")
@@ -133,17 +137,23 @@ class Start:
 
     def run(self, digest: bytes) -> Response:
         """Queue the operation, or return the answer to an earlier request."""
-        request = self.request
-        if request.headers.get(idempotency.HEADER):
-            request_sha256 = idempotency.hash_request(request, digest)
-            stored = idempotency.reserve(self.context, request, request_sha256)
-            if stored is not None:
-                return stored
+        stored = None
         try:
-            return self._enqueue()
+            if self.request.headers.get(idempotency.HEADER):
+                request_sha256 = idempotency.hash_request(self.request, digest)
+                stored = idempotency.reserve(self.context, self.request, request_sha256)
+            return self._enqueue() if stored is None else stored
         except BaseException:
-            idempotency.release(self.context, request)
+            idempotency.release(self.context, self.request)
+            self._delete_upload()
             raise
+        finally:
+            if stored is not None:
+                self._delete_upload()
+
+    def _delete_upload(self) -> None:
+        folder = uploads_folder(self.context.settings) / self.operation_id
+        shutil.rmtree(folder, ignore_errors=True)
 
     def _enqueue(self) -> Response:
         catalogue_id, shop_id = self.catalogue["id"], self.catalogue["shop_id"]
