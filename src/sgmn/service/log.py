@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from sgmn.service.database import tables
 from sgmn.service.database.engine import Database
+from sgmn.service.webhooks import outbox
 
 RowType = Literal["sgmn.event/1", "sgmn.review/1", "sgmn.session/1"]
 EVENT: RowType = "sgmn.event/1"
@@ -127,6 +128,7 @@ class LogTransaction:
             "data": row.data,
         }
         self.connection.execute(sa.insert(_LOG).values(content))
+        outbox.enqueue(self.connection, session_id, row.seq, row_type)
         self.rows.append(row)
         return row
 

@@ -63,9 +63,14 @@ class CheckedTransport(httpx.AsyncBaseTransport):
             port=request.url.port,
             target=request.url.raw_path,
         )
+        assert isinstance(request.stream, AsyncIterable)
         response = await self.pool.handle_async_request(
             httpcore.Request(
-                request.method, url, headers=request.headers.raw, extensions=request.extensions
+                request.method,
+                url,
+                headers=request.headers.raw,
+                content=request.stream,
+                extensions=request.extensions,
             )
         )
         assert isinstance(response.stream, AsyncIterable)

@@ -6,12 +6,19 @@ from fastapi import APIRouter
 
 from sgmn.service.routes import (
     catalogues,
+    deliveries,
+    exports,
     health,
     imports,
     keys,
+    log,
+    media,
     operations,
     products,
+    reviews,
     search,
+    sessions,
+    webhooks,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -22,4 +29,11 @@ ROUTERS: tuple[APIRouter, ...] = (
     imports.router,
     search.router,
     operations.router,
+    sessions.router,
+    log.router,
+    reviews.router,
+    media.router,
+    exports.router,
+    webhooks.router,
+    deliveries.router,
 )
