@@ -19,8 +19,10 @@ def _config_printer(table: str) -> Callable[[bool], None]:
             return
         from sgmn.configs import packaged_configs
 
-        for name, description in packaged_configs(table).items():
-            typer.echo(f"{name:<12}  {description}")
+        configs = packaged_configs(table)
+        width = max(map(len, configs))
+        for name, description in configs.items():
+            typer.echo(f"{name:<{width}}  {description}")
         raise typer.Exit
 
     return print_configs

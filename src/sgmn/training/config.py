@@ -141,6 +141,7 @@ class TrainConfig:
         accumulation_steps: batches in an optimizer step.
         lr: peak learning rate of newly initialized parameters.
         backbone_lr: peak learning rate of pretrained parameters.
+        gradient_checkpointing: recompute activations of the towers to save memory.
         head_lr_multiplier: factor on `lr` for the scalar parameters of the score.
         weight_decay: decay of weight matrices (AdamW).
         warmup_fraction: fraction of the steps over which the learning rate rises (0..1).
@@ -168,6 +169,7 @@ class TrainConfig:
     accumulation_steps: int = 1
     lr: float = 1e-3
     backbone_lr: float = 1e-5
+    gradient_checkpointing: bool = False
     head_lr_multiplier: float = 1.0
     weight_decay: float = 0.05
     warmup_fraction: float = 0.05

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 
 from sgmn.data.dataset import Dataset
+from sgmn.errors import SettingsError
 from sgmn.model import checkpoint
 from sgmn.model.bundle import ModelBundle
 from sgmn.model.network import SGMN
@@ -46,7 +48,25 @@ def _freeze(network: SGMN, config: ModelConfig) -> None:
     if config.trainable_parts:
         network.freeze_text().requires_grad_(False)
         for name in config.trainable_parts:
-            getattr(network.parts, name).requires_grad_(True)
+            module = None if name == SCORE else getattr(network.parts, name)
+            for parameter in learned_score if module is None else module.parameters():
+                parameter.requires_grad_(True)
+
+
+def checkpoint_towers(network: SGMN) -> None:
+    """Let the towers recompute activations in the backward pass instead of storing them.
+
+    Raises SettingsError if neither tower is a transformer that can.
+    """
+    towers = [m for m in network.towers.modules() if hasattr(m, "gradient_checkpointing_enable")]
+    able = [tower for tower in towers if getattr(tower, "supports_gradient_checkpointing", False)]
+    if not able:
+        remedy = "set gradient_checkpointing = false, or start from a transformer such as CLIP"
+        raise SettingsError("the towers cannot recompute activations", "[train]", remedy)
+    for tower in cast(list[Any], able):
+        # transformers renames the method; the older name will be removed.
+        new_name = getattr(tower, "activation_checkpointing_enable", None)
+        (new_name or tower.gradient_checkpointing_enable)({"use_reentrant": False})
 
 
 def load_examples(config: DataConfig, read: Callable[[Path], Dataset]) -> Examples:
@@ -74,6 +94,8 @@ def prepare_run(
     """
     model = build_starting_model(run.model, run.train.seed)
     if run.model.freeze != "towers":
+    if run.train.gradient_checkpointing:
+        checkpoint_towers(model.network)
         return model, Batches(examples, model.preprocessor, run.data, run.train), []
     batches = CachedBatches(examples, model, run.data, run.train, cache)
     return model, batches, batches.fill(progress)
