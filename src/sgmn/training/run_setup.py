@@ -48,9 +48,7 @@ def _freeze(network: SGMN, config: ModelConfig) -> None:
     if config.trainable_parts:
         network.freeze_text().requires_grad_(False)
         for name in config.trainable_parts:
-            module = None if name == SCORE else getattr(network.parts, name)
-            for parameter in learned_score if module is None else module.parameters():
-                parameter.requires_grad_(True)
+            getattr(network.parts, name).requires_grad_(True)
 
 
 def checkpoint_towers(network: SGMN) -> None:
