@@ -91,9 +91,9 @@ def prepare_run(
         The model, the batches, and one line for each example that cannot be read.
     """
     model = build_starting_model(run.model, run.train.seed)
-    if run.model.freeze != "towers":
     if run.train.gradient_checkpointing:
         checkpoint_towers(model.network)
+    if run.model.freeze != "towers":
         return model, Batches(examples, model.preprocessor, run.data, run.train), []
     batches = CachedBatches(examples, model, run.data, run.train, cache)
     return model, batches, batches.fill(progress)
