@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from sgmn.catalogue.index import Index
 from sgmn.model import checkpoint
-from tests.service.streams.world import StreamWorld, comparable, make_video
+from sgmn.service.app import create_app
+from sgmn.service.components import Component
+from sgmn.service.context import ServiceContext
+from sgmn.service.settings import ServiceSettings
+from sgmn.service.streams.service import run_streams
+from tests.service.conftest import SHOP, Headers
+from tests.service.streams.api import SessionApi, add_catalogue
+from tests.service.streams.world import TIMELINE, StreamWorld, comparable, make_video
 
 
 @pytest.fixture(scope="session")
@@ -19,9 +29,9 @@ def stream_index(
 ) -> Path:
     """The index of a shop of six products, and beside it the tiny model that built it."""
     folder = tmp_path_factory.mktemp("stream-index")
-    checkpoint.save(tiny(), folder / "model")
+    checkpoint.save(replace(tiny(), calibration={"timeline": TIMELINE}), folder / "model")
     index = Index.create(folder / "index", folder / "model")
-    index.add(world / "products.jsonl")
+    index.add(world / "products.jsonl", shop_id=SHOP)
     return folder / "index"
 
 
@@ -53,3 +63,43 @@ def long_events(
     with streams.supervise():
         streams.wait_for_state(session, "ended", "failed")
     return comparable(streams.events(session))
+
+
+@pytest.fixture
+def settings(settings: ServiceSettings, tmp_path: Path) -> ServiceSettings:
+    """Settings of a service that may stream the files of a folder."""
+    (tmp_path / "media").mkdir()
+    schemes = (*settings.source_schemes, "http", "file")
+    return replace(settings, source_schemes=schemes, media_folder=str(tmp_path / "media"))
+
+
+@pytest.fixture
+def media(tmp_path: Path, settings: ServiceSettings, video: Path) -> Path:
+    """The folder of files that may be streamed; it holds stream.mp4."""
+    shutil.copy(video, tmp_path / "media" / "stream.mp4")
+    return tmp_path / "media"
+
+
+@pytest.fixture
+def api(
+    context: ServiceContext, stream_index: Path, media: Path, editor: Headers
+) -> Iterator[SessionApi]:
+    """Requests of an editor of SHOP to a service that runs sessions."""
+    yield from _open_api(context, stream_index, editor, (run_streams,))
+
+
+@pytest.fixture
+def idle_api(
+    context: ServiceContext, stream_index: Path, media: Path, editor: Headers
+) -> Iterator[SessionApi]:
+    """Requests of an editor of SHOP to a service whose sessions stay queued."""
+    yield from _open_api(context, stream_index, editor, ())
+
+
+def _open_api(
+    context: ServiceContext, index: Path, headers: Headers, components: tuple[Component, ...]
+) -> Iterator[SessionApi]:
+    catalogue_id = add_catalogue(context, index)
+    app = create_app(context, components=components)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield SessionApi(client, headers, catalogue_id)

@@ -30,6 +30,7 @@ from sgmn.service.streams.session_runner import RunnerSettings
 from sgmn.service.streams.store import Row, SessionStore, insert_session
 from sgmn.service.streams.supervisor import Supervisor, SupervisorSettings
 from sgmn.service.streams.worker_config import WorkerConfig
+from tests.service.conftest import SHOP
 from tests.world import COLORS, make_image
 
 DEADLINE_S = 60.0
@@ -85,7 +86,7 @@ class StreamWorld:
         upgrade(self.database)
         self.store = SessionStore(self.database, LogHub(self.database))
         table = ProductTable.open(self.index)
-        self.version = pin_shelf(table, "", self.folder / "shelves", "cat")
+        self.version = pin_shelf(table, SHOP, self.folder / "shelves", "cat")
         self.encoder: EncoderProcess | None = None
 
     @contextmanager
@@ -103,7 +104,7 @@ class StreamWorld:
     def config(self, row: Row) -> WorkerConfig:
         """The configuration of the worker of a session."""
         assert self.encoder is not None
-        options = {"timeline": TIMELINE, "last_event_id": row["last_event_id"], **self.options}
+        options = {"last_event_id": row["last_event_id"], **self.options}
         return WorkerConfig(
             session_id=row["id"],
             source=self.sources[row["id"]],
@@ -120,7 +121,7 @@ class StreamWorld:
         self.sources[session_id] = str(source)
         values = {
             "id": session_id,
-            "shop_id": "shop",
+            "shop_id": SHOP,
             "catalogue_id": "cat",
             "index_version": self.version,
             "source_redacted": str(source),

@@ -166,7 +166,7 @@ def _parse_window(message: Message) -> WindowRequest:
 
 def _parse_images(shapes: Sequence[Sequence[int]], parts: Iterable[bytes]) -> list[ImageArray]:
     return [
-        np.frombuffer(part, np.uint8).reshape(height, width, 3)
+        np.frombuffer(bytearray(part), np.uint8).reshape(height, width, 3)  # writable
         for (height, width), part in zip(shapes, parts, strict=True)
     ]
 
