@@ -30,6 +30,7 @@ POLL_INTERVAL_S = 0.05
 LOOPBACK = "127.0.0.1"
 PLAYLIST = "live.m3u8"
 COPY = ("-c:v", "copy")
+COPY_SOUND = ("-map", "0:a:0", "-c:a", "copy")
 ENCODE = ("-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-crf", "18")
 KEYFRAMES = ("-force_key_frames", f"expr:gte(t,n_forced*{SEGMENT_S})")
 
@@ -83,10 +84,16 @@ class Sender:
 
 
 class Broadcast:
-    """Sends the first `seconds` of a video, at `pace` times its speed; ffmpeg logs to `folder`."""
+    """Sends the first `seconds` of a video, at `pace` times its speed; ffmpeg logs to `folder`.
 
-    def __init__(self, video: Path, seconds: float, pace: float, folder: Path) -> None:
+    `sound` holds the ffmpeg arguments for its sound, which is left out by default.
+    """
+
+    def __init__(
+        self, video: Path, seconds: float, pace: float, folder: Path, sound: Sequence[str] = ()
+    ) -> None:
         self.video, self.seconds, self.pace, self.folder = video, seconds, pace, folder
+        self.sound = sound
         self.senders: list[Sender] = []
         self.stopped = Event()
 
@@ -97,6 +104,7 @@ class Broadcast:
         command = ["ffmpeg", "-nostdin", "-hide_banner", "-nostats", "-y"]
         command += ["-readrate", str(self.pace), "-ss", f"{start_s:.3f}", "-i", str(self.video)]
         command += ["-map", "0:v:0", *length, *((*ENCODE, *KEYFRAMES) if start_s else COPY)]
+        command += self.sound
         command += ["-flush_packets", "1", *endpoint.output]
         command += ["-map", "0:v:0", *length, *COPY, "-flush_packets", "1"]
         command += ["-f", "framecrc", "pipe:1"]

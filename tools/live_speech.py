@@ -1,6 +1,9 @@
 """Watch spoken streams in real time with speech recognition: events, delays, words, CPU time.
 
-    python tools/live_speech.py DATASET --index INDEX [--asr MODEL] [--streams N]
+    python tools/live_speech.py DATASET --index INDEX [--asr MODEL] [--streams N] [--over tcp]
+
+By default `sgmn watch` reads the video itself, in real time. With --over, ffmpeg sends pictures and
+sound over the loopback interface, as MPEG-TS over TCP or as HLS over HTTP.
 
 A change counts as reported by the first event with its product before the next change. Its delay
 runs from the true change to the line of the event, in seconds of real time.
@@ -14,13 +17,19 @@ import resource
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
+from threading import Thread
 from time import time
 from typing import Any, NamedTuple
 
+from live_servers import COPY_SOUND, Broadcast, send_whole, serve_hls, serve_tcp
+
 from sgmn.evaluation.word_errors import word_error_rate
 from sgmn.media.transcript import read_transcript
+
+SERVERS = {"tcp": serve_tcp, "hls": serve_hls}
 
 
 class Arrival(NamedTuple):
@@ -57,31 +66,48 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--asr", default="auto")
     parser.add_argument("--language", default="en")
     parser.add_argument("--streams", type=int, default=3)
+    parser.add_argument("--over", choices=["file", *SERVERS], default="file")
     return parser.parse_args()
 
 
 def watch_stream(path: Path, options: argparse.Namespace) -> Trial:
     row = json.loads(path.read_text(encoding="utf-8"))
-    with tempfile.TemporaryDirectory() as folder:
-        subtitles = Path(folder) / "recognized.srt"
-        command = [sys.executable, "-m", "sgmn.cli", "watch", path.with_suffix(".mp4")]
-        command += ["--index", options.index, "--live", "--realtime", "--events", "-"]
-        command += ["--asr", options.asr, "--language", options.language, "--srt", subtitles]
-        if row.get("shop_id"):
-            command += ["--shop", row["shop_id"]]
+    video, duration_s = path.with_suffix(".mp4"), row["timeline"][-1]["end"]
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        subtitles, source = Path(folder) / "recognized.srt", [str(video), "--live", "--realtime"]
+        broadcast = Broadcast(video, duration_s, 1.0, Path(folder), COPY_SOUND)
+        if options.over != "file":
+            endpoint = stack.enter_context(SERVERS[options.over](Path(folder)))
+            stack.callback(broadcast.close)
+            Thread(target=send_whole, args=(broadcast, endpoint), daemon=True).start()
+            source = [endpoint.address, "--attempts", "2"]
         start_s, start_cpu_s = time(), children_cpu_s()
-        with subprocess.Popen(
-            list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
-            assert process.stdout is not None and process.stderr is not None
-            arrivals = [Arrival(json.loads(line), time()) for line in process.stdout]
-            warnings = [line for line in process.stderr if "audio" in line or "speech" in line]
+        arrivals, warnings = run_watch(source, row.get("shop_id", ""), subtitles, options)
         cpu_share = (children_cpu_s() - start_cpu_s) / (time() - start_s)
         text = " ".join(utterance.text for utterance in read_transcript(subtitles))
     true_text = " ".join(entry["text"] for entry in row["transcript"])
     changes = [slot for slot in row["timeline"] if slot["product_id"] is not None]
-    delays_s = find_delays_s(changes, arrivals)
+    sent = broadcast.senders[0].sent if broadcast.senders else []
+    delays_s = find_delays_s(changes, arrivals, find_origin_s(arrivals, sent))
     return Trial(delays_s, len(changes), (true_text, text), cpu_share, warnings)
+
+
+def run_watch(
+    source: list[str], shop_id: str, subtitles: Path, options: argparse.Namespace
+) -> tuple[list[Arrival], list[str]]:
+    """Return the events of `sgmn watch`, and its lines about lost sound."""
+    command = [sys.executable, "-m", "sgmn.cli", "watch", *source, "--index", str(options.index)]
+    command += ["--asr", options.asr, "--language", options.language, "--srt", str(subtitles)]
+    command += ["--events", "-", *(["--shop", shop_id] if shop_id else [])]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        arrivals = [Arrival(json.loads(line), time()) for line in process.stdout]
+        warnings = [line for line in process.stderr if "audio" in line or "speech" in line]
+    if process.returncode:
+        sys.exit(f"sgmn watch ended with status {process.returncode}")
+    return arrivals, warnings
 
 
 def children_cpu_s() -> float:
@@ -89,14 +115,26 @@ def children_cpu_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def find_delays_s(changes: list[dict[str, Any]], arrivals: list[Arrival]) -> list[float]:
-    """Return the delay of each change that an event reports."""
+def find_origin_s(arrivals: list[Arrival], sent: list[tuple[float, float]]) -> float:
+    """Return the wall-clock time at which the stream is at 0 s.
+
+    sent: stream time and wall-clock time of each frame that ffmpeg sent, if it did.
+    """
+    if sent:
+        return median(wall_s - time_s for time_s, wall_s in sent)
     # The newest frame of the last event is the last frame of the stream.
     (end,) = (arrival.event for arrival in arrivals[-1:] if arrival.event["kind"] == "ended")
-    origin_wall_s, delays_s = end["wall_s"] - end["time_s"], []
+    return float(end["wall_s"] - end["time_s"])
+
+
+def find_delays_s(
+    changes: list[dict[str, Any]], arrivals: list[Arrival], origin_s: float
+) -> list[float]:
+    """Return the delay of each change that an event reports."""
+    delays_s = []
     for change in changes:
         reports = [
-            arrival.wall_s - origin_wall_s - change["start"]
+            arrival.wall_s - origin_s - change["start"]
             for arrival in arrivals
             if arrival.event["product_id"] == change["product_id"]
             and change["start"] - 5 <= arrival.event["time_s"] < change["end"]

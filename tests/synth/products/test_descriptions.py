@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sgmn.synth.plan.videos import plan_clip
 from sgmn.synth.products.catalog import generate_products
 from sgmn.synth.products.descriptions import describe_products
 from sgmn.synth.products.spec import ProductSpec
@@ -64,8 +65,7 @@ def test_another_seed_writes_other_descriptions() -> None:
 
 def test_descriptions_change_nothing_else_of_a_world(tmp_path: Path) -> None:
     for name, descriptions in (("plain", False), ("described", True)):
-        settings = one_shop(descriptions=descriptions, clips=1)
-        generate_world(tmp_path / name, settings)
+        generate_world(tmp_path / name, one_shop(descriptions=descriptions, clips=0))
     plain, described = (file_digests(tmp_path / name) for name in ("plain", "described"))
     changed = {path for path in plain if plain[path] != described[path]}
     assert changed == {"train/products.jsonl"}
@@ -76,3 +76,5 @@ def test_descriptions_change_nothing_else_of_a_world(tmp_path: Path) -> None:
     for old, new in zip(*rows, strict=True):
         assert new["attributes"].pop("description").strip()
         assert new == old
+    plans = [plan_clip(one_shop(descriptions=value), 0) for value in (False, True)]
+    assert plans[0] == plans[1]
