@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import socket
 from collections.abc import Callable
 from types import FrameType
@@ -26,9 +27,11 @@ class GracefulServer(uvicorn.Server):
         self.context = context
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Handle a signal that asks to stop."""
+        """Stop gracefully; a second Ctrl-C stops at once. The exit status is 0 then."""
         self.context.stopping.set()
-        super().handle_exit(sig, frame)
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
 
 
 def serve(settings: ServiceSettings, announce: Callable[[str], None]) -> None:
