@@ -69,7 +69,9 @@ def test_every_command_line_of_the_documentation_exists(group: Any) -> None:
 
 
 def test_every_option_named_in_the_text_exists(group: Any) -> None:
-    every = options_of(group).union(*(options_of(command) for command in group.commands.values()))
+    commands = [*group.commands.values()]
+    commands += [own for c in commands for own in getattr(c, "commands", {}).values()]
+    every = options_of(group).union(*map(options_of, commands))
     every |= {"--budget", "--ship", "--build-arg", "--nproc-per-node"}  # of other programs
     unknown = [
         f"{page.relative_to(ROOT)}: {option}"
