@@ -8,8 +8,8 @@ COPY constraints.txt pyproject.toml README.md LICENSE ./
 ARG TORCH_INDEX=""
 RUN pip install -c constraints.txt ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch
 COPY src ./src
-RUN pip install -c constraints.txt ".[train,synth]"
-RUN useradd --create-home sgmn
+RUN pip install -c constraints.txt ".[train,synth,serve,postgres]"
+RUN useradd --create-home sgmn && mkdir /data && chown sgmn /data
 USER sgmn
 WORKDIR /data
 ENTRYPOINT ["sgmn"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
 from sgmn import __version__
 from sgmn.service import auth, problems
@@ -17,7 +17,10 @@ from sgmn.service.context import ServiceContext
 from sgmn.service.database import tables
 from sgmn.service.database.engine import Database
 from sgmn.service.database.migrate import upgrade
+from sgmn.service.headers import SecurityHeaders
 from sgmn.service.logs import RequestLog
+from sgmn.service.metrics import RequestMetrics
+from sgmn.service.openapi import build_document
 from sgmn.service.routes import ROUTERS
 from sgmn.service.sealing import load_sealer
 from sgmn.service.settings import ServiceSettings
@@ -68,31 +71,25 @@ def create_app(context: ServiceContext, components: Sequence[Component] = COMPON
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        generate_unique_id_function=_operation_id,
         max_body_size=context.settings.max_request_bytes,
     )
     app.state.context = context
     for router in ROUTERS:
         app.include_router(router)
     problems.install(app)
+    app.add_middleware(RequestMetrics)
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestLog)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
 
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the schema of problems."""
     if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title,
-            version=app.version,
-            description=app.description,
-            routes=app.routes,
-        )
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        problem = problems.ProblemDocument.model_json_schema(
-            ref_template="#/components/schemas/{model}"
-        )
-        schemas.update(problem.pop("$defs"))
-        schemas["ProblemDocument"] = problem
-        app.openapi_schema = document
+        app.openapi_schema = build_document(app)
     return app.openapi_schema

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 import sqlalchemy as sa
 
+from sgmn.service import metrics
 from sgmn.service.database import tables
 from sgmn.service.database.engine import Database
 from sgmn.service.webhooks import outbox
@@ -144,6 +145,8 @@ def log_transaction(database: Database, readers: Readers | None = None) -> Itera
     with database.write() as connection:
         transaction = LogTransaction(connection)
         yield transaction
+    for row in transaction.rows:
+        metrics.LOG_ROWS.labels(row.type).inc()
     if readers is not None and transaction.rows:
         readers.publish(transaction.rows)
 

@@ -13,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sgmn.service.ids import new_id
+from sgmn.service.metrics import ErrorCounter
 from sgmn.service.settings import ServiceSettings
 
 REQUEST_ID_HEADER = "X-Request-Id"
@@ -31,7 +32,10 @@ def configure(settings: ServiceSettings) -> None:
     ]
     is_json = settings.log_format == "json"
     renderer: Any = (
-        structlog.processors.JSONRenderer() if is_json else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer()
+        if is_json
+        # Not the default traceback, which shows the values of variables, and with them secrets.
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     )
     tail: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if is_json:
@@ -41,7 +45,7 @@ def configure(settings: ServiceSettings) -> None:
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[*tail, renderer])
     )
     root = logging.getLogger()
-    root.handlers = [handler]
+    root.handlers = [handler, ErrorCounter()]
     root.setLevel(settings.log_level.upper())
     for name in ("httpx", "httpcore", "urllib3", "filelock", "alembic", "PIL"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -7,12 +7,14 @@ from fastapi import APIRouter
 from sgmn.service.routes import (
     catalogues,
     deliveries,
+    docs,
     exports,
     health,
     imports,
     keys,
     log,
     media,
+    metrics,
     operations,
     products,
     reviews,
@@ -23,6 +25,8 @@ from sgmn.service.routes import (
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
+    docs.router,
+    metrics.router,
     keys.router,
     catalogues.router,
     products.router,

@@ -101,9 +101,13 @@ class Supervisor:
         pids = {name: runner.worker_pid for name, runner in list(self._runners.items())}
         return {name: pid for name, pid in pids.items() if pid is not None}
 
+    def statuses(self) -> list[LiveStatus]:
+        """Return what each session with a worker says about itself."""
+        return [runner.status for runner in list(self._runners.values())]
+
     def load(self) -> Load:
         """Return what the streams take at the moment."""
-        statuses = [runner.status for runner in list(self._runners.values())]
+        statuses = self.statuses()
         measured = [status.cpu for status in statuses if status.cpu is not None and status.now]
         lags = [float(status.now["lag_s"]) for status in statuses if status.now is not None]
         return Load(

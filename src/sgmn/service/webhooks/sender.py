@@ -15,6 +15,7 @@ import sqlalchemy as sa
 import structlog
 
 from sgmn.errors import FetchError, SgmnError
+from sgmn.service import metrics
 from sgmn.service.context import ServiceContext
 from sgmn.service.database import tables
 from sgmn.service.log import LogRow
@@ -154,10 +155,14 @@ class WebhookSender:
         with self._context.database.write() as connection:
             if status is not None and 200 <= status < 300:
                 outbox.record_delivered(connection, claim, status)
+                outcome = "delivered"
             elif status == 410:
                 outbox.record_gone(connection, claim)
+                outcome = "gone"
             else:
                 outbox.record_failure(connection, claim, error, status, retry_after_s)
+                outcome = "failed"
+        metrics.ATTEMPTS.labels(outcome).inc()
 
 
 def _parse_retry_after(text: str) -> float:
