@@ -227,5 +227,5 @@ class _TestWriter:
                 self.boxes[f"{video_id}-{at:04}"] = [[0.1, 0.1, 0.6, 0.6]] * (1 + number % 5)
         missing = kind in (TEST_NO_FRAMES, TEST_OUTSIDE)
         self.counts["clips without media"] += kind == TEST_NO_FRAMES
-        self.counts["missing clips that count as misses" if missing else "clips"] += 1
+        self.counts["clips in missing.jsonl" if missing else "clips"] += 1
         return video_id

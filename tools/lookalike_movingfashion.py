@@ -11,7 +11,7 @@ from lookalike_media import color_of, encode_image, write_video
 
 FRAMES = 8  # of a video, at 4 per second
 SHARED_IMAGE = (0, 1)  # two test products with one image
-EXPECTED = ("products", "clips", "missing clips that count as misses", "missing videos")
+EXPECTED = ("products", "clips", "clips in missing.jsonl", "missing videos")
 
 
 def write(root: Path, train: int, test: int) -> dict[str, Counter[str]]:
@@ -50,7 +50,7 @@ def _write_split(root: Path, split: str, count: int, counts: Counter[str]) -> No
     missing = sum(not (root / video).exists() for video in videos)
     counts |= Counter({"listed products": count, "listed videos": len(videos) + shared})
     counts |= Counter({"products": len(images), "clips": len(videos) - missing})
-    counts |= Counter({"missing videos": missing, "missing clips that count as misses": missing})
+    counts |= Counter({"missing videos": missing, "clips in missing.jsonl": missing})
     counts |= Counter({"products that share the image of another": count - len(images)})
     counts |= Counter({"videos of several shop images": shared})
     counts_of_split = {name: number for name, number in counts.items() if number}

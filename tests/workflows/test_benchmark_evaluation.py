@@ -65,7 +65,7 @@ def test_lpr4m_is_converted_trained_on_and_evaluated(
         report = json.loads(path.read_text())
         assert report["gallery"] == {"name": gallery, "items": size, "shelves": 2}
         assert report["overall"]["count"] == TEST_CLIPS and report["ks"] == [1, 3, 5, 10]
-        missing = look.expected["test"]["missing clips that count as misses"]
+        missing = look.expected["test"]["clips in missing.jsonl"]
         assert report["meta"]["missing"] == missing == report["overall"]["misses"]
         assert recall_of_files(trec) == pytest.approx(recall_at_1(report))
         attributes = {row["attribute"] for row in report["breakdown"]}

@@ -27,7 +27,7 @@ from sgmn.errors import SettingsError
 
 Progress = Callable[[str, int, int], None]  # step, done, total
 STATE_FOLDER, _FINISHED = ".import", "finished.json"
-REPEATED_CLIPS, MISSING = "repeated clips", "missing clips that count as misses"
+REPEATED_CLIPS, MISSING = "repeated clips", "clips in missing.jsonl"
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
