@@ -102,7 +102,8 @@ class Report:
     def caption(self) -> str:
         """What the tables show, and in which gallery."""
         gallery = self.gallery
-        size = f"{gallery['items']:,} items on {gallery['shelves']:,} shelves"
+        shelves = f"{gallery['shelves']:,} {'shelf' if gallery['shelves'] == 1 else 'shelves'}"
+        size = f"{gallery['items']:,} items on {shelves}"
         return f"Gallery {gallery['name']}: {size}. {CAPTION}"
 
     def table(self) -> Table:
