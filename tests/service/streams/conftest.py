@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,28 +11,22 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from sgmn.catalogue.index import Index
-from sgmn.model import checkpoint
 from sgmn.service.app import create_app
 from sgmn.service.components import Component
 from sgmn.service.context import ServiceContext
 from sgmn.service.settings import ServiceSettings
+from sgmn.service.streams.encoder_process import EncoderProcess
 from sgmn.service.streams.service import run_streams
-from tests.service.conftest import SHOP, Headers
+from tests.service.conftest import Headers
 from tests.service.streams.api import SessionApi, add_catalogue
-from tests.service.streams.world import TIMELINE, StreamWorld, comparable, make_video
+from tests.service.streams.shop import build_index, recognize_events
+from tests.service.streams.world import SharedEncoder, StreamWorld, make_video
 
 
 @pytest.fixture(scope="session")
-def stream_index(
-    tiny: Callable[[], Any], world: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def stream_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The index of a shop of six products, and beside it the tiny model that built it."""
-    folder = tmp_path_factory.mktemp("stream-index")
-    checkpoint.save(replace(tiny(), calibration={"timeline": TIMELINE}), folder / "model")
-    index = Index.create(folder / "index", folder / "model")
-    index.add(world / "products.jsonl", shop_id=SHOP)
-    return folder / "index"
+    return build_index(tmp_path_factory.mktemp("shop") / "shop")
 
 
 @pytest.fixture(scope="session")
@@ -41,10 +35,18 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_video(tmp_path_factory.mktemp("video") / "stream.mp4", 40)
 
 
+@pytest.fixture(scope="session")
+def encoder() -> Iterator[EncoderProcess]:
+    """The encoder process of all tests that need none of their own."""
+    encoder = SharedEncoder()
+    yield encoder
+    encoder.end()
+
+
 @pytest.fixture
-def streams(tmp_path: Path, stream_index: Path) -> StreamWorld:
+def streams(tmp_path: Path, stream_index: Path, encoder: EncoderProcess) -> StreamWorld:
     """Sessions of a shop, on a SQLite database."""
-    return StreamWorld(tmp_path, stream_index)
+    return StreamWorld(tmp_path, stream_index, encoder=encoder)
 
 
 @pytest.fixture(scope="session")
@@ -55,14 +57,14 @@ def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def long_events(
-    long_video: Path, stream_index: Path, tmp_path_factory: pytest.TempPathFactory
+    long_video: Path,
+    stream_index: Path,
+    encoder: EncoderProcess,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> list[tuple[Any, ...]]:
     """The events of the long video without any interruption."""
-    streams = StreamWorld(tmp_path_factory.mktemp("uninterrupted"), stream_index)
-    session = streams.add(long_video)
-    with streams.supervise():
-        streams.wait_for_state(session, "ended", "failed")
-    return comparable(streams.events(session))
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    return recognize_events(folder, stream_index, long_video, encoder)
 
 
 @pytest.fixture

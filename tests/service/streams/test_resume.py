@@ -26,7 +26,7 @@ LAST = WindowRecord(101.0, 106.0, 1_000_000.0, 106.5, 107, np.zeros(2, np.float3
     ],
 )
 def test_the_time_of_a_live_stream_continues_after_a_gap(wall_s: float, gap_s: float) -> None:
-    gap = ResumePoint(LAST, SETTINGS, max_gap_s=600.0).find_gap(wall_s, "crash")
+    gap = ResumePoint(LAST, SETTINGS, 0, 600.0, "crash").find_gap(wall_s)
     assert gap is not None and gap.from_s == 106.5
     assert gap.to_s - gap.from_s == pytest.approx(gap_s)
     assert (gap.from_wall_s, gap.to_wall_s, gap.reason) == (1_000_000.0, wall_s, "crash")
@@ -34,7 +34,7 @@ def test_the_time_of_a_live_stream_continues_after_a_gap(wall_s: float, gap_s: f
 
 def test_a_stream_that_begins_has_no_gap_and_needs_every_frame() -> None:
     start = ResumePoint(None, SETTINGS)
-    assert start.find_gap(5.0, "") is None
+    assert start.find_gap(5.0) is None
     assert start.frames_from_s < 0 and start.context_from_s < 0
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sgmn.service.streams.states import ACTIVE
 from tests.service.streams.world import StreamWorld, comparable, kill
 
@@ -19,6 +21,7 @@ def test_a_recording_is_recognized_to_its_end(streams: StreamWorld, video: Path)
     assert (events[-1]["kind"], events[-1]["time_s"]) == ("ended", 40.0)
 
 
+@pytest.mark.slow
 def test_killed_processes_leave_the_same_events(
     streams: StreamWorld, long_video: Path, long_events: list[tuple[Any, ...]]
 ) -> None:

@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import av
-import sqlalchemy as sa
 
 from sgmn.catalogue.table import ProductTable
-from sgmn.service.database import tables
 from sgmn.service.database.engine import Database
 from sgmn.service.database.migrate import upgrade
 from sgmn.service.ids import new_id
@@ -63,6 +61,17 @@ def make_video(path: Path, seconds: int, seed: int = 0) -> Path:
     return path
 
 
+class SharedEncoder(EncoderProcess):
+    """An encoder process for several supervisors, because it takes seconds to start."""
+
+    def close(self) -> None:
+        """Stay for the next supervisor."""
+
+    def end(self) -> None:
+        """Stop it."""
+        super().close()
+
+
 @dataclass
 class StreamWorld:
     """Sessions of one shop without the HTTP API.
@@ -71,6 +80,7 @@ class StreamWorld:
         folder: Everything is in here.
         index: The index of the shop.
         options: Fields of `WorkerConfig` that all sessions have.
+        encoder: The encoder process; one of its own for each supervisor if None.
         sources: The source of each session.
     """
 
@@ -79,6 +89,7 @@ class StreamWorld:
     options: dict[str, Any] = field(default_factory=dict)
     limits: Limits = field(default_factory=lambda: Limits(max_streams=10, cpus=64))
     runner: RunnerSettings = RUNNER
+    encoder: EncoderProcess | None = None
     sources: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -87,14 +98,15 @@ class StreamWorld:
         self.store = SessionStore(self.database, LogHub(self.database))
         table = ProductTable.open(self.index)
         self.version = pin_shelf(table, SHOP, self.folder / "shelves", "cat")
-        self.encoder: EncoderProcess | None = None
+        self.supervisor: Supervisor | None = None
 
     @contextmanager
     def supervise(self) -> Iterator[Supervisor]:
         """Run a supervisor, as one start of the service does."""
-        self.encoder = EncoderProcess()
+        encoder = self.encoder or EncoderProcess()
         settings = SupervisorSettings(self.folder / "lock", self.config, self.limits, self.runner)
-        supervisor = Supervisor(self.store, self.encoder, settings)
+        supervisor = Supervisor(self.store, encoder, settings)
+        self.supervisor = supervisor
         supervisor.start()
         try:
             yield supervisor
@@ -103,14 +115,14 @@ class StreamWorld:
 
     def config(self, row: Row) -> WorkerConfig:
         """The configuration of the worker of a session."""
-        assert self.encoder is not None
+        assert self.supervisor is not None
         options = {"last_event_id": row["last_event_id"], **self.options}
         return WorkerConfig(
             session_id=row["id"],
             source=self.sources[row["id"]],
             folder=self.folder / "sessions" / row["id"],
             shelf=shelf_path(self.folder / "shelves", "cat", self.version),
-            encoder=self.encoder.socket,
+            encoder=self.supervisor.encoder.socket,
             logged_gaps=row["gap_count"],
             **options,
         )
@@ -171,11 +183,9 @@ class StreamWorld:
         """Wait until a journal has some windows."""
         wait_for(lambda: len(self.windows(session_id)) >= count, f"{count} windows")
 
-    def delete(self, session_id: str) -> None:
-        """Delete the row of a session."""
-        sessions = tables.sessions
-        with self.database.write() as connection:
-            connection.execute(sa.delete(sessions).where(sessions.c.id == session_id))
+    def worker_pid(self, session_id: str) -> int | None:
+        """The process id of the worker of a session, if it has one now."""
+        return None if self.supervisor is None else self.supervisor.worker_pids().get(session_id)
 
 
 def kill(pid: int | None) -> None:

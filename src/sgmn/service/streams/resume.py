@@ -24,12 +24,14 @@ class ResumePoint:
         settings: The timeline settings.
         context_windows: How many earlier windows influence a window.
         max_gap_s: The longest gap by which the time of a live stream advances.
+        reason: Why nobody has watched meanwhile.
     """
 
     last: WindowRecord | None
     settings: TimelineSettings
     context_windows: int = 0
     max_gap_s: float = 3600.0
+    reason: str = ""
 
     @property
     def done_s(self) -> float:
@@ -46,7 +48,7 @@ class ResumePoint:
         """Frames from this time on are in a window after `context_from_s`."""
         return self.context_from_s - self.settings.window_s / 2
 
-    def find_gap(self, wall_s: float, reason: str) -> Gap | None:
+    def find_gap(self, wall_s: float) -> Gap | None:
         """Return the gap before the first frame of a live stream; None if it just begins.
 
         The time of a stream never goes back, whatever the clock of the machine does, and never
@@ -56,7 +58,7 @@ class ResumePoint:
             return None
         gap_s = min(max(wall_s - self.last.wall_s, MIN_GAP_S), self.max_gap_s)
         from_s = self.last.frame_s
-        return Gap(from_s, from_s + gap_s, self.last.wall_s, wall_s, reason)
+        return Gap(from_s, from_s + gap_s, self.last.wall_s, wall_s, self.reason)
 
 
 def play_in_real_time(

@@ -118,7 +118,9 @@ class Worker:
     def _recognize(self, recognition: Recognition, info: StreamInfo) -> None:
         config, timeline, shift = self._config, recognition.timeline, TimeShift()
         settings = timeline.settings
-        resume = ResumePoint(timeline.last_window, settings, info.context_windows, config.max_gap_s)
+        resume = ResumePoint(
+            timeline.last_window, settings, info.context_windows, config.max_gap_s, config.reason
+        )
         kept = KeptFrames(config.folder / FRAMES_FOLDER) if config.keep_frames else None
         with self._open_source(info.max_side) as source:
             frames = SessionFrames(

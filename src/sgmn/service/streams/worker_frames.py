@@ -76,7 +76,7 @@ class SessionFrames:
     def _begin(self, frame: LiveFrame) -> None:
         gap = None
         if not self._source.is_recording:
-            gap = self._resume.find_gap(frame.wall_s, "")
+            gap = self._resume.find_gap(frame.wall_s)
         if gap is not None:
             self._on_gap(gap)
         self._shift.set(0.0 if gap is None else gap.to_s - frame.time_s)
