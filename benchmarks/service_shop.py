@@ -1,0 +1,141 @@
+"""A shop, streams and a service for `service_load.py`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import httpx
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.service.process import ServiceProcess
+from tests.service.streams.api import add_catalogue
+
+from sgmn.catalogue.index import Index
+from sgmn.records import Product
+from sgmn.service.app import open_context
+from sgmn.service.settings import ServiceSettings
+
+PRODUCTS = 50
+FRAME_RATE_HZ = 25
+SECRET = "the secret of the benchmark"
+SHOP = "shop-a"
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A catalogue, and a video of its products."""
+
+    catalogue_id: str
+    video: Path
+
+    def start_session(self, client: httpx.Client) -> str:
+        """Play the video as a stream in a new session."""
+        body = {"catalogue_id": self.catalogue_id, "source": self.video.name, "realtime": True}
+        response = client.post("/v1/sessions", json=body)
+        response.raise_for_status()
+        return str(response.json()["id"])
+
+
+@dataclass(frozen=True)
+class MemoryReport:
+    """Memory of the processes of a service, in MB (PSS: shared pages are divided)."""
+
+    workers: list[float]
+    encoder: float
+    service: float
+
+    def describe(self) -> str:
+        """Return the report as one line."""
+        workers = f"{np.mean(self.workers):.0f} MB (largest {max(self.workers):.0f})"
+        rest = f"encoder {self.encoder:.0f} MB, service {self.service:.0f} MB"
+        return f"memory (PSS): {workers} per worker of {len(self.workers)}, {rest}"
+
+
+def build_shop(folder: Path, model: str, size: str, seconds: int) -> Shop:
+    """Build the index of a shop, and a video that shows its products."""
+    rng = np.random.default_rng(1)
+    images = folder / "images"
+    images.mkdir()
+    products = []
+    for number in range(PRODUCTS):
+        path = images / f"{number}.png"
+        pixels = rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((320, 320), Image.Resampling.NEAREST).save(path)
+        products.append(Product(f"p{number}", f"product {number}", path, shop_id=SHOP))
+    index = Index.create(folder / "index", model)
+    index.add(products)
+    settings = ServiceSettings(data=folder / "data", secret=SECRET)
+    context = open_context(settings)
+    catalogue_id = add_catalogue(context, folder / "index", SHOP)
+    context.database.close()
+    (folder / "media").mkdir()
+    width, height = map(int, size.split("x"))
+    video = folder / "media" / "stream.mp4"
+    write_video(video, (width, height), seconds, sorted(images.iterdir()))
+    return Shop(catalogue_id, video)
+
+
+def write_video(path: Path, size: tuple[int, int], seconds: int, images: list[Path]) -> None:
+    """Write a video that moves a product image over noise; another one every ten seconds."""
+    rng = np.random.default_rng(2)
+    background = rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    side = min(size) // 2
+    with av.open(str(path), "w") as video:
+        track = video.add_stream("libx264", rate=FRAME_RATE_HZ)
+        track.width, track.height = size
+        track.pix_fmt, track.options = "yuv420p", {"preset": "ultrafast", "g": "50"}
+        track.bit_rate = 3_000_000
+        for number in range(seconds * FRAME_RATE_HZ):
+            if number % (10 * FRAME_RATE_HZ) == 0:
+                image = Image.open(images[number // (10 * FRAME_RATE_HZ) % len(images)])
+                product = np.asarray(image.resize((side, side)))
+            frame = background.copy()
+            left = number * 2 % (size[0] - side)
+            frame[side // 2 : side // 2 + side, left : left + side] = product
+            video.mux(track.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
+        video.mux(track.encode())
+
+
+def start_service(folder: Path, model: str, sessions: int) -> tuple[ServiceProcess, httpx.Client]:
+    """Start a service that may stream the files of the shop."""
+    service = ServiceProcess(
+        folder / "data",
+        model=model,
+        secret=SECRET,
+        media_folder=folder / "media",
+        source_schemes="file,https",
+        max_streams=sessions,
+        max_load=1.0,
+        log_level="warning",
+    )
+    return service, service.start()
+
+
+def measure_memory(service_pid: int) -> MemoryReport:
+    """Measure the processes of a service."""
+    workers, encoder = [], 0.0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes()
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if parent == service_pid and b"streams.worker" in command:
+            workers.append(read_pss_mb(int(folder.name)))
+        if parent == service_pid and b"streams.encoder" in command:
+            encoder = read_pss_mb(int(folder.name))
+    return MemoryReport(workers, encoder, read_pss_mb(service_pid))
+
+
+def read_pss_mb(pid: int) -> float:
+    """Read the proportional set size of a process."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1000
+    raise ValueError(f"process {pid} has no proportional set size")
