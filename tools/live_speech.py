@@ -2,8 +2,8 @@
 
     python tools/live_speech.py DATASET --index INDEX [--asr MODEL] [--streams N] [--over tcp]
 
-By default `sgmn watch` reads the video itself, in real time. With --over, ffmpeg sends pictures and
-sound over the loopback interface, as MPEG-TS over TCP or as HLS over HTTP.
+By default `sgmn watch` reads the video itself, in real time. With `--over tcp`, ffmpeg sends it as
+MPEG-TS with sound over the loopback interface.
 
 A change counts as reported by the first event with its product before the next change. Its delay
 runs from the true change to the line of the event, in seconds of real time.
@@ -24,12 +24,10 @@ from threading import Thread
 from time import time
 from typing import Any, NamedTuple
 
-from live_servers import COPY_SOUND, Broadcast, send_whole, serve_hls, serve_tcp
+from live_servers import COPY_SOUND, Broadcast, send_whole, serve_tcp
 
 from sgmn.evaluation.word_errors import word_error_rate
 from sgmn.media.transcript import read_transcript
-
-SERVERS = {"tcp": serve_tcp, "hls": serve_hls}
 
 
 class Arrival(NamedTuple):
@@ -66,7 +64,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--asr", default="auto")
     parser.add_argument("--language", default="en")
     parser.add_argument("--streams", type=int, default=3)
-    parser.add_argument("--over", choices=["file", *SERVERS], default="file")
+    parser.add_argument("--over", choices=["file", "tcp"], default="file")
     return parser.parse_args()
 
 
@@ -76,8 +74,8 @@ def watch_stream(path: Path, options: argparse.Namespace) -> Trial:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         subtitles, source = Path(folder) / "recognized.srt", [str(video), "--live", "--realtime"]
         broadcast = Broadcast(video, duration_s, 1.0, Path(folder), COPY_SOUND)
-        if options.over != "file":
-            endpoint = stack.enter_context(SERVERS[options.over](Path(folder)))
+        if options.over == "tcp":
+            endpoint = stack.enter_context(serve_tcp(Path(folder)))
             stack.callback(broadcast.close)
             Thread(target=send_whole, args=(broadcast, endpoint), daemon=True).start()
             source = [endpoint.address, "--attempts", "2"]
@@ -104,10 +102,10 @@ def run_watch(
     ) as process:
         assert process.stdout is not None and process.stderr is not None
         arrivals = [Arrival(json.loads(line), time()) for line in process.stdout]
-        warnings = [line for line in process.stderr if "audio" in line or "speech" in line]
+        messages = list(process.stderr)
     if process.returncode:
-        sys.exit(f"sgmn watch ended with status {process.returncode}")
-    return arrivals, warnings
+        sys.exit(f"sgmn watch ended with status {process.returncode}: {messages[-1:]}")
+    return arrivals, [line for line in messages if "audio" in line or "speech" in line]
 
 
 def children_cpu_s() -> float:
