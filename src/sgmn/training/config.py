@@ -12,6 +12,8 @@ from sgmn.model.scoring import LEARNED_TERMS, TERMS
 from sgmn.product_text import DEFAULT_TEXT_FIELDS, TextFields
 from sgmn.settings import require
 
+SCORE = "score"  # in `trainable_parts`: the weights of the terms
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -30,8 +32,8 @@ class ModelConfig:
             which saves their backward pass.
         canvases: [height, width] of the image tower's inputs, in pixels; empty to keep those of
             the source.
-        trainable_parts: the only parts that are trained; empty to train everything that
-            `freeze` allows.
+        trainable_parts: the only parts that are trained, "score" for the weights of the score;
+            empty to train everything that `freeze` allows.
     """
 
     source: str = "small"
@@ -51,12 +53,12 @@ class ModelConfig:
         for name, values in (("parts", PARTS), ("score_terms", TERMS)):
             chosen = getattr(self, name)
             require(set(chosen) <= set(values), name, chosen, f"choose from {', '.join(values)}")
-        trainable = [part for part in self.parts if part != "instances"]  # has no parameters
+        trainable = [SCORE, *(part for part in self.parts if part != "instances")]
         require(
             set(self.trainable_parts) <= set(trainable),
             "trainable_parts",
             self.trainable_parts,
-            f"choose from the trainable 'parts': {', '.join(trainable) or 'there are none'}",
+            f"choose from {', '.join(trainable)}",
         )
         if "glance" in self.parts:
             # Glances are taken once, where the guidance of the source looks.
@@ -139,9 +141,9 @@ class TrainConfig:
         steps: optimizer steps.
         batch_size: clips in a batch.
         accumulation_steps: batches in an optimizer step.
+        gradient_checkpointing: recompute activations of the towers to save memory.
         lr: peak learning rate of newly initialized parameters.
         backbone_lr: peak learning rate of pretrained parameters.
-        gradient_checkpointing: recompute activations of the towers to save memory.
         head_lr_multiplier: factor on `lr` for the scalar parameters of the score.
         weight_decay: decay of weight matrices (AdamW).
         warmup_fraction: fraction of the steps over which the learning rate rises (0..1).
@@ -167,9 +169,9 @@ class TrainConfig:
     steps: int = 1000
     batch_size: int = 24
     accumulation_steps: int = 1
+    gradient_checkpointing: bool = False
     lr: float = 1e-3
     backbone_lr: float = 1e-5
-    gradient_checkpointing: bool = False
     head_lr_multiplier: float = 1.0
     weight_decay: float = 0.05
     warmup_fraction: float = 0.05

@@ -14,7 +14,7 @@ from sgmn.errors import SettingsError
 from sgmn.model import checkpoint
 from sgmn.model.bundle import ModelBundle
 from sgmn.model.network import SGMN
-from sgmn.training.config import DataConfig, ModelConfig, RunConfig
+from sgmn.training.config import SCORE, DataConfig, ModelConfig, RunConfig
 from sgmn.training.data.batches import Batches
 from sgmn.training.data.cached_batches import CachedBatches
 from sgmn.training.data.examples import Examples
@@ -46,9 +46,12 @@ def _freeze(network: SGMN, config: ModelConfig) -> None:
     elif config.freeze == "towers":
         network.towers.requires_grad_(False)
     if config.trainable_parts:
+        learned_score = [p for p in network.head.parameters() if p.requires_grad]
         network.freeze_text().requires_grad_(False)
         for name in config.trainable_parts:
-            getattr(network.parts, name).requires_grad_(True)
+            module = None if name == SCORE else getattr(network.parts, name)
+            for parameter in learned_score if module is None else module.parameters():
+                parameter.requires_grad_(True)
 
 
 def checkpoint_towers(network: SGMN) -> None:

@@ -12,6 +12,7 @@ from zlib import crc32
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from sgmn.batching import batched
 from sgmn.data.dataset import Photo
@@ -59,7 +60,8 @@ class CachedBatches(Batches):
 
     The variant, dropped frames, and missing transcripts and titles are drawn anew for each batch.
     A clip that shows another product has a second entry: the text and the labels of its
-    counterfactual, see `ExampleLoader.load_variants`.
+    counterfactual, see `ExampleLoader.load_variants`. If the model takes second glances, a third
+    entry has those that guidance directs without the transcript.
     """
 
     reads_files = False
@@ -126,7 +128,15 @@ class CachedBatches(Batches):
         if len(clips) > 1:  # first, so that it exists if the clip's own entry does
             other = without_images(self._build_clip_tokens(frames, clips[1].content.text))
             self.cache.write(counterfactual_entry(name), other, labels[1:], clips[1].keys[0])
+        if self._looks_twice:
+            self.cache.write(
+                silent_entry(name), without_images(self._build_clip_tokens(frames, ""))
+            )
         self.cache.write(name, tokens, labels[:1])
+
+    @property
+    def _looks_twice(self) -> bool:
+        return self.model.network.parts.glance is not None
 
     def _build_clip_tokens(self, frames: EncodedFrames, text: str) -> ItemTokens:
         return trim_padding(self._embedder.build_clip_tokens([frames], [text]))
@@ -170,10 +180,10 @@ class CachedBatches(Batches):
         names = [self.clip_entry(i, int(rng.integers(self.data.cached_variants))) for i in items]
         cached, names = self._present(items, names, errors)
         entries = [self.cache.read(name) for name in names]
-        tokens = ItemTokens.cat(entry.tokens for entry in entries)
+        mask = pad_sequence([entry.tokens.image_mask[0] for entry in entries], batch_first=True)
         silent = torch.from_numpy(rng.random(len(cached)) < self.train.drop_transcript_prob)
         max_fraction = self.train.max_dropped_frames_fraction
-        kept = _sample_kept_frames(tokens.image_mask, max_fraction, rng)
+        kept = _sample_kept_frames(mask, max_fraction, rng)
         keys = [tuple(self.examples.product_keys(item)) for item in cached]
         targets = list(keys)
         if self.data.counterfactual_prob:
@@ -182,7 +192,12 @@ class CachedBatches(Batches):
                 other = self._read_counterfactual(names[row], entries[row])
                 if other is not None and other.key is not None:
                     entries[row], targets[row], silent[row] = other, (other.key,), False
-            tokens = ItemTokens.cat(entry.tokens for entry in entries)
+        if self._looks_twice:  # without words, guidance looks elsewhere
+            for row in silent.nonzero().flatten().tolist():
+                other = self.cache.read(silent_entry(names[row]))
+                own = replace_text(entries[row].tokens, other.tokens)
+                entries[row] = entries[row]._replace(tokens=own)
+        tokens = ItemTokens.cat(entry.tokens for entry in entries)
         tokens = remove_text(remove_frames(tokens, ~kept), silent)
         labels = None
         if self.patch_grids is not None:
@@ -241,6 +256,11 @@ def _item_id(item: Item) -> str:
 def counterfactual_entry(name: str) -> str:
     """Return the name of the entry with the counterfactual of a clip's entry."""
     return f"{name}-counterfactual"
+
+
+def silent_entry(name: str) -> str:
+    """Return the name of the entry with the second glances at a clip without its transcript."""
+    return f"{name}-silent"
 
 
 def without_images(tokens: ItemTokens) -> ItemTokens:

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from sgmn.model.bundle import ModelBundle
+from sgmn.model.embedder import Embedder
+from sgmn.model.glance import (
+    DETAIL,
+    GLANCES,
+    MIN_STEPS,
+    STEPS,
+    FrameImage,
+    Glance,
+    Region,
+    choose_frames,
+    choose_region,
+    cut_out,
+    encode_missing,
+    weigh_glances,
+)
+from sgmn.model.scoring import late_score
+from sgmn.model.tokens import ImageTokens
+from sgmn.records import ClipContent, ImageArray
+from tests.conftest import noise
+from tests.model.part_cases import draw_clips, draw_products, enable_all_parts
+
+CANVASES = ((32, 16), (16, 16))
+
+
+@pytest.fixture(scope="module")
+def full(tiny: Callable[[], ModelBundle]) -> Embedder:
+    return Embedder(enable_all_parts(tiny(), randomize=True), "cpu")
+
+
+def test_the_frames_of_highest_weight_are_chosen() -> None:
+    weights = torch.tensor([[0.1, 0.4, 0.2, 0.05, 0.25], [0.3, 0.7, 0.0, 0.0, 0.0]])
+    mask = weights > 0
+    frames, exists = choose_frames(weights, mask)
+    assert frames.shape == (2, GLANCES) and exists.sum(1).tolist() == [4, 2]
+    assert frames[0].tolist() == [1, 4, 2, 0] and frames[1, :2].tolist() == [1, 0]
+
+
+def test_a_region_covers_the_box_with_a_margin_in_steps_of_the_image() -> None:
+    image = np.zeros((64, 32, 3), np.uint8)  # fills the canvas of 32 x 16
+    region = choose_region(image, (0.25, 0.5, 0.5, 0.75), CANVASES)
+    assert region == Region(left=3, top=7, right=9, bottom=13)  # 0.2125..0.5375 of 16 steps
+    cut = cut_out(image, region)
+    assert cut.shape == (6 * 64 // STEPS, 6 * 32 // STEPS, 3)
+
+
+def test_a_region_of_a_padded_image_is_relative_to_the_image() -> None:
+    """An image of 16 x 16 covers the middle of a canvas of 32 x 16 if that is the only one."""
+    image = np.zeros((16, 16, 3), np.uint8)
+    region = choose_region(image, (0.0, 0.25, 1.0, 0.75), CANVASES[:1])
+    assert region == Region(0, 0, STEPS, STEPS)
+
+
+@pytest.mark.parametrize("box", [(2.0, 2.0, 3.0, 3.0), (-1.0, -1.0, -0.5, -0.5), (0.5,) * 4])
+def test_a_region_lies_within_the_image_and_is_never_empty(box: Sequence[float]) -> None:
+    region = choose_region(np.zeros((16, 16, 3), np.uint8), box, CANVASES)
+    assert region.left >= 0 and region.right <= STEPS and region.bottom <= STEPS
+    assert region.right - region.left >= MIN_STEPS <= region.bottom - region.top
+
+
+def test_a_region_is_encoded_once(rng: np.random.Generator) -> None:
+    image, calls = FrameImage(noise(rng, 32, 32)), []
+
+    def encode(images: Sequence[ImageArray]) -> ImageTokens:
+        calls.append([one.shape for one in images])
+        count = len(images)
+        return ImageTokens(
+            torch.ones(count, 2),
+            torch.ones(count, 1, 2),
+            torch.ones(count, 1) > 0,
+            torch.ones(count, 1, 2),
+        )
+
+    small, large = Region(0, 0, 8, 8), Region(0, 0, 16, 16)
+    encode_missing([(image, small), (image, small), (image, large)], encode)
+    encode_missing([(image, large), (image, small)], encode)
+    assert calls == [[(16, 16, 3), (32, 32, 3)]]
+    assert set(image.glances) == {small, large}
+
+
+def test_late_interaction_equals_a_loop(full: Embedder, rng: np.random.Generator) -> None:
+    clips = full.encode_clips(draw_clips(rng))
+    products = full.encode_products(draw_products(rng))
+    temperature = torch.tensor(0.1)
+    actual = late_score(clips, products, temperature)
+    assert clips.glance_patches.shape[1] > 1 and products.patches.shape[1] > 1
+    for b in range(3):
+        for s in range(len(products)):
+            values, weights = [], []
+            for k in range(clips.glance_patches.shape[1]):
+                if clips.instance_weights[b, k] > 0:
+                    best = (products.patches[s] @ clips.glance_patches[b, k].T).max(1).values
+                    values.append(float(best.sum()))
+                    weights.append(float(clips.instance_weights[b, k]))
+            exponents = np.array(values) / 0.1 + np.log(weights)
+            attention = np.exp(exponents - exponents.max())
+            expected = float((attention / attention.sum()) @ np.array(values))
+            assert float(actual[b, s]) == pytest.approx(expected, abs=1e-5)
+    assert (actual[3] == 0).all()  # no frames
+
+
+def test_product_patches_have_weights_that_sum_to_one(full: Embedder) -> None:
+    glance = Glance(8, 4)
+    patches, mask = torch.randn(2, 5, 8), torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]]) > 0
+    lengths = glance.project_products(patches, mask).norm(dim=-1)
+    torch.testing.assert_close(lengths.sum(1), torch.ones(2), atol=1e-2, rtol=0)
+    assert (lengths[1, 2:] == 0).all()
+
+
+def test_frames_are_decoded_large_enough_for_the_second_glance(
+    full: Embedder, tiny: Callable[[], ModelBundle]
+) -> None:
+    assert full.max_side == DETAIL * Embedder(tiny(), "cpu").max_side
+
+
+def test_windows_share_glances_and_are_the_same_as_alone(
+    full: Embedder, rng: np.random.Generator
+) -> None:
+    images = [noise(rng, 40, 30) for _ in range(6)]
+    frames = full.encode_frames(images)
+    texts = ["red jar", "", "blue box"]
+    spans = [slice(0, 4), slice(1, 5), slice(2, 6)]
+    together = full.encode_windows([frames[span] for span in spans], texts)
+    for row, (span, text) in enumerate(zip(spans, texts, strict=True)):
+        alone = full.encode_clips([ClipContent(tuple(images[span]), text)])
+        torch.testing.assert_close(together.instances[row], alone.instances[0], atol=1e-5, rtol=0)
+        torch.testing.assert_close(together.instance_weights[row], alone.instance_weights[0])
+    assert sum(len(image.glances) for image in frames.images) <= 3 * GLANCES
+
+
+def test_glances_of_dropped_frames_do_not_count(full: Embedder, rng: np.random.Generator) -> None:
+    frames = [full.encode_frames(content.frames) for content in draw_clips(rng)]
+    tokens = full.build_clip_tokens(frames, [""] * 4)
+    omega = torch.rand(tokens.image_mask.shape)
+    weights = weigh_glances(tokens, omega)
+    assert weights.sum(1).tolist() == pytest.approx([1, 1, 1, 0])
+    fewer = replace(tokens, glance_mask=tokens.glance_mask & (tokens.glance_frames > 0))
+    assert (weigh_glances(fewer, omega)[tokens.glance_frames == 0] == 0).all()
+
+
+def test_only_the_second_pass_compares_patches(full: Embedder, rng: np.random.Generator) -> None:
+    """With all candidates scored again, a score is the sum of all terms."""
+    with torch.no_grad():
+        full.network.head.late.fill_(0.5)
+    clips, products = full.encode_clips(draw_clips(rng)), full.encode_products(draw_products(rng))
+    weights = full.network.head()
+    assert float(weights.late.detach()) == 0.5
+    ranker = replace(full.ranker, weights=type(weights)(*(w.detach() for w in weights)))
+    first_pass = ranker.first_pass.score(clips, products)
+    assert torch.equal(
+        first_pass,
+        replace(ranker.first_pass, weights=ranker.first_pass_weights).score(clips, products),
+    )
+    assert not torch.allclose(ranker.score(clips, products)[:3], first_pass[:3], atol=1e-3)
