@@ -11,7 +11,7 @@ from sgmn.data.importers import lpr4m_files
 from sgmn.data.importers.lpr4m_files import Lpr4mFiles
 from sgmn.data.importers.lpr4m_test import convert_test
 from sgmn.data.importers.lpr4m_training import ByteRange, convert_training, split_file
-from sgmn.data.importers.media_finder import MediaFinder
+from sgmn.data.importers.media_finder import MEDIA_FOLDERS, MediaFinder
 from sgmn.data.importers.media_index import MediaIndex, find_shards, scan_shard
 from sgmn.data.importers.parts import PartWriter
 from sgmn.data.importers.subset import Subset
@@ -78,7 +78,7 @@ def _training_tasks(files: Lpr4mFiles) -> dict[str, ByteRange]:
 def _index_media(
     source: Path, path: Path, settings: BenchmarkImportSettings, progress: Progress
 ) -> None:
-    shards = find_shards([source.absolute()])
+    shards = find_shards(source.absolute(), MEDIA_FOLDERS)
     with MediaIndex(path) as index:
         missing = index.missing_shards(shards)
         done = len(shards) - len(missing)

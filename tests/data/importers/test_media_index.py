@@ -26,7 +26,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def build(folder: Path) -> MediaIndex:
     index = MediaIndex(folder / "index.sqlite")
-    for shard in index.missing_shards(find_shards([folder])):
+    for shard in index.missing_shards(find_shards(folder)):
         index.add_shard(shard, scan_shard(shard))
     return index
 
@@ -43,11 +43,18 @@ def test_images_are_found_by_the_names_in_their_addresses(folder: Path) -> None:
 
 
 def test_known_shards_are_not_scanned_again(folder: Path) -> None:
-    shards = find_shards([folder])
+    shards = find_shards(folder)
     assert len(shards) == 3
     index = MediaIndex(folder / "index.sqlite")
     index.add_shard(shards[0], scan_shard(shards[0]))
     assert index.missing_shards(shards) == shards[1:]
+
+
+def test_folders_of_plain_media_are_not_searched_for_shards(folder: Path) -> None:
+    (folder / "query_1").mkdir()
+    (folder / "query_1" / "x.tar").touch()
+    assert len(find_shards(folder)) == 4
+    assert len(find_shards(folder, ("frames", "query_*"))) == 3
 
 
 def test_a_damaged_tar_is_an_error(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from sgmn.media.image import SUFFIXES, read_size
 
 _FRAME_FOLDERS = ("frames", "query", "training_video_*")
 _IMAGE_FOLDERS = ("images", "training_image")
+MEDIA_FOLDERS = (*_FRAME_FOLDERS, *_IMAGE_FOLDERS, "gallery")
 
 
 class MediaFinder:

@@ -9,9 +9,11 @@ A shard is added in one transaction: an interrupted scan continues with the next
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -43,16 +45,19 @@ class ScannedImage(NamedTuple):
     height: int | None
 
 
-def find_shards(folders: Iterable[Path]) -> list[Path]:
-    """Return the tar shards and the shard folders below some folders, sorted by path."""
-    found: set[Path] = set()
-    for folder in folders:
-        found |= {path for path in folder.rglob("*.tar") if path.is_file()}
-        found |= {
-            path
-            for path in (folder, *folder.rglob("*"))
-            if path.is_dir() and path.name.isdecimal() and any(path.glob("*.json"))
-        }
+def find_shards(folder: Path, excluded: Sequence[str] = ()) -> list[Path]:
+    """Return the tar shards and the shard folders below a folder, sorted by path.
+
+    excluded: Names (with wildcards) of folders that hold no shards, but perhaps millions of files.
+    """
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder):
+        found += [Path(place, name) for name in files if name.endswith(".tar")]
+        is_shard = Path(place).name.isdecimal() and any(name.endswith(".json") for name in files)
+        found += [Path(place)] if is_shard else []
+        folders[:] = [
+            name for name in folders if not any(fnmatch(name, pattern) for pattern in excluded)
+        ]
     return sorted(found)
 
 
