@@ -126,7 +126,7 @@ def get_catalogue(
 
 
 @router.put("/{catalogue_id}", summary="Rename a catalogue", responses=problems.responses(412))
-def change(
+def rename_catalogue(
     context: Context,
     caller: Editor,
     request: Request,
@@ -152,7 +152,7 @@ def change(
     summary="Delete a catalogue",
     responses=problems.responses(409, 412),
 )
-def delete(
+def delete_catalogue(
     context: Context,
     caller: Editor,
     request: Request,

@@ -107,7 +107,7 @@ def list_products(
     response_class=Response,
     responses={200: {"content": {"image/jpeg": {}}, "description": "A JPEG."}},
 )
-def get_image(
+def get_product_image(
     context: Context, caller: Viewer, catalogue_id: CatalogueId, product_id: ProductId
 ) -> Response:
     """The main image of a product, at most 160 pixels a side."""
@@ -181,7 +181,7 @@ def delete_product(
     dependencies=[IDEMPOTENT],
     responses={**problems.responses(409), 202: {"model": Operation}},
 )
-def purge(
+def purge_catalogue(
     context: Context,
     caller: Editor,
     request: Request,

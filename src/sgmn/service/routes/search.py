@@ -71,7 +71,7 @@ _BODY: dict[str, Any] = {
     openapi_extra={"requestBody": _BODY},
     max_body_size=_ANY_SIZE,
 )
-async def search(
+async def search_products(
     context: Context,
     caller: Viewer,
     request: Request,
