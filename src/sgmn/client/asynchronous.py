@@ -1,0 +1,239 @@
+"""The asynchronous client."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sgmn.client import calls
+from sgmn.client.async_sender import AsyncSender
+from sgmn.client.models import (
+    Catalogue,
+    Delivery,
+    Key,
+    LogRow,
+    Now,
+    Operation,
+    OperationRow,
+    Product,
+    Review,
+    SearchHit,
+    Session,
+    Timeline,
+    Webhook,
+)
+
+_POLL_S = 0.5
+
+
+class AsyncClient(AsyncSender):
+    """A client of the HTTP API. Enter it with `async with`, or call `close`.
+
+    Requests that fail for now are sent again, as far as that does no harm: each POST that makes
+    something has an Idempotency-Key. Every method raises ApiError if the service answers with an
+    error, and UnreachableError if it does not answer.
+
+    Args:
+        base_url: The address of the service.
+        key: An API key.
+        timeout_s: Maximum time for connecting, and for a piece of an answer.
+        transport: Sends the requests; httpx's own if None.
+    """
+
+    def list_keys(self) -> AsyncIterator[Key]:
+        """All keys; admins only, as the next two."""
+        return self._pages("/v1/keys", Key)
+
+    async def make_key(self, name: str, role: str, shops: Sequence[str] | None = None) -> Key:
+        """Make a key; the answer is the only one with its secret."""
+        return await self._send(calls.make_key(name, role, shops))
+
+    async def revoke_key(self, key_id: str) -> None:
+        """Revoke a key."""
+        return await self._send(calls.call_for_nothing("DELETE", f"/v1/keys/{key_id}"))
+
+    def list_catalogues(self, shop_id: str | None = None) -> AsyncIterator[Catalogue]:
+        """The catalogues of a shop, or of all shops of the key."""
+        return self._pages("/v1/catalogues", Catalogue, shop_id=shop_id)
+
+    async def make_catalogue(self, shop_id: str, name: str) -> Catalogue:
+        """Make a catalogue."""
+        return await self._send(calls.make_catalogue(shop_id, name))
+
+    async def get_catalogue(self, catalogue_id: str) -> Catalogue:
+        """Get a catalogue."""
+        return await self._send(calls.call("GET", calls.catalogue_path(catalogue_id), Catalogue))
+
+    async def delete_catalogue(self, catalogue_id: str, if_version: int | None = None) -> None:
+        """Delete a catalogue."""
+        path = calls.catalogue_path(catalogue_id)
+        return await self._send(calls.call_for_nothing("DELETE", path, if_version))
+
+    async def import_file(
+        self, catalogue_id: str, path: Path | str, *, sync: bool = False, strict: bool = False
+    ) -> Operation:
+        """Import a catalogue file; `sync` removes products that it does not list."""
+        return await self._send(calls.import_file(catalogue_id, Path(path), sync, strict))
+
+    async def import_url(
+        self, catalogue_id: str, url: str, *, sync: bool = False, strict: bool = False
+    ) -> Operation:
+        """Import a catalogue from an address."""
+        path = calls.catalogue_path(catalogue_id, "imports")
+        return await self._send(
+            calls.call("POST", path, Operation, {"url": url}, sync=sync, strict=strict)
+        )
+
+    def list_products(self, catalogue_id: str) -> AsyncIterator[Product]:
+        """The products of a catalogue."""
+        return self._pages(calls.catalogue_path(catalogue_id, "products"), Product)
+
+    async def get_product(self, catalogue_id: str, product_id: str) -> Product:
+        """Get a product."""
+        return await self._send(calls.get_product(catalogue_id, product_id))
+
+    async def put_product(self, catalogue_id: str, product_id: str, **values: Any) -> Operation:
+        """Add or replace a product: title, category, images (addresses), attributes."""
+        return await self._send(calls.put_product(catalogue_id, product_id, values))
+
+    async def delete_product(self, catalogue_id: str, product_id: str) -> None:
+        """Delete a product."""
+        path = calls.product_path(catalogue_id, product_id)
+        return await self._send(calls.call_for_nothing("DELETE", path))
+
+    async def search(
+        self,
+        catalogue_id: str,
+        text: str = "",
+        image: bytes | None = None,
+        media_type: str = "image/jpeg",
+        limit: int = 10,
+    ) -> list[SearchHit]:
+        """Search by a text, an image, or both; best first."""
+        return await self._send(calls.search(catalogue_id, text, image, media_type, limit))
+
+    async def get_operation(self, operation_id: str) -> Operation:
+        """Get an operation."""
+        return await self._send(calls.call("GET", f"/v1/operations/{operation_id}", Operation))
+
+    def list_operation_rows(self, operation_id: str) -> AsyncIterator[OperationRow]:
+        """What an operation says about rows of its input."""
+        return self._pages(f"/v1/operations/{operation_id}/rows", OperationRow)
+
+    async def cancel_operation(self, operation_id: str) -> Operation:
+        """Cancel an operation."""
+        return await self._send(
+            calls.call("POST", f"/v1/operations/{operation_id}:cancel", Operation)
+        )
+
+    async def wait_for_operation(self, operation_id: str, timeout_s: float = 3600.0) -> Operation:
+        """Wait until an operation is over, and return it. Raises TimeoutError."""
+        end_s = time.monotonic() + timeout_s
+        while not (operation := await self.get_operation(operation_id)).is_over:
+            if time.monotonic() > end_s:
+                raise TimeoutError(f"{operation_id} is {operation.state} after {timeout_s:g} s")
+            await asyncio.sleep(_POLL_S)
+        return operation
+
+    def list_sessions(
+        self, state: str | None = None, shop_id: str | None = None
+    ) -> AsyncIterator[Session]:
+        """The sessions of the shops of the key."""
+        return self._pages("/v1/sessions", Session, state=state, shop_id=shop_id)
+
+    async def start_session(self, catalogue_id: str, source: str, **options: Any) -> Session:
+        """Start a session; options as in the API, such as transcript and lag_s."""
+        return await self._send(calls.start_session(catalogue_id, source, options))
+
+    async def get_session(self, session_id: str) -> Session:
+        """Get a session."""
+        return await self._send(calls.call("GET", calls.session_path(session_id), Session))
+
+    async def stop_session(self, session_id: str) -> Session:
+        """Let a session end soon."""
+        return await self._send(
+            calls.call("POST", calls.session_path(session_id) + ":stop", Session)
+        )
+
+    async def delete_session(self, session_id: str) -> None:
+        """Delete a session and all that belongs to it."""
+        return await self._send(calls.call_for_nothing("DELETE", calls.session_path(session_id)))
+
+    async def get_now(self, session_id: str) -> Now:
+        """What is on sale now."""
+        return await self._send(calls.get_now(session_id))
+
+    async def read_log(
+        self, session_id: str, after: int = 0, wait_s: float = 0.0, limit: int = 200
+    ) -> list[LogRow]:
+        """The rows of a log after a number; with `wait_s` it waits for the first of them."""
+        return await self._send(calls.read_log(session_id, after, wait_s, limit))
+
+    async def get_timeline(self, session_id: str, layer: str = "machine") -> Timeline:
+        """The segments of a session; layer machine or reviewed."""
+        return await self._send(calls.get_timeline(session_id, layer))
+
+    async def list_reviews(self, session_id: str) -> list[Review]:
+        """The reviews of a session."""
+        return await self._send(
+            calls.call_for_items(calls.session_path(session_id, "reviews"), Review)
+        )
+
+    async def put_review(
+        self, session_id: str, review_id: str, if_version: int | None = None, **review: Any
+    ) -> Review:
+        """Make or change a review: start, end, product_id and verdict."""
+        return await self._send(calls.put_review(session_id, review_id, review, if_version))
+
+    async def delete_review(self, session_id: str, review_id: str) -> None:
+        """Delete a review."""
+        path = calls.session_path(session_id, "reviews", review_id)
+        return await self._send(calls.call_for_nothing("DELETE", path))
+
+    async def get_frame(self, session_id: str, time_s: float) -> bytes:
+        """The newest frame at or before a time of the stream, as JPEG."""
+        return await self._send(
+            calls.call_for_bytes(calls.session_path(session_id, "frames", f"{time_s}.jpg"))
+        )
+
+    async def export(self, session_id: str, format: str = "json", layer: str = "reviewed") -> bytes:
+        """A timeline as a file: json, vtt, chapters, csv or pairs."""
+        path = calls.session_path(session_id, "export")
+        return await self._send(calls.call_for_bytes(path, format=format, layer=layer))
+
+    async def list_webhooks(self, shop_id: str | None = None) -> AsyncIterator[Webhook]:
+        """The webhooks of a shop, or of all shops of the key."""
+        return self._pages("/v1/webhooks", Webhook, shop_id=shop_id)
+
+    async def make_webhook(
+        self, shop_id: str, url: str, types: Sequence[str] | None = None
+    ) -> Webhook:
+        """Make a webhook; the answer is the only one with its secret."""
+        return await self._send(calls.make_webhook(shop_id, url, types))
+
+    async def get_webhook(self, webhook_id: str) -> Webhook:
+        """Get a webhook."""
+        return await self._send(calls.call("GET", calls.webhook_path(webhook_id), Webhook))
+
+    async def change_webhook(
+        self, webhook_id: str, if_version: int | None = None, **values: Any
+    ) -> Webhook:
+        """Change the url, the types or the state of a webhook."""
+        path = calls.webhook_path(webhook_id)
+        return await self._send(calls.call("PUT", path, Webhook, values, if_version))
+
+    async def delete_webhook(self, webhook_id: str) -> None:
+        """Delete a webhook and its deliveries."""
+        return await self._send(calls.call_for_nothing("DELETE", calls.webhook_path(webhook_id)))
+
+    def list_deliveries(self, webhook_id: str, state: str | None = None) -> AsyncIterator[Delivery]:
+        """The deliveries of a webhook, newest first."""
+        return self._pages(calls.webhook_path(webhook_id, "deliveries"), Delivery, state=state)
+
+    async def retry_delivery(self, webhook_id: str, delivery_id: str) -> Delivery:
+        """Deliver again now."""
+        path = calls.webhook_path(webhook_id, "deliveries", f"{delivery_id}:retry")
+        return await self._send(calls.call("POST", path, Delivery))
