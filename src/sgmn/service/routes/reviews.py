@@ -161,17 +161,7 @@ def put_review(
         find_session(connection, caller, session_id, lock=True)
         before = _find_review(connection, session_id, review_id)
         require_match(if_match, 0 if before is None else before["version"])
-        row = {
-            "session_id": session_id,
-            "review_id": review_id,
-            "start_s": new.start,
-            "end_s": new.end,
-            "product_id": new.product_id,
-            "verdict": new.verdict,
-            "author_key_id": caller.key_id,
-            "version": 1 if before is None else before["version"] + 1,
-            "updated_s": time.time(),
-        }
+        row = _new_row(session_id, review_id, new, caller.key_id, before)
         _store_review(connection, row, is_new=before is None)
         review = _document(row)
         transaction.append(session_id, REVIEW, review.model_dump())
@@ -243,6 +233,22 @@ def _find_review(connection: sa.Connection, session_id: str, review_id: str) -> 
     query = sa.select(_REVIEWS).where(_is(session_id, review_id))
     row = connection.execute(query).mappings().one_or_none()
     return None if row is None else dict(row)
+
+
+def _new_row(
+    session_id: str, review_id: str, new: NewReview, key_id: str, before: Row | None
+) -> Row:
+    return {
+        "session_id": session_id,
+        "review_id": review_id,
+        "start_s": new.start,
+        "end_s": new.end,
+        "product_id": new.product_id,
+        "verdict": new.verdict,
+        "author_key_id": key_id,
+        "version": 1 if before is None else before["version"] + 1,
+        "updated_s": time.time(),
+    }
 
 
 def _store_review(connection: sa.Connection, row: dict[str, Any], *, is_new: bool) -> None:
