@@ -132,7 +132,10 @@ def test_a_stream_is_stopped_and_deleted_as_often_as_one_likes(
         api.get(f"/{session}/log", after=api.get(f"/{session}")["last_seq"], wait=5)
     now = api.get(f"/{session}/now")
     assert now["state"] == "running" and now["stream"]["frame_s"] >= 0
-    assert {api.request("POST", f"/{session}:stop").status_code for _ in range(3)} == {200}
+    key = {"Idempotency-Key": "stop-it"}
+    answers = [api.request("POST", f"/{session}:stop", headers=key) for _ in range(3)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert answers[2].headers["idempotent-replayed"] == "true"
     assert api.wait_for_end(session)["state"] == "ended"
     assert api.request("POST", f"/{session}:stop").json()["state"] == "ended"
     events = [row["data"] for row in api.log(session) if row["type"] == "sgmn.event/1"]

@@ -117,17 +117,23 @@ def start_session(
     return response
 
 
-@router.get("/{session_id}", summary="Get a session")
+@router.get("/{session_id:id}", summary="Get a session")
 def get_session(row: SessionRow, response: Response) -> Session:
     """A session, with its ETag."""
     response.headers["ETag"] = etag(row["version"])
     return Session.from_row(row)
 
 
-@router.post("/{session_id}:stop", summary="Stop a session", dependencies=[IDEMPOTENT])
+@router.post(
+    "/{session_id}:stop",
+    summary="Stop a session",
+    response_model=Session,
+    dependencies=[IDEMPOTENT],
+    responses=problems.responses(409),
+)
 def stop_session(
     context: Context, caller: Editor, request: Request, session_id: SessionId
-) -> Session:
+) -> JSONResponse:
     """Let a session end soon, with its last events; one that has ended stays as it is."""
     streams = streams_of(context)
     with log_transaction(context.database, streams.hub) as transaction:
@@ -137,11 +143,12 @@ def stop_session(
         if row["state"] != before["state"]:
             audit.record(connection, request, caller, "session.stop", session_id, row["shop_id"])
         session = Session.from_row(find_session(connection, caller, session_id))
+        response = answer(connection, request, session, 200)
     streams.wake()
-    return session
+    return response
 
 
-@router.delete("/{session_id}", status_code=204, summary="Delete a session")
+@router.delete("/{session_id:id}", status_code=204, summary="Delete a session")
 def delete_session(
     context: Context, caller: Editor, request: Request, session_id: SessionId
 ) -> Response:
@@ -173,12 +180,13 @@ def get_now(context: Context, row: SessionRow) -> Now:
     "/{session_id}/utterances",
     status_code=202,
     summary="Add what was said",
+    response_model=Accepted,
     responses=problems.responses(409),
     dependencies=[IDEMPOTENT],
 )
 def add_utterances(
-    context: Context, caller: Editor, session_id: SessionId, new: NewUtterances
-) -> Accepted:
+    context: Context, caller: Editor, request: Request, session_id: SessionId, new: NewUtterances
+) -> JSONResponse:
     """Add utterances to a session of the transcript kind `utterances`; repeated ones count once."""
     with context.database.read() as connection:
         row = find_session(connection, caller, session_id)
@@ -188,7 +196,8 @@ def add_utterances(
         raise ApiError(409, "The session has ended.")
     lines = [json.dumps(utterance.model_dump()) for utterance in new.utterances]
     _append_lines(streams_of(context).folder(session_id) / UTTERANCES_FILE, lines)
-    return Accepted(accepted=len(lines))
+    with context.database.write() as connection:
+        return answer(connection, request, Accepted(accepted=len(lines)), 202)
 
 
 def _check_addresses(context: ServiceContext, new: NewSession) -> tuple[str, str]:

@@ -25,6 +25,7 @@ from sgmn.service.streams.worker_process import WorkerProcess
 
 _LOG = logging.getLogger("sgmn.service.sessions")
 _DATABASE_RETRY_S = 1.0
+WARMING_S = 30.0  # a stream that has no window by then does not keep others waiting
 _Result = TypeVar("_Result")
 Outcome = Literal["finished", "failed", "crashed"]
 
@@ -61,12 +62,20 @@ class LiveStatus:
         heartbeat: The newest heartbeat.
         heartbeat_s: When it came, in seconds since 1970.
         cpu: CPU time of the worker per second; None until it is measured.
+        started_s: When its thread was started, by the monotonic clock.
     """
 
     now: dict[str, Any] | None = None
     heartbeat: dict[str, Any] = field(default_factory=dict)
     heartbeat_s: float | None = None
     cpu: float | None = None
+    started_s: float = field(default_factory=monotonic)
+
+    @property
+    def is_warming(self) -> bool:
+        """Whether its load is not known yet. A source that delivers nothing takes nothing."""
+        is_young = monotonic() - self.started_s < WARMING_S
+        return self.cpu is None or (self.now is None and is_young)
 
 
 class SessionRunner:

@@ -91,7 +91,6 @@ def insert_session(transaction: LogTransaction, values: Mapping[str, Any]) -> Ro
     now_s = time.time()
     row = {
         "state": "queued",
-        "generation": 0,
         "created_s": now_s,
         "last_seq": 0,
         "last_event_id": 0,
@@ -143,7 +142,7 @@ def change_state(
         return dict(found)
     now_s = time.time()
     if state in TERMINAL:
-        values = {**values, "ended_s": now_s, "worker_pid": None}
+        values = {**values, "ended_s": now_s}
     if state == "running" and found["started_s"] is None:
         values = {**values, "started_s": now_s}
     update = (

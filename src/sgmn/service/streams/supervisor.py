@@ -108,12 +108,12 @@ class Supervisor:
     def load(self) -> Load:
         """Return what the streams take at the moment."""
         statuses = self.statuses()
-        measured = [status.cpu for status in statuses if status.cpu is not None and status.now]
+        warming = sum(status.is_warming for status in statuses)
         lags = [float(status.now["lag_s"]) for status in statuses if status.now is not None]
         return Load(
             streams=len(statuses),
-            warming=len(statuses) - len(measured),
-            worker_cpu=sum(measured),
+            warming=warming,
+            worker_cpu=sum(status.cpu or 0.0 for status in statuses if not status.is_warming),
             encoder_busy=float(self.encoder.load.get("busy", 0.0)),
             max_lag_s=max(lags, default=0.0),
         )
