@@ -13,6 +13,7 @@ import typer
 from sgmn import __version__
 from sgmn.cli import (
     ablate,
+    backup,
     calibrate,
     check,
     compare,
@@ -52,7 +53,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         run_job.run_job,
         synth.synth,
     ),
-    "Installation": (doctor.doctor,),
+    "Installation": (doctor.doctor, backup.backup, backup.restore),
 }
 
 app = typer.Typer(

@@ -30,6 +30,12 @@ def upgrade(database: Database) -> None:
         command.upgrade(config, "head")
 
 
+def require_known_version(database: Database) -> None:
+    """Raise SgmnError for a database of a newer version of this package."""
+    with database.read() as connection:
+        _require_known(connection)
+
+
 def current_version(database: Database) -> str | None:
     """The version of the tables; None for an empty database."""
     with database.read() as connection:

@@ -1,0 +1,1 @@
+"""Backups of a data folder, taken while the service runs, and restoring them."""
