@@ -42,7 +42,7 @@ def test_private_addresses_are_refused_unless_allowed(shop: Shop, server: ImageS
     shop.context.settings = replace(shop.context.settings, allow_private_addresses=False)
     operation = shop.finish(shop.import_url(f"{server.address}/feed.csv"))
     assert operation["state"] == "failed"
-    assert "127.0.0.1, which is not public" in operation["problem"]["detail"]
+    assert "leads to an address that is not public" in operation["problem"]["detail"]
     assert not server.requests
 
 

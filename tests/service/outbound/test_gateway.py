@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sgmn.errors import MediaError
+from sgmn.errors import FetchError, MediaError
 from sgmn.media.hls_subtitles import follow_webvtt
 from sgmn.media.live_source import LiveSource
 from sgmn.media.live_transcript import LiveTranscript
@@ -58,6 +58,17 @@ def test_http_live_streaming(web: WebServer, monkeypatch: pytest.MonkeyPatch) ->
         assert count_frames(gateway, f"http://shop.example:{web.server_port}/a.m3u8") == 30
         assert gateway.refusal is None
     assert [path for path in web.requests if path != "/a.m3u8"] == ["/a0.ts", "/a1.ts", "/a2.ts"]
+
+
+def test_a_name_that_does_not_resolve_is_tried_again(web: WebServer, resolver: Resolver) -> None:
+    url = f"http://later.invalid:{web.server_port}/a.m3u8"
+    with pytest.raises(FetchError, match="without an address"):
+        WEB.check_source(url)
+    with SourceGateway(WEB) as gateway:
+        address = gateway.guard(url)
+        resolver.answers["later.invalid"] = [PUBLIC]
+        with LiveSource(address, rate_hz=10.0, settings=QUICK) as source:
+            assert len(list(source)) == 30
 
 
 def test_user_and_query_reach_the_server_but_not_the_name(web: WebServer) -> None:

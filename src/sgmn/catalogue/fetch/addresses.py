@@ -75,17 +75,26 @@ class AddressRules:
     Attributes:
         allow_private: Also private, loopback and link-local addresses.
         allow_networks: Also these networks, such as 10.1.0.0/16.
-        remedy: What the error of a refused address suggests.
+        for_others: The addresses come from users of a service. Its errors do not tell them what
+            the names of a private network resolve to.
     """
 
     allow_private: bool = False
     allow_networks: Collection[str] = ()
-    remedy: str = "use --allow-private (allow_private=True) if you trust the feed"
+    for_others: bool = False
 
     def allows(self, address: str) -> bool:
         """Whether an IP address may be connected to."""
         allowed = self.allow_private or is_in_networks(address, self.allow_networks)
         return allowed or is_public(address)
+
+    def refuse(self, address: str, where: str) -> FetchError:
+        """The error of a host with an address that is not allowed."""
+        if self.for_others:
+            remedy = "use a public address, or ask the operator of the service to allow its network"
+            return FetchError("leads to an address that is not public", where, remedy)
+        remedy = "use --allow-private (allow_private=True) if you trust the feed"
+        return FetchError(f"has the address {address}, which is not public", where, remedy)
 
 
 async def resolve(host: str, port: int, rules: AddressRules) -> list[str]:
@@ -103,8 +112,7 @@ async def resolve(host: str, port: int, rules: AddressRules) -> list[str]:
     addresses = list(dict.fromkeys(str(info[4][0]) for info in infos))
     allowed = [address for address in addresses if rules.allows(address)]
     if addresses and not allowed:
-        message = f"has the address {addresses[0]}, which is not public"
-        raise FetchError(message, f"host {host}", rules.remedy)
+        raise rules.refuse(addresses[0], f"host {host}")
     return allowed
 
 

@@ -98,7 +98,7 @@ class _Body(httpx.AsyncByteStream):
 
 def open_client(options: FetchOptions) -> httpx.AsyncClient:
     """A client without proxies, cookies or automatic redirects."""
-    rules = AddressRules(options.allow_private, options.allow_networks)
+    rules = AddressRules(options.allow_private, options.allow_networks, options.for_others)
     transport = CheckedTransport(rules, 2 * options.max_requests)
     timeout = httpx.Timeout(options.timeout_s)
     return httpx.AsyncClient(transport=transport, headers=_HEADERS, timeout=timeout)

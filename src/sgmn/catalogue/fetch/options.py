@@ -21,6 +21,7 @@ class FetchOptions:
         cache_folder: Keeps downloaded feeds and images.
         allow_private: Also connect to private, loopback and link-local addresses.
         allow_networks: Also connect to addresses of these networks, such as 10.1.0.0/16.
+        for_others: The addresses come from users of a service, see `AddressRules`.
         timeout_s: Maximum duration of one attempt, redirects and body included, in seconds.
         max_image_bytes: Maximum size of an image.
         max_feed_bytes: Maximum size of a feed, before and after decompression.
@@ -35,6 +36,7 @@ class FetchOptions:
     cache_folder: Path = field(default_factory=default_cache_folder)
     allow_private: bool = False
     allow_networks: tuple[str, ...] = ()
+    for_others: bool = False
     timeout_s: float = 30.0
     max_image_bytes: int = 32_000_000
     max_feed_bytes: int = 1_000_000_000

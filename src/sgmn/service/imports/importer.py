@@ -44,6 +44,7 @@ def fetch_options(context: ServiceContext, catalogue_id: str) -> FetchOptions:
         downloads_folder(settings, catalogue_id),
         settings.allow_private_addresses,
         settings.allow_networks,
+        for_others=True,
         max_feed_bytes=settings.max_upload_bytes,
     )
 

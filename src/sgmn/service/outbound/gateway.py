@@ -83,7 +83,9 @@ class SourceGateway:
             MediaError: The address is invalid.
             FetchError: The scheme or the host is not allowed.
         """
-        address, scheme = self._policy.check_source(text), source_scheme(text)
+        scheme = source_scheme(text)
+        # A DNS that fails for a while must not end a stream: each connection asks it again.
+        address = self._policy.check_source(text, must_resolve=False)
         if scheme in ("http", "https"):
             return self._guard_web(address)
         if scheme in ("rtmp", "rtmps"):

@@ -78,17 +78,18 @@ class OutboundPolicy:
     @property
     def rules(self) -> AddressRules:
         """The rules for IP addresses."""
-        return AddressRules(self.allow_private, tuple(self.allow_networks), _REMEDY)
+        return AddressRules(self.allow_private, tuple(self.allow_networks), for_others=True)
 
     @property
     def web_schemes(self) -> frozenset[str]:
         """Which of http and https a stream, its playlists and its subtitles may use."""
         return frozenset(self.source_schemes) & {"http", "https"}
 
-    def check_source(self, text: str) -> Address:
+    def check_source(self, text: str, *, must_resolve: bool = True) -> Address:
         """Parse and check the address of a stream; its host is looked up and checked now.
 
         The check is repeated whenever the stream is connected. Blocks while it asks the DNS.
+        Without `must_resolve`, a host without an address is left to the connection.
 
         Raises:
             MediaError: The address is invalid.
@@ -99,7 +100,7 @@ class OutboundPolicy:
         _require_scheme(scheme, self.source_schemes, text)
         address = parse_address(text)
         if scheme not in _LOCAL_SCHEMES:
-            self._check_host(split_url(text), scheme, text)
+            self._check_host(split_url(text), scheme, text, must_resolve)
         return address
 
     def check_web_address(self, text: str, schemes: Collection[str]) -> None:
@@ -111,16 +112,19 @@ class OutboundPolicy:
         _require_scheme(source_scheme(text), schemes, text)
         self._check_host(split_url(text), source_scheme(text), text)
 
-    def _check_host(self, parts: SplitResult, scheme: str, text: str) -> None:
+    def _check_host(
+        self, parts: SplitResult, scheme: str, text: str, must_resolve: bool = True
+    ) -> None:
         host, name = parts.hostname or "", redact_address(text)
         try:
             infos = socket.getaddrinfo(host, parts.port or DEFAULT_PORTS.get(scheme))
         except (OSError, UnicodeError) as error:
+            if not must_resolve:
+                return
             raise FetchError(f"has a host without an address ({host})", name, _REMEDY) from error
         addresses = [str(info[4][0]) for info in infos]
         if not any(map(self.rules.allows, addresses)):
-            message = f"leads to the address {addresses[0]}, which is not public"
-            raise FetchError(message, name, _REMEDY)
+            raise self.rules.refuse(addresses[0], name)
 
 
 def source_scheme(text: str) -> str:
