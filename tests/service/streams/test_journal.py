@@ -83,6 +83,8 @@ def test_a_journal_that_is_cut_anywhere_keeps_its_whole_records(
     assert len(kept) == len(RECORDS) or cut < len(data)
     write(path, [window(7)])  # the rest of the record that was cut is gone
     assert plain(read_journal(path)) == [*kept, *plain([window(7)])]
+    write(path.with_name("whole"), [*RECORDS[: len(kept)], window(7)])
+    assert path.read_bytes() == path.with_name("whole").read_bytes()
 
 
 @settings(max_examples=40)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,7 @@ class Sessions(RuleBasedStateMachine):
             assert changes[-1]["state"] == state
             states = [change["state"] for change in changes]
             assert [change["previous"] for change in changes[1:]] == states[:-1]
+            assert all(before != after for before, after in pairwise(states))
             ids = [row.data["id"] for row in rows if row.type == "sgmn.event/1"]
             assert ids == list(range(1, self.events[session] + 1))
 
