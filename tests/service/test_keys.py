@@ -70,9 +70,15 @@ def test_an_admin_of_one_shop_is_refused(client: TestClient, admin: Headers) -> 
     assert "an admin's key is for all shops" in answer.json()["errors"][0]["message"]
 
 
-def test_the_last_admin_key_stays(client: TestClient, admin: Headers) -> None:
+def test_a_key_does_not_revoke_itself(
+    client: TestClient, admin: Headers, make_key: MakeKey
+) -> None:
     [key] = client.get("/v1/keys", headers=admin).json()["items"]
-    assert client.delete(f"/v1/keys/{key['id']}", headers=admin).status_code == 409
+    place = f"/v1/keys/{key['id']}"
+    assert client.delete(place, headers=admin).status_code == 409
+    other = make_key("admin")
+    assert client.delete(place, headers=admin).status_code == 409
+    assert client.delete(place, headers=other).status_code == 204
 
 
 def test_keys_come_in_pages(client: TestClient, admin: Headers, make_key: MakeKey) -> None:

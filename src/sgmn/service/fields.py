@@ -6,6 +6,22 @@ from typing import Annotated, Any
 
 from fastapi import Path
 from pydantic import Field
+from starlette.convertors import Convertor, register_url_convertor
+
+
+class _IdConvertor(Convertor[str]):
+    """Part of a path before a verb, as in `{id}:stop`: without `:`, so that it is not taken in."""
+
+    regex = "[^/:]+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("id", _IdConvertor())  # for paths such as `/{session_id:id}`
 
 NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
 

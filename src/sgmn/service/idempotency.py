@@ -111,7 +111,7 @@ async def _handle_once(
 def reserve(context: ServiceContext, request: Request, request_sha256: str) -> Response | None:
     """Reserve the key of a request, or return the stored answer to an earlier one.
 
-    Raises ApiError: 409 while the first request runs, 422 if it was another request.
+    Raises ApiError: 409 while the first request runs, or if it was another one.
     """
     _, secret = get_authorization_scheme_param(request.headers.get("Authorization"))
     caller = find_caller(context, secret)
@@ -151,7 +151,7 @@ def _find_answer(
     if row is None or row["status"] is None:
         raise ApiError(409, "The first request with this Idempotency-Key has not ended yet.")
     if row["request_sha256"] != request_sha256:
-        raise ApiError(422, "This Idempotency-Key was used for another request; use a new one.")
+        raise ApiError(409, "This Idempotency-Key was used for another request; use a new one.")
     body = context.sealer.open(row["body_sealed"])
     return Response(body, row["status"], headers={**row["headers"], "Idempotent-Replayed": "true"})
 

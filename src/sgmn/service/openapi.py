@@ -45,10 +45,17 @@ def build_document(app: FastAPI) -> dict[str, Any]:
     schemas.update(problem.pop("$defs"))
     schemas["ProblemDocument"] = problem
     for operation in operations(document):
-        if "requestBody" in operation:
-            for status, response in problems.responses(400, 413).items():
-                operation["responses"].setdefault(str(status), response)
+        for status, response in problems.responses(*_common_errors(operation)).items():
+            operation["responses"].setdefault(str(status), response)
     return document
+
+
+def _common_errors(operation: dict[str, Any]) -> list[int]:
+    """The errors of every operation with a body, of every list, and of repeated requests."""
+    names = {parameter["name"] for parameter in operation.get("parameters", [])}
+    errors = [400, 413] if "requestBody" in operation else []
+    errors += [400] if "cursor" in names else []
+    return errors + ([409] if "idempotency-key" in names else [])
 
 
 def operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -74,7 +74,7 @@ def encode_cursor(values: Sequence[str | int | float]) -> str:
 
 
 def decode_cursor(cursor: str) -> list[str | int | float]:
-    """The values of a cursor; 422 if it is none."""
+    """The values of a cursor; 400 if it is none."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         values = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
@@ -86,7 +86,7 @@ def decode_cursor(cursor: str) -> list[str | int | float]:
 
 
 def first_text(values: Sequence[object] | None) -> str | None:
-    """The value of a cursor that holds one text; 422 if it is another one."""
+    """The value of a cursor that holds one text; 400 if it is another one."""
     if values is None:
         return None
     if len(values) != 1 or not isinstance(values[0], str) or "\0" in values[0]:
@@ -105,4 +105,4 @@ def _require_types(values: Sequence[object], columns: Sequence[sa.ColumnElement[
 
 def _invalid_cursor() -> ApiError:
     errors = [("query.cursor", "is not a cursor of this list")]
-    return ApiError(422, "The request has 1 invalid value.", errors)
+    return ApiError(400, "The request has an invalid cursor.", errors)

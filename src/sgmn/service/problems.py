@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -11,11 +12,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from sgmn.errors import SgmnError
 
 MEDIA_TYPE = "application/problem+json"
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _LOG = structlog.get_logger("sgmn.service")
 
 
@@ -110,6 +114,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(SgmnError, _handle_sgmn_error)
     app.add_exception_handler(RequestValidationError, _handle_validation)
     app.add_exception_handler(HTTPException, _handle_http)
+    app.add_exception_handler(OSError, _handle_os_error)
+    app.add_exception_handler(OperationalError, _handle_database_error)
     app.add_exception_handler(Exception, _handle_bug)
 
 
@@ -134,7 +140,37 @@ async def _handle_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     details = {404: "There is nothing at this address.", 413: "The request body is too large."}
     detail = details.get(error.status_code, str(error.detail))
-    return to_response(request, ApiError(error.status_code, detail, headers=error.headers))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_allowed_methods(request)))
+    return to_response(request, ApiError(error.status_code, detail, headers=headers))
+
+
+def _allowed_methods(request: Request) -> set[str]:
+    """The methods of all routes of a path; Starlette names only those of the first one."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        match, _ = route.matches(request.scope)
+        if match != Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return found
+
+
+async def _handle_os_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, OSError)
+    if error.errno not in _NO_SPACE:
+        return await _handle_bug(request, error)
+    _LOG.error("no space is left", exc_info=error)
+    return to_response(request, ApiError(507, "The disk of the service is full."))
+
+
+async def _handle_database_error(request: Request, error: Exception) -> JSONResponse:
+    """A full disk, or a database that does not answer: the request may be sent again later."""
+    _LOG.error("database failed", exc_info=error)
+    if "full" in str(error):
+        return to_response(request, ApiError(507, "The disk of the service is full."))
+    headers = {"Retry-After": "5"}
+    return to_response(request, ApiError(503, "The database does not answer.", headers=headers))
 
 
 async def _handle_bug(request: Request, error: Exception) -> JSONResponse:

@@ -47,7 +47,7 @@ def test_an_archive_has_images(shop: Shop, world: Path) -> None:
     operation = shop.finish(shop.upload(zip_folder(world, "shop/"), "application/zip"))
     assert operation["result"]["added"] == 6
     assert operation["rows"] == []
-    image = shop.client.get(f"{shop.place}/products/p0/image.jpg", headers=shop.editor)
+    image = shop.client.get(f"{shop.place}/images/p0.jpg", headers=shop.editor)
     assert image.headers["content-type"] == "image/jpeg"
     assert image.content.startswith(b"\xff\xd8")
     again = shop.finish(shop.upload(zip_folder(world), "application/zip"))
@@ -143,7 +143,7 @@ def test_an_upload_that_is_sent_again_is_imported_once(shop: Shop) -> None:
     first, again = shop.upload(TITLES), shop.upload(TITLES)
     other = shop.upload(TITLES + "p3,blue milk\n")
     assert first.json() == again.json()
-    assert other.status_code == 422
+    assert other.status_code == 409
     shop.editor = own
     uploads = list((shop.context.settings.data / "uploads").iterdir())
     assert [path.name for path in uploads] == [first.json()["id"]]

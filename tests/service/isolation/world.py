@@ -44,7 +44,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     "DELETE /v1/catalogues/{catalogue_id}": ("resource", "editor"),
     "GET /v1/catalogues/{catalogue_id}/products": ("resource", "viewer"),
     "GET /v1/catalogues/{catalogue_id}/products/{product_id}": ("resource", "viewer"),
-    "GET /v1/catalogues/{catalogue_id}/products/{product_id}/image.jpg": ("resource", "viewer"),
+    "GET /v1/catalogues/{catalogue_id}/images/{product_id}.jpg": ("resource", "viewer"),
     "PUT /v1/catalogues/{catalogue_id}/products/{product_id}": ("resource", "editor"),
     "DELETE /v1/catalogues/{catalogue_id}/products/{product_id}": ("resource", "editor"),
     "POST /v1/catalogues/{catalogue_id}:purge": ("resource", "editor"),

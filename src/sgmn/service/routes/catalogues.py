@@ -114,7 +114,7 @@ def make_catalogue(
         return answer(connection, request, _document(row), 201, headers)
 
 
-@router.get("/{catalogue_id}", summary="Get a catalogue")
+@router.get("/{catalogue_id:id}", summary="Get a catalogue")
 def get_catalogue(
     context: Context, caller: Viewer, response: Response, catalogue_id: CatalogueId
 ) -> Catalogue:
@@ -125,7 +125,7 @@ def get_catalogue(
     return catalogue
 
 
-@router.put("/{catalogue_id}", summary="Rename a catalogue", responses=problems.responses(412))
+@router.put("/{catalogue_id:id}", summary="Rename a catalogue", responses=problems.responses(412))
 def rename_catalogue(
     context: Context,
     caller: Editor,
@@ -147,7 +147,7 @@ def rename_catalogue(
 
 
 @router.delete(
-    "/{catalogue_id}",
+    "/{catalogue_id:id}",
     status_code=204,
     summary="Delete a catalogue",
     responses=problems.responses(409, 412),

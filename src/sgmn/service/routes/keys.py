@@ -113,12 +113,12 @@ def get_key(context: Context, _caller: Admin, key_id: KeyId) -> Key:
     responses=problems.responses(404, 409),
 )
 def revoke_key(context: Context, caller: Admin, request: Request, key_id: KeyId) -> Response:
-    """Revoke a key at once. The last admin's key cannot be revoked."""
+    """Revoke a key at once. A key cannot revoke itself, so that an admin's key is left."""
     keys = tables.keys
     with context.database.write() as connection:
         key = _find(connection, key_id)
-        if key.role == "admin" and _count_admins(connection) == 1:
-            raise ApiError(409, "This is the last key of an admin; make another one first.")
+        if key_id == caller.key_id or (key.role == "admin" and _count_admins(connection) == 1):
+            raise ApiError(409, "A key cannot revoke itself; use the key of another admin.")
         update = sa.update(keys).where(keys.c.id == key_id).values(revoked_s=time.time())
         connection.execute(update)
         audit.record(connection, request, caller, "key.revoke", key_id)

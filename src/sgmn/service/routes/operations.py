@@ -99,7 +99,7 @@ def list_operations(
     return Page(items=[document(row) for row in rows], next_cursor=cursor)
 
 
-@router.get("/{operation_id}", summary="Get an operation")
+@router.get("/{operation_id:id}", summary="Get an operation")
 def get_operation(context: Context, caller: Viewer, operation_id: OperationId) -> Operation:
     """The state, the progress and the result of an operation."""
     with context.database.read() as connection:

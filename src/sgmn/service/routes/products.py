@@ -102,7 +102,7 @@ def list_products(
 
 
 @router.get(
-    "/products/{product_id:path}/image.jpg",
+    "/images/{product_id:path}.jpg",
     summary="Get the image of a product",
     response_class=Response,
     responses={200: {"content": {"image/jpeg": {}}, "description": "A JPEG."}},
