@@ -97,10 +97,10 @@ def test_late_interaction_equals_a_loop(full: Embedder, rng: np.random.Generator
         for s in range(len(products)):
             values, weights = [], []
             for k in range(clips.glance_patches.shape[1]):
-                if clips.instance_weights[b, k] > 0:
+                if clips.glance_weights[b, k] > 0:
                     best = (products.patches[s] @ clips.glance_patches[b, k].T).max(1).values
                     values.append(float(best.sum()))
-                    weights.append(float(clips.instance_weights[b, k]))
+                    weights.append(float(clips.glance_weights[b, k]))
             exponents = np.array(values) / 0.1 + np.log(weights)
             attention = np.exp(exponents - exponents.max())
             expected = float((attention / attention.sum()) @ np.array(values))
@@ -132,8 +132,8 @@ def test_windows_share_glances_and_are_the_same_as_alone(
     together = full.encode_windows([frames[span] for span in spans], texts)
     for row, (span, text) in enumerate(zip(spans, texts, strict=True)):
         alone = full.encode_clips([ClipContent(tuple(images[span]), text)])
-        torch.testing.assert_close(together.instances[row], alone.instances[0], atol=1e-5, rtol=0)
-        torch.testing.assert_close(together.instance_weights[row], alone.instance_weights[0])
+        torch.testing.assert_close(together.glances[row], alone.glances[0], atol=1e-5, rtol=0)
+        torch.testing.assert_close(together.glance_weights[row], alone.glance_weights[0])
     assert sum(len(image.glances) for image in frames.images) <= 3 * GLANCES
 
 

@@ -15,6 +15,8 @@ import argparse
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import torch
+
 from sgmn.live.evidence import timeline_settings
 from sgmn.model import checkpoint
 from sgmn.model.bundle import ModelBundle
@@ -53,7 +55,8 @@ def set_score(
 
 def image_weight(weights: ScoreWeights) -> float:
     """The weights of all image terms together."""
-    return float((1 + weights.match + weights.instances).detach())
+    terms = (weights.match, weights.instances, weights.glance, weights.late)
+    return 1 + float(torch.stack(terms).detach().sum())
 
 
 def parse_arguments() -> argparse.Namespace:

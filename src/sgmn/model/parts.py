@@ -1,7 +1,7 @@
 """The parts of the network between the towers and the score. Each of them is optional.
 
     clips:     tokens -> guidance -> clip graph -> frame vectors, frame weights, one image vector;
-               second glances at the attended regions, or patches with weights, as instances;
+               patches with weights, and second glances at the attended regions, as instances;
                words -> text context -> text pooling -> one text vector and its reliability
     products:  tokens -> guidance -> one image vector; patches and latents for the second pass
     second pass: best candidates of the first pass -> late interaction of the patches of glances,
@@ -133,7 +133,7 @@ class Parts(nn.Module):
             clips = replace(clips, text=text, text_reliability=reliability)
         if self.glance is not None:
             clips = self._add_glances(clips, tokens, guidance)
-        elif "instances" in self.config.enabled:
+        if "instances" in self.config.enabled:
             clips = add_instances(clips, tokens, guidance)
         if self.fusion is not None:
             clips = self._add_tokens(clips, context, guidance)
@@ -142,13 +142,13 @@ class Parts(nn.Module):
     def _add_glances(
         self, clips: ClipVectors, tokens: ItemTokens, guidance: GuidanceOutput
     ) -> ClipVectors:
-        """Add the second glances as instances, and their patches."""
+        """Add the second glances and their patches."""
         assert self.glance is not None
         weights = weigh_glances(tokens, guidance.frame_weights)
         return replace(
             clips,
-            instances=tokens.glances,
-            instance_weights=weights,
+            glances=tokens.glances,
+            glance_weights=weights,
             glance_patches=self.glance.project_glances(tokens.glance_patches),
             late_reliability=self.glance.compute_reliability(tokens.glances, weights),
         )

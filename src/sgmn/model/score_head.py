@@ -8,7 +8,7 @@ from math import log
 import torch
 from torch import Tensor, nn
 
-from sgmn.model.scoring import LEARNED_TERMS, TERMS, ScoreWeights
+from sgmn.model.scoring import GLANCE_TERMS, LEARNED_TERMS, TERMS, ScoreWeights
 
 
 class ScoreHead(nn.Module):
@@ -18,8 +18,8 @@ class ScoreHead(nn.Module):
         text: Initial weight of the text term.
         match_temperature: Initial temperature of both soft maxima.
         logit_scale: Initial logit scale.
-        terms: The terms besides the image term; the weights of others stay 0. The term "late"
-            has a weight only if it is listed.
+        terms: The terms besides the image term; the weights of others stay 0. Terms of the
+            second glance have a weight only if they are listed.
         text_score_floor: See `scoring.soft_floor`. It is chosen on held-out clips and not learned,
             because clips with a correct transcript need no floor.
     """
@@ -28,6 +28,7 @@ class ScoreHead(nn.Module):
     instances: Tensor
     text: Tensor
     cross: Tensor
+    glance: Tensor
     late: Tensor
     text_score_floor: Tensor
 
@@ -61,8 +62,12 @@ class ScoreHead(nn.Module):
             instances=_non_negative(self.instances),
             instance_temperature=self.log_instance_temperature.exp().clamp(0.01, 10.0),
             text_score_floor=self.text_score_floor,
-            late=_non_negative(self.late) if hasattr(self, "late") else torch.zeros_like(self.text),
+            **{name: self._glance_weight(name) for name in GLANCE_TERMS},
         )
+
+    def _glance_weight(self, name: str) -> Tensor:
+        has_weight = hasattr(self, name)
+        return _non_negative(getattr(self, name)) if has_weight else torch.zeros_like(self.text)
 
 
 def _non_negative(weight: Tensor) -> Tensor:

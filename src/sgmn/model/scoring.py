@@ -1,10 +1,11 @@
 """The score of clips and products. Training, evaluation, index search and live use share it.
 
-    S(i, j) = v·I + λ_m·match + λ_n·instances + λ_l·late + λ_t·soft_floor(a·h) + λ_x·(a·I + v·h)/2
+    S(i, j) = v·I + λ_m·match + λ_n·instances + λ_g·glance + λ_l·late
+              + λ_t·soft_floor(a·h) + λ_x·(a·I + v·h)/2
 
 v and a are the image and text vector of a clip, I and h the image and title vector of a product,
-all of length 1. `match` is a soft maximum over the frames, `instances` one over the second glances
-(or, without them, over the patches of the frames), and `late` compares their patches one by one.
+all of length 1. `match` is a soft maximum over the frames, `instances` one over their patches,
+`glance` one over the second glances, and `late` compares the patches of these one by one.
 `soft_floor` keeps a·h from falling far below a floor, so that text cannot outweigh the frames. If a
 modality is missing on either side, its terms are left out and the others are rescaled, so a
 zero vector never counts as content. The text terms of a clip are weighted by the reliability of
@@ -32,7 +33,8 @@ Modality = Literal["image", "text"]
 MODALITIES: tuple[Modality, ...] = ("image", "text")
 FLOOR_SHARPNESS = 12.0  # β of `soft_floor`, in logits per cosine; fitted on held-out transcripts
 LEARNED_TERMS = ("match", "instances", "text", "cross")
-TERMS = (*LEARNED_TERMS, "late")  # "late" needs the part "glance"
+GLANCE_TERMS = ("glance", "late")  # they need the part "glance"
+TERMS = (*LEARNED_TERMS, *GLANCE_TERMS)
 _UNSET = torch.empty(0)
 
 
@@ -49,11 +51,12 @@ class ClipVectors(TensorRows):
         has_text: (B,) bool, False for a clip without transcript.
         tokens: (B, L, D) tokens for the re-ranker.
         token_mask: (B, L) bool, False at padding.
-        instances: (B, U, D) the second glances, or the patches of all frames; empty without the
-            instance term.
-        instance_weights: (B, U), sums to 1 over the instances of a clip, 0 at padding.
+        instances: (B, T·N, D) the patches of all frames; empty without the instance term.
+        instance_weights: (B, T·N), sums to 1 over the patches of a clip, 0 at padding.
         text_reliability: (B,) factor >= 0 of the text terms; 1 unless the model estimates it.
-        glance_patches: (B, K, M, W) directions of the patches of second glances.
+        glances: (B, K, D) one vector per second glance; K is 0 without the part "glance".
+        glance_weights: (B, K), sums to 1 over the glances of a clip, 0 at padding.
+        glance_patches: (B, K, M, W) directions of their patches.
         late_reliability: (B,) factor >= 0 of the late term.
     """
 
@@ -68,6 +71,8 @@ class ClipVectors(TensorRows):
     instances: Tensor = _UNSET
     instance_weights: Tensor = _UNSET
     text_reliability: Tensor = _UNSET
+    glances: Tensor = _UNSET
+    glance_weights: Tensor = _UNSET
     glance_patches: Tensor = _UNSET
     late_reliability: Tensor = _UNSET
 
@@ -81,7 +86,9 @@ class ClipVectors(TensorRows):
             object.__setattr__(self, "instance_weights", no_weights)
         if self.text_reliability is _UNSET:
             object.__setattr__(self, "text_reliability", torch.ones_like(self.image[..., 0]))
-        if self.glance_patches is _UNSET:
+        if self.glances is _UNSET:
+            object.__setattr__(self, "glances", no_rows)
+            object.__setattr__(self, "glance_weights", no_weights)
             object.__setattr__(self, "glance_patches", no_rows.unsqueeze(-2)[..., :0, :])
             object.__setattr__(self, "late_reliability", torch.ones_like(self.image[..., 0]))
 
@@ -144,6 +151,7 @@ class ScoreWeights(NamedTuple):
         instances: Weight λ_n >= 0.
         instance_temperature: Temperature τ > 0 of the maximum over patches, a cosine.
         text_score_floor: Floor of the text term, a cosine; -1 for none. See `soft_floor`.
+        glance: Weight λ_g >= 0.
         late: Weight λ_l >= 0.
     """
 
@@ -155,6 +163,7 @@ class ScoreWeights(NamedTuple):
     instances: Tensor = torch.tensor(0.0)
     instance_temperature: Tensor = torch.tensor(0.1)
     text_score_floor: Tensor = torch.tensor(-1.0)
+    glance: Tensor = torch.tensor(0.0)
     late: Tensor = torch.tensor(0.0)
 
 
@@ -199,7 +208,7 @@ def late_score(clips: ClipVectors, products: ProductVectors, temperature: Tensor
     """
     cosines = torch.einsum("...bkmw,...spw->...bkspm", clips.glance_patches, products.patches)
     similarity = cosines.amax(-1).sum(-1)
-    return _soft_max(similarity, clips.instance_weights, temperature)
+    return _soft_max(similarity, clips.glance_weights, temperature)
 
 
 def soft_floor(cosines: Tensor, floor: Tensor) -> Tensor:
@@ -253,6 +262,10 @@ def compute_terms(
     if _is_active(weights.instances) and clips.instances.shape[-2]:
         value = instance_score(clips, products, weights.instance_temperature)
         terms["instances"] = Term(weights.instances, value, both_images)
+    if clips.glances.shape[-2] and _is_active(weights.glance):
+        vectors, temperature = clips.glances, weights.instance_temperature
+        value = soft_max_cosine(vectors, clips.glance_weights, products.image, temperature)
+        terms["glance"] = Term(weights.glance, value, both_images)
     if clips.glance_patches.shape[-3] and products.patches.shape[-2] and _is_active(weights.late):
         value = late_score(clips, products, weights.instance_temperature)
         reliability_of_glances = both_images * clips.late_reliability.unsqueeze(-1)
