@@ -7,6 +7,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -154,6 +155,10 @@ def read_settings(
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     hints = get_type_hints(ServiceSettings)
     names = {f"{ENV_PREFIX}{name.upper()}": name for name in hints}
+    for variable in environment:
+        close = get_close_matches(variable, names, n=1, cutoff=0.8)
+        if variable.startswith(ENV_PREFIX) and variable not in names and close:
+            raise SettingsError("is no setting", variable, f"did you mean {close[0]}?")
     table = {
         name: _parse(variable, environment[variable], hints[name])
         for variable, name in names.items()
