@@ -22,7 +22,7 @@ from sgmn.model.score_head import ScoreHead
 from sgmn.model.scoring import ClipVectors, ProductVectors, score
 from sgmn.training.config import LossConfig
 from sgmn.training.data.batches import Batch
-from sgmn.training.data.cached_batches import remove_text
+from sgmn.training.data.token_edits import remove_text
 from sgmn.training.distributed import (
     any_process,
     average_gradients,

@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sgmn.model.soft_maximum import soft_max_cosine, soft_maximum
 from sgmn.model.tokens import TensorRows
 
 Modality = Literal["image", "text"]
@@ -208,7 +209,7 @@ def late_score(clips: ClipVectors, products: ProductVectors, temperature: Tensor
     """
     cosines = torch.einsum("...bkmw,...spw->...bkspm", clips.glance_patches, products.patches)
     similarity = cosines.amax(-1).sum(-1)
-    return _soft_max(similarity, clips.glance_weights, temperature)
+    return soft_maximum(similarity, clips.glance_weights, temperature)
 
 
 def soft_floor(cosines: Tensor, floor: Tensor) -> Tensor:
@@ -222,23 +223,6 @@ def soft_floor(cosines: Tensor, floor: Tensor) -> Tensor:
     """
     raised = floor + functional.softplus(FLOOR_SHARPNESS * (cosines - floor)) / FLOOR_SHARPNESS
     return torch.where(floor > -1, raised, cosines)
-
-
-def soft_max_cosine(rows: Tensor, weights: Tensor, images: Tensor, temperature: Tensor) -> Tensor:
-    """Weighted soft maximum over rows (…, B, U, D) of cosines with images (…, S, D): (…, B, S)."""
-    cosines = torch.einsum("...bud,...sd->...bus", rows, images)
-    return _soft_max(cosines, weights, temperature)
-
-
-def _soft_max(cosines: Tensor, weights: Tensor, temperature: Tensor) -> Tensor:
-    """Weighted soft maximum over the rows of cosines (…, B, U, S): (…, B, S)."""
-    padding = (weights == 0).unsqueeze(-1)
-    log_weights = weights.unsqueeze(-1).masked_fill(padding, 1.0).log()
-    logits = (cosines / temperature + log_weights).masked_fill(padding, -torch.inf)
-    # A clip without rows keeps finite logits: the mask removes its weights below.
-    logits = logits.masked_fill(padding.all(-2, keepdim=True), 0.0)
-    attention = torch.softmax(logits, dim=-2).masked_fill(padding, 0.0)
-    return (attention * cosines).sum(-2)
 
 
 def compute_terms(

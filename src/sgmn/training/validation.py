@@ -20,8 +20,8 @@ from sgmn.model.ranker import Ranker
 from sgmn.model.scoring import MODALITIES, ProductVectors
 from sgmn.model.tokens import ItemTokens
 from sgmn.records import Clip, Product
-from sgmn.training.data.cached_batches import remove_frames, remove_text
 from sgmn.training.data.token_cache import TokenCache, hash_towers
+from sgmn.training.data.token_edits import remove_frames, remove_text
 
 FRAMES_PER_CLIP = 10  # as in the protocol of LPR4M
 BATCH_SIZE = 32

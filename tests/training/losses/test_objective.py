@@ -13,7 +13,7 @@ from torch import Tensor
 from sgmn.model.tokens import ItemTokens
 from sgmn.training.config import LossConfig
 from sgmn.training.data.batches import positive_mask
-from sgmn.training.data.cached_batches import remove_frames, remove_text
+from sgmn.training.data.token_edits import remove_frames, remove_text
 from sgmn.training.losses.contrastive import info_nce
 from sgmn.training.losses.grounding import Grounding, grounding_loss
 from sgmn.training.losses.objective import Objective

@@ -21,8 +21,8 @@ from sgmn.service.streams.admission import Limits
 from sgmn.service.streams.encoder_process import EncoderProcess
 from sgmn.service.streams.hub import LogHub
 from sgmn.service.streams.janitor import SESSIONS_FOLDER, SHELVES_FOLDER, clean_up
+from sgmn.service.streams.live_status import LiveStatus
 from sgmn.service.streams.pinned_shelf import shelf_path
-from sgmn.service.streams.session_runner import LiveStatus
 from sgmn.service.streams.store import Row, SessionStore
 from sgmn.service.streams.supervisor import Supervisor, SupervisorSettings
 from sgmn.service.streams.worker_config import TranscriptOptions, WorkerConfig

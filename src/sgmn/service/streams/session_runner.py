@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from random import Random
 from threading import Event, Lock, Thread
 from time import monotonic, time
@@ -16,6 +16,7 @@ from sgmn.errors import SgmnError
 from sgmn.live.events import to_json
 from sgmn.media.reconnecting_stream import backoff_delays
 from sgmn.service.streams.journal import FILE_NAME
+from sgmn.service.streams.live_status import LiveStatus
 from sgmn.service.streams.messages import ConnectionLost, Message
 from sgmn.service.streams.states import Trigger
 from sgmn.service.streams.store import Row, SessionGone, SessionStore
@@ -25,7 +26,6 @@ from sgmn.service.streams.worker_process import WorkerProcess
 
 _LOG = logging.getLogger("sgmn.service.sessions")
 _DATABASE_RETRY_S = 1.0
-WARMING_S = 30.0  # a stream that has no window by then does not keep others waiting
 _Result = TypeVar("_Result")
 Outcome = Literal["finished", "failed", "crashed"]
 
@@ -51,31 +51,6 @@ class RunnerSettings:
     max_failures: int = 6
     initial_backoff_s: float = 0.5
     max_backoff_s: float = 30.0
-
-
-@dataclass
-class LiveStatus:
-    """What a running session says about itself; nothing of it is stored.
-
-    Attributes:
-        now: What is on sale, see `worker_recognition.describe_belief`.
-        heartbeat: The newest heartbeat.
-        heartbeat_s: When it came, in seconds since 1970.
-        cpu: CPU time of the worker per second; None until it is measured.
-        started_s: When its thread was started, by the monotonic clock.
-    """
-
-    now: dict[str, Any] | None = None
-    heartbeat: dict[str, Any] = field(default_factory=dict)
-    heartbeat_s: float | None = None
-    cpu: float | None = None
-    started_s: float = field(default_factory=monotonic)
-
-    @property
-    def is_warming(self) -> bool:
-        """Whether its load is not known yet. A source that delivers nothing takes nothing."""
-        is_young = monotonic() - self.started_s < WARMING_S
-        return self.cpu is None or (self.now is None and is_young)
 
 
 class SessionRunner:

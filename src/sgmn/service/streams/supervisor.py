@@ -16,7 +16,8 @@ from sqlalchemy.exc import DBAPIError
 from sgmn.errors import SgmnError
 from sgmn.service.streams.admission import Limits, Load, find_obstacle
 from sgmn.service.streams.encoder_process import EncoderProcess
-from sgmn.service.streams.session_runner import LiveStatus, RunnerSettings, SessionRunner
+from sgmn.service.streams.live_status import LiveStatus
+from sgmn.service.streams.session_runner import RunnerSettings, SessionRunner
 from sgmn.service.streams.states import ACTIVE, RECOVERABLE
 from sgmn.service.streams.store import Row, SessionGone, SessionStore
 from sgmn.service.streams.worker_config import WorkerConfig
