@@ -76,6 +76,26 @@ def test_tokens_of_the_reranker_are_stored_compressed(table: ProductTable, encod
     assert cell_bytes == 4 * (DIM + 2)
 
 
+def test_patches_are_stored_compressed_and_without_padding(
+    table: ProductTable, encoder: FakeEncoder
+):
+    """The products have 60, 36 and no patches of 128 dimensions."""
+    patches = torch.randn(3, 60, 128, generator=torch.Generator().manual_seed(0))
+    patches[1, 36:], patches[2] = 0, 0
+
+    def encode(contents: Sequence[ProductContent]) -> ProductVectors:
+        return replace(encoder(contents), patches=patches[: len(contents)])
+
+    table.update(products_with_title(3), encode)
+    restored = table.shelf().vectors.patches
+    step = patches.abs().amax(-1, keepdim=True) / 127
+    assert restored.shape == patches.shape
+    assert bool(((restored - patches).abs() <= 0.51 * step).all())
+    rows = lancedb.connect(table.path).open_table("products").search().select(["patches"])
+    sizes = sorted(len(row["patches"]) for row in rows.to_arrow().to_pylist())
+    assert sizes == [2, 2 + 36 * 130, 2 + 60 * 130] and sizes[-1] <= 8192
+
+
 def test_a_missing_modality_is_null_and_never_zeros(
     table: ProductTable, encoder: FakeEncoder, product_with_image: MakeProduct
 ):
