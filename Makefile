@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE ?= 1
 DEMO := build/demo
 STREAM := $(DEMO)/world/test/streams/s1-000-l000
 
-.PHONY: demo test lint docs package bench clean
+.PHONY: demo serve test lint docs package bench clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else 0'
@@ -23,6 +23,11 @@ demo: $(VENV)/ready
 	$(BIN)/sgmn watch $(STREAM).mp4 --index $(DEMO)/index --transcript $(STREAM).json --truth $(STREAM).json \
 	  --output $(DEMO)/timeline.json --vtt $(DEMO)/chapters.vtt --html $(DEMO)/report.html
 	@echo "report: $(DEMO)/report.html"
+
+# The service with the shop of the demo, and its recording as a stream that starts anew.
+serve: $(VENV)/ready
+	test -e $(STREAM).mp4 || $(BIN)/sgmn synth $(DEMO)/world --config demo --processes 2
+	$(BIN)/python tools/serve_demo.py $(STREAM) --data build/serve
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

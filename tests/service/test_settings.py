@@ -59,9 +59,12 @@ def test_an_unknown_key_names_the_file(tmp_path: Path) -> None:
 
 def test_secrets_are_not_shown() -> None:
     settings = ServiceSettings(
-        secret="hidden-a", admin_key="hidden-b", database_url="postgresql://u:hidden-c@h/n"
+        secret="hidden-a", admin_key="hidden-b" * 4, database_url="postgresql://u:hidden-c@h/n"
     )
     assert "hidden" not in repr(settings)
+    with pytest.raises(SettingsError, match="'admin_key' is too short; use at least 32") as error:
+        read_settings(None, {"SGMN_ADMIN_KEY": "guessable"})
+    assert "guessable" not in str(error.value)
 
 
 def test_the_secret_of_the_instance_is_kept_in_a_private_file(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from sgmn.errors import SettingsError
 from sgmn.settings import parse_table, read_toml, require
 
 ENV_PREFIX = "SGMN_"
+MIN_KEY_LENGTH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,9 @@ class ServiceSettings:
         for name in ("max_streams", "keep_frames_hours"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "pass 0 or more")
         require(0 < self.max_load <= 1, "max_load", self.max_load, "pass a number in 0..1")
+        if 0 < len(self.admin_key) < MIN_KEY_LENGTH:  # its value is not for messages
+            remedy = f"use at least {MIN_KEY_LENGTH} random characters"
+            raise SettingsError("'admin_key' is too short", remedy=remedy)
         for name in _POSITIVE:
             value = getattr(self, name)
             require(value > 0, name, value, "pass a number above 0")

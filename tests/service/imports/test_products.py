@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,21 @@ def test_invalid_searches_are_refused(
         status,
         "application/problem+json",
     )
+
+
+def test_indexes_may_be_in_object_storage(shop: Shop, tmp_path: Path) -> None:
+    """A `file://` address stands for object storage, which needs a server."""
+    address = f"file://{tmp_path}/indexes"
+    shop.context.settings = replace(shop.context.settings, index_url=address)
+    assert shop.finish(shop.upload(TITLES))["state"] == "succeeded"
+    assert shop.products() == ["p1", "p2"]
+    assert (tmp_path / "indexes" / shop.id).is_dir()
+    query = {"text": "red milk"}
+    found = shop.client.post(f"{shop.place}/search", json=query, headers=shop.editor).json()
+    assert len(found["items"]) == 2
+    shop.client.delete(shop.place, headers=shop.editor)
+    run_waiting(shop.context)
+    assert not list((tmp_path / "indexes" / shop.id).glob("*.lance"))
 
 
 def test_the_files_of_a_deleted_catalogue_are_deleted(shop: Shop) -> None:
