@@ -79,7 +79,7 @@ class RequestMetrics:
 def observe(scope: Scope, status: int, duration_s: float) -> None:
     """Count a request by the pattern of its path, since paths hold ids."""
     method = scope["method"] if scope["method"] in _METHODS else "other"
-    route = getattr(scope.get("route"), "path", "unknown")
+    route = getattr(scope.get("route"), "path_format", "unknown")
     REQUESTS.labels(method, route, str(status)).inc()
     DURATIONS.labels(method, route).observe(duration_s)
 
