@@ -44,7 +44,7 @@ PROCESSES = 2  # of one thread each: faster than one of two, see docs/decisions/
 
 
 class Score(NamedTuple):
-    """Arguments of `set_score.py`, as fitted once by `sgmn calibrate`; see decision 014."""
+    """Arguments of `set_score.py`, as fitted once by `sgmn calibrate`; see decisions 014 and 020."""
 
     text_ratio: str
     floor: str
@@ -54,7 +54,7 @@ class Score(NamedTuple):
 SCORES = {
     "1-images": Score("0.19", "0.6", "1"),
     "4-text": Score("0.5", "0.65", "0.6"),
-    "5-grounding": Score("0.5", "0.65", "1"),
+    "6-glance": Score("0.4", "0.65", "1"),
 }
 FINAL_STAGES = (STAGES[-1], CPU_STAGES[-1])  # their models have the settings of the timeline
 
