@@ -120,6 +120,18 @@ def test_a_certificate_of_another_host_or_issuer_is_not_accepted(
         count_frames(gateway, f"https://shop.example:{port}/a.m3u8")
 
 
+@needs_openssl
+def test_an_https_stream_has_no_unencrypted_parts(secure_web: WebServer, web: WebServer) -> None:
+    playlist = secure_web.files["/a.m3u8"].decode()
+    mixed = playlist.replace("a0.ts", f"http://cdn.example:{web.server_port}/a0.ts")
+    secure_web.files["/mixed.m3u8"] = mixed.encode()
+    with SourceGateway(OutboundPolicy()) as gateway:
+        url = f"https://shop.example:{secure_web.server_port}/mixed.m3u8"
+        assert count_frames(gateway, url) == 20
+        assert "'http', which this service does not allow" in str(gateway.refusal)
+    assert web.requests == []
+
+
 def test_subtitles_are_fetched_through_the_gateway(web: WebServer) -> None:
     web.files["/s.m3u8"] = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\ns.vtt\n#EXT-X-ENDLIST\n"
     web.files["/s.vtt"] = b"WEBVTT\n\n00:01.000 --> 00:02.000\nThe red dress\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from sgmn.media.live_source import LiveSource
 from sgmn.media.live_transcript import LiveTranscript
 from sgmn.service.outbound.gateway import SourceGateway
 from sgmn.service.outbound.policy import SOURCE_SCHEMES, OutboundPolicy
-from tests.media.streaming import QUICK, wait_until
+from tests.media.streaming import QUICK, send_then_stay_silent, serve_tcp, wait_until
 from tests.service.outbound.network import PRIVATE, PUBLIC, Resolver, WebServer
 
 WEB = OutboundPolicy(source_schemes=("http", *SOURCE_SCHEMES))
@@ -181,6 +183,32 @@ def test_no_other_format_or_protocol_is_opened(
     with SourceGateway(WEB) as gateway:
         open_source(gateway, f"http://shop.example:{web.server_port}/a.sdp")
     assert inside.requests == []
+
+
+def test_a_list_of_files_is_not_opened_beside_the_proxy(web: WebServer) -> None:
+    """libav would open the files of the format concat by itself, and not through the proxy."""
+    web.files["/a.ffconcat"] = b"ffconcat version 1.0\nfile a0.ts\n"
+    with SourceGateway(WEB) as gateway:
+        open_source(gateway, f"http://{PUBLIC}:{web.server_port}/a.ffconcat")
+    assert set(web.requests) == {"/a.ffconcat"}
+
+
+@pytest.mark.parametrize("scheme", ["rtmp", "https"])
+def test_libav_may_open_nothing_but_http(web: WebServer, scheme: str) -> None:
+    connected = threading.Event()
+    with (
+        serve_tcp(send_then_stay_silent(connected=connected)) as server,
+        SourceGateway(WEB) as gateway,
+    ):
+        address = gateway.guard(f"http://shop.example:{web.server_port}/a.m3u8")
+        options = {name: address.options[name] for name in address.options if name != "http_proxy"}
+        url = f"{server.replace('tcp', scheme)}/app/key"
+        with (
+            LiveSource(replace(address, url=url, options=options), settings=QUICK) as source,
+            pytest.raises(MediaError, match="Invalid argument"),
+        ):
+            next(source)
+    assert not connected.is_set()
 
 
 @pytest.mark.parametrize("scheme", ["http", "rtmp", "tcp"])
