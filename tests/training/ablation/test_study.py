@@ -73,3 +73,28 @@ def test_a_row_trains_the_parts_and_not_the_towers(config: RunConfig, tmp_path: 
     assert changed and not [name for name in changed if name.startswith("towers.")]
     parts = {name.split(".")[1] for name in changed if name.startswith("parts.")}
     assert parts >= {"guidance", "graph", "fusion"}
+
+
+@pytest.mark.parametrize("name", ["SGMN as published", "RICE-style instance contrast"])
+def test_published_methods_train_on_the_batches_of_the_other_rows(
+    config: RunConfig, world: Path, tmp_path: Path, name: str
+) -> None:
+    out, data = tmp_path / "out", read_dataset(world)
+    study, _ = prepare_ablation(config, [("world", data)], out, read_dataset)
+    files = sorted((out / "tokens").rglob("*.safetensors"))
+    row = select_rows([name])[0]
+    trainer = study.build_trainer(row, 0, tmp_path / "run")
+    alone = study.build_trainer(select_rows(["backbone alone"])[0], 0, tmp_path / "alone")
+    assert list(trainer.remaining_batches()) == list(alone.remaining_batches())
+    before = {name: value.clone() for name, value in trainer.network.state_dict().items()}
+    assert trainer.run()
+    changed = {n for n, v in trainer.network.state_dict().items() if not v.equal(before[n])}
+    assert any(n.startswith("parts.") for n in changed)
+    assert all(n.startswith(("parts.", "head.")) for n in changed)
+    resumed = study.build_trainer(row, 0, tmp_path / "run")
+    assert resumed.resume() and resumed.step == 3
+    trained = trainer.network.state_dict()
+    assert all(v.equal(trained[n]) for n, v in resumed.network.state_dict().items())
+    ranks = study.run(row, 0, lambda step: None)
+    assert ranks is not None and any(rank == 1 for rank in ranks["world"].values())
+    assert sorted((out / "tokens").rglob("*.safetensors")) == files  # nothing is encoded again

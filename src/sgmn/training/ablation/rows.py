@@ -1,4 +1,4 @@
-"""The rows of an ablation: which parts, score terms and mining each run has."""
+"""The rows of an ablation: which parts, score terms and mining each run has, or which baseline."""
 
 from __future__ import annotations
 
@@ -22,7 +22,14 @@ class Step:
 class Row:
     """A run with some parts and score terms.
 
-    `reference` is the name of the row that it is compared with.
+    Attributes:
+        name: name in the table.
+        parts: parts above the towers.
+        terms: terms of the score besides the image term.
+        mining: whether hard negatives are mined.
+        reference: name of the row that it is compared with.
+        baseline: name of the published method that replaces parts and losses, one of
+            `baselines.trainer.BASELINES`; "" for rows of this project.
     """
 
     name: str
@@ -30,6 +37,7 @@ class Row:
     terms: tuple[str, ...]
     mining: bool
     reference: str = ""
+    baseline: str = ""
 
     @property
     def slug(self) -> str:
@@ -69,17 +77,25 @@ STEPS = (
     Step("hard mining", mining=True),
     Step("fusion", parts=("fusion",)),
 )
+BASELINES = {
+    "SGMN as published": "published",
+    "RICE-style instance contrast": "instance contrast",
+}
 
 
 def all_rows() -> list[Row]:
-    """Return rows with the steps added one by one, then the full model without each step.
+    """Return rows with the steps added one by one, the full model without each, and baselines.
 
-    The full model without its last step is the row before it and does not appear twice.
+    The full model without its last step is the row before it and does not appear twice. Published
+    methods are compared with the full model.
     """
     rows = [Row("backbone alone", (), (), False)]
     for step in STEPS:
         rows.append(rows[-1].with_step(step))
-    return rows + [rows[-1].without_step(step) for step in STEPS[:-1]]
+    full = rows[-1]
+    rows += [full.without_step(step) for step in STEPS[:-1]]
+    rows += [Row(title, (), ("text",), False, full.name, name) for title, name in BASELINES.items()]
+    return rows
 
 
 def select_rows(names: Sequence[str]) -> list[Row]:

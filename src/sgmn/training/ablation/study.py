@@ -3,7 +3,7 @@
 All rows of a seed have the same steps and data. A row with results is not run again.
 
     OUT/tokens/                the token cache, shared by all rows
-    OUT/runs/ROW/SEED/         a run for each row and seed, with its checkpoint
+    OUT/runs/ROW/SEED/         a run for each row and seed, with a checkpoint (not baselines)
     OUT/runs/ROW/SEED/ranks.json   {dataset: {clip: rank, or null for a miss}}
     OUT/table.json, table.md   see `sgmn.training.ablation.table`
 """
@@ -19,6 +19,7 @@ from threading import Event
 from sgmn.data.dataset import Dataset
 from sgmn.product_text import build_product_text
 from sgmn.records import Product
+from sgmn.training.ablation.baselines.trainer import BASELINES, BaselineTrainer, apply_baseline
 from sgmn.training.ablation.rows import Row
 from sgmn.training.ablation.table import Ranks
 from sgmn.training.config import DataConfig, RunConfig
@@ -89,6 +90,10 @@ class AblationStudy:
         cache = self.out / "tokens"
         batches = CachedBatches(self.examples, model, self.config.data, train, cache)
         loss = replace(self.config.loss, mining=row.mining)
+        if row.baseline:
+            baseline = BASELINES[row.baseline]
+            apply_baseline(model.network, baseline, seed)
+            return BaselineTrainer(baseline, model, batches, train, folder, loss, self.stop_event)
         return Trainer(model, batches, train, folder, loss, self.stop_event)
 
 

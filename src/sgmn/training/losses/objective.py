@@ -42,7 +42,7 @@ class BatchLoss(NamedTuple):
     skipped: int
 
 
-class _Pairs(NamedTuple):
+class Pairs(NamedTuple):
     """All clips and products of a batch, and which of them belong together."""
 
     clips: ClipVectors
@@ -118,20 +118,21 @@ class Objective(nn.Module):
         if grounding is not None and self.config.grounding > 0:
             loss = grounding_loss(gather_rows(grounding))
             parts["grounding"] = self.config.grounding * loss
+        parts |= self.extra_losses(network, pairs, weights.logit_scale)
         total = torch.stack(list(parts.values())).sum()
         values = {name: float(loss.detach()) for name, loss in parts.items()}
         return BatchLoss(total, values, _accuracy(scores.detach(), pairs.positive), skipped)
 
     def _gather(
         self, clips: ClipVectors, products: ProductVectors, targets: Tensor, candidates: Tensor
-    ) -> _Pairs:
+    ) -> Pairs:
         """Combine the batches of all processes."""
         clips, targets = gather_rows(clips), gather_rows(targets + 1) - 1  # it pads with 0
         products, candidates = _unique(gather_rows(products), gather_rows(candidates))
         positive = positive_mask(targets, candidates)
-        return _Pairs(clips, products, positive, self.classes[candidates], candidates)
+        return Pairs(clips, products, positive, self.classes[candidates], candidates)
 
-    def _text_losses(self, pairs: _Pairs, logit_scale: Tensor) -> dict[str, Tensor]:
+    def _text_losses(self, pairs: Pairs, logit_scale: Tensor) -> dict[str, Tensor]:
         clips, config = pairs.clips, self.config
         logits = clips.text @ pairs.products.text.T * logit_scale
         losses = {}
@@ -142,7 +143,7 @@ class Objective(nn.Module):
             losses["text_reliability"] = config.text_reliability * loss
         return losses
 
-    def _triplet_loss(self, network: SGMN, pairs: _Pairs) -> tuple[Tensor, int]:
+    def _triplet_loss(self, network: SGMN, pairs: Pairs) -> tuple[Tensor, int]:
         """Average over (v, I) and, with interaction, also (v, I′), (v′, I) and (v′, I′)."""
         from sgmn.training.losses.triplets import MaskedVectors
 
@@ -150,13 +151,10 @@ class Objective(nn.Module):
         clips, products = pairs.clips, pairs.products
         clip_vectors = [MaskedVectors(clips.image, clips.has_image)]
         product_vectors = [MaskedVectors(products.image, products.has_image)]
-        if network.parts.interaction is not None:
-            clip_group = clips.map_tensors(lambda t: t.unsqueeze(0))
-            product_group = products.map_tensors(lambda t: t.unsqueeze(0))
-            weights = network.head()
-            after = network.parts.apply_interaction(clip_group, product_group, weights)
-            clip_vectors.append(MaskedVectors(after[0].image[0], clips.has_image))
-            product_vectors.append(MaskedVectors(after[1].image[0], products.has_image))
+        after = self.relate(network, clips, products)
+        if after is not None:
+            clip_vectors.append(MaskedVectors(after[0], clips.has_image))
+            product_vectors.append(MaskedVectors(after[1], products.has_image))
         results = [
             self.triplets(v, i, pairs.positive, pairs.classes)
             for v in clip_vectors
@@ -165,8 +163,26 @@ class Objective(nn.Module):
         self.triplets.remember(product_vectors[0], pairs.classes)
         return torch.stack([result.loss for result in results]).mean(), results[0].skipped
 
+    def relate(
+        self, network: SGMN, clips: ClipVectors, products: ProductVectors
+    ) -> tuple[Tensor, Tensor] | None:
+        """Return the image vectors (B, D) and (S, D) after interaction, which triplets also use.
 
-def _text_loss(logits: Tensor, pairs: _Pairs) -> Tensor:
+        None if the network has no interaction.
+        """
+        if network.parts.interaction is None:
+            return None
+        clip_group = clips.map_tensors(lambda t: t.unsqueeze(0))
+        product_group = products.map_tensors(lambda t: t.unsqueeze(0))
+        after = network.parts.apply_interaction(clip_group, product_group, network.head())
+        return after[0].image[0], after[1].image[0]
+
+    def extra_losses(self, network: SGMN, pairs: Pairs, logit_scale: Tensor) -> dict[str, Tensor]:
+        """Return weighted losses that a subclass adds, by name."""
+        return {}
+
+
+def _text_loss(logits: Tensor, pairs: Pairs) -> Tensor:
     """InfoNCE among clips and products with text; products of the same title are no negatives."""
     both = pairs.clips.has_text[:, None] & pairs.products.has_text
     titles = pairs.products.text.detach()
