@@ -95,7 +95,7 @@ def test_calibration_changes_scores_and_no_embedding(tiny: Callable[[], Any]) ->
     assert not torch.allclose(before_scores, after_scores)
 
 
-def test_builtin_model_has_the_default_timeline() -> None:
+def test_builtin_model_stores_its_timeline() -> None:
     stored = json.loads((checkpoint.BUILTIN / "config.json").read_text())
     assert stored["calibration"] == {
         "timeline": {
@@ -104,6 +104,6 @@ def test_builtin_model_has_the_default_timeline() -> None:
             "window_s": 10.0,
             "hop_s": 2.0,
             "min_segment_s": 0.0,
-            "temperature": 1.0,
+            "temperature": 0.6,
         }
     }

@@ -25,7 +25,7 @@ from sgmn.model.glance import (
 )
 from sgmn.model.scoring import late_score
 from sgmn.model.tokens import ImageTokens
-from sgmn.records import ClipContent, ImageArray
+from sgmn.records import ClipContent, ImageArray, ProductContent
 from tests.conftest import noise
 from tests.model.part_cases import draw_clips, draw_products, enable_all_parts
 
@@ -161,3 +161,19 @@ def test_only_the_second_pass_compares_patches(full: Embedder, rng: np.random.Ge
         replace(ranker.first_pass, weights=ranker.first_pass_weights).score(clips, products),
     )
     assert not torch.allclose(ranker.score(clips, products)[:3], first_pass[:3], atol=1e-3)
+
+
+def test_text_alone_is_scored_as_in_a_batch_with_frames(
+    full: Embedder, rng: np.random.Generator
+) -> None:
+    """A clip without frames has no glance, and a shelf may have no image."""
+    with torch.no_grad():
+        full.network.head.late.fill_(0.5)
+    ranker = Embedder(full.model, "cpu").ranker
+    clips, products = draw_clips(rng), draw_products(rng)
+    shelf = full.encode_products(products)
+    together = ranker.score(full.encode_clips(clips), shelf)[3]
+    alone = ranker.score(full.encode_clips(clips[3:]), shelf)[0]
+    torch.testing.assert_close(alone, together, atol=1e-5, rtol=0)
+    untitled = full.encode_products([ProductContent((), "red jar"), ProductContent((), "blue")])
+    assert ranker.score(full.encode_clips(clips[:1]), untitled).isfinite().all()

@@ -26,8 +26,8 @@ LOG_PROB_FLOOR = -1e6  # nats; finite, so that two impossible products can still
 class TimelineSettings:
     """Settings that turn scores into a timeline.
 
-    A checkpoint stores its own settings, see `timeline_settings`. The defaults are those that
-    `sgmn calibrate` fitted to the built-in model; other models need other values.
+    A checkpoint stores its own settings, see `timeline_settings`. The defaults are a start;
+    `sgmn calibrate` fits them to a model.
 
     Attributes:
         switch_cost: Evidence, in nats (0 or more), that it takes to switch to another state. With

@@ -207,6 +207,8 @@ def late_score(clips: ClipVectors, products: ProductVectors, temperature: Tensor
     The weighted mean of these cosines is taken over the patches of the product, and a soft maximum
     over the glances, as in `match_score`.
     """
+    if not clips.glance_patches.shape[-2] or not products.patches.shape[-2]:
+        return torch.zeros_like(clips.image @ products.image.mT)  # nothing was seen
     cosines = torch.einsum("...bkmw,...spw->...bkspm", clips.glance_patches, products.patches)
     similarity = cosines.amax(-1).sum(-1)
     return soft_maximum(similarity, clips.glance_weights, temperature)
@@ -250,7 +252,7 @@ def compute_terms(
         vectors, temperature = clips.glances, weights.instance_temperature
         value = soft_max_cosine(vectors, clips.glance_weights, products.image, temperature)
         terms["glance"] = Term(weights.glance, value, both_images)
-    if clips.glance_patches.shape[-3] and products.patches.shape[-2] and _is_active(weights.late):
+    if clips.glance_patches.shape[-3] and _is_active(weights.late):
         value = late_score(clips, products, weights.instance_temperature)
         reliability_of_glances = both_images * clips.late_reliability.unsqueeze(-1)
         terms["late"] = Term(weights.late, value, reliability_of_glances)
