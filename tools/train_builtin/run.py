@@ -44,7 +44,7 @@ PROCESSES = 2  # of one thread each: faster than one of two, see docs/decisions/
 
 
 class Score(NamedTuple):
-    """Arguments of `set_score.py`, as fitted once by `sgmn calibrate`; see decisions 014 and 020."""
+    """Arguments of `set_score.py`, as fitted by `sgmn calibrate`; see decisions 014 and 020."""
 
     text_ratio: str
     floor: str

@@ -3,8 +3,8 @@
 The first glance sees whole frames, in which a product may cover a few patches. Guidance says which
 frames show the product, and where. The regions of the best frames are cut out of the images at
 their own resolution and encoded by the same tower. They are further instances of the clip, and
-their patches are compared with those of shop images, one by one (late interaction, as in ColBERT and
-FILIP): twins differ in a cap or an emblem, which is a patch or two.
+their patches are compared with those of shop images, one by one (late interaction, as in ColBERT
+and FILIP): twins differ in a cap or an emblem, which is a patch or two.
 
 Axes: B clips, T frames, K glances per clip, M patches per glance, S products, P patches per
 product, D dimensions, W dimensions of compared patches.
