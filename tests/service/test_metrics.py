@@ -69,7 +69,8 @@ def test_requests_are_counted_by_pattern_and_hold_no_ids(
     for name in (place, duration):  # which count for all tests of this process
         assert found[name] == before.get(name, 0.0) + 1
     text = client.get("/metrics").text
-    assert not [word for word in ("aaaa", SHOP, "spring", "secret", "key_") if word in text]
+    assert not [word for word in ("aaaa", SHOP, "spring", "nowhere") if word in text]
+    assert re.findall(r"[a-z]{2,3}_[a-z2-7]{26}", text) == []  # ids
 
 
 def test_log_rows_and_errors_are_counted(client: TestClient, context: ServiceContext) -> None:
