@@ -56,12 +56,13 @@ def test_exists_does_not_open_the_index(tmp_path: Path, table: ProductTable):
         (None, "without a model stamp"),
         ({"sgmn": "no json"}, "without a model stamp"),
         (
-            {"sgmn": json.dumps({"format_version": 4, "fingerprint": "f", "dim": 3, "name": ""})},
+            {"sgmn": json.dumps({"format_version": 5, "fingerprint": "f", "dim": 3, "name": ""})},
             "update sgmn",
         ),
-        ({"sgmn": json.dumps({"format_version": 4, "model": {}})}, "update sgmn"),
+        ({"sgmn": json.dumps({"format_version": 5, "model": {}})}, "update sgmn"),
         ({"sgmn": json.dumps({"format_version": 1, "model": {}})}, "; index again"),
         ({"sgmn": json.dumps({"format_version": 2, "model": {}})}, "; index again"),
+        ({"sgmn": json.dumps({"format_version": 3, "model": {}})}, "; index again"),
     ],
 )
 def test_tables_of_other_programs_and_formats_are_rejected(

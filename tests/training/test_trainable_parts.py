@@ -61,6 +61,6 @@ def test_a_batch_without_any_gradient_is_skipped(
 
 @pytest.mark.parametrize("part", ["graph", "instances"])
 def test_only_existing_parts_with_parameters_are_trainable(part: str) -> None:
-    message = r"'trainable_parts' is .*trainable 'parts': text_pooling, guidance$"
+    message = r"'trainable_parts' is .*choose from score, text_pooling, guidance$"
     with pytest.raises(SettingsError, match=message):
         ModelConfig(parts=("text_pooling", "guidance", "instances"), trainable_parts=(part,))

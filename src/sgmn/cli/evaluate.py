@@ -88,7 +88,6 @@ def evaluate(
 
     Ranks the products of the shop for each clip and watches each stream, with an index.
     If the dataset has both, --json FILE.json also writes FILE-streams.json.
-
     With --protocol, evaluates an imported benchmark in the gallery of its protocol.
     """
     from sgmn import outputs
@@ -100,18 +99,27 @@ def evaluate(
     if protocol is not None:
         _require_absent({"--index": index, "--split": split, "--grounding": grounding})
         names = (dataset, protocol, gallery, model, modalities)
-        run = ProtocolRun(*names, without_titles, seed, trec, predictions)
-        _publish(run.evaluate(damage), markdown, json_out)
+        run = ProtocolRun(*names, without_titles, seed, trec, predictions).evaluate(damage)
+        _publish(run, markdown, json_out)
     elif index is None:
         raise SgmnError("is missing", "--index", "pass --index FOLDER, or --protocol NAME")
     else:
         selected, data = loading.parse_modalities(modalities), read_dataset(dataset, skip_invalid)
         choice = (selected, without_titles, grounding, seed, trec, predictions)
+        _require_clips(grounding, data, split)
         ranking = _ClipRanking(Index.open(index, model), *choice)
         meta = {"dataset": dataset.name, "split": split, "use": modalities}
         _evaluate_with_index(data, ranking, meta, damage, markdown, json_out)
     for line in damage:
         typer.echo(f"warning: {line}", err=True)
+
+
+def _require_clips(grounding: bool, data: Dataset, split: str) -> None:
+    """Refuse --grounding for a dataset of streams only."""
+    from sgmn.workflows import evaluation
+
+    if grounding and not evaluation.select_labeled(data, split)[0]:
+        raise SgmnError("has no clips for --grounding", data.root, "pass a dataset with clips")
 
 
 def _require_absent(options: dict[str, object]) -> None:
@@ -134,8 +142,6 @@ def _evaluate_with_index(
     from sgmn.workflows import evaluation
 
     clips, streams, unlabeled = evaluation.select_labeled(data, meta["split"])
-    if ranking.grounding and not clips:
-        raise SgmnError("has no clips for --grounding", data.root, "pass a dataset with clips")
     embedder, stamp = ranking.index.embedder, ranking.index.stamp
     meta |= {"model": embedder.model.name, "fingerprint": stamp.fingerprint}
     meta |= {"text": stamp.text_fields}
