@@ -82,7 +82,9 @@ def run_mutations(name: str, folder: Path, count: int) -> tuple[int, int]:
             if number % 20 == 0:
                 path = path.with_name(path.name + ".gz")
                 content = (
-                    gzip.compress(content) if number % 40 else mutate(gzip.compress(content), rng)
+                    gzip.compress(content, mtime=0)
+                    if number % 40
+                    else mutate(gzip.compress(content, mtime=0), rng)
                 )
             path.write_bytes(content)
             more_products, more_refusals = check_feed(path)

@@ -29,7 +29,11 @@ MERCHANT = (
         ("application/xml", MERCHANT, {}),
         ("application/ld+json", json.dumps(JSON_LD), {}),
         ("application/octet-stream", json.dumps(SHOPIFY), {"filename": "products.json"}),
-        ("application/octet-stream", gzip.compress(TITLES.encode()), {"filename": "a.csv.gz"}),
+        (
+            "application/octet-stream",
+            gzip.compress(TITLES.encode(), mtime=0),
+            {"filename": "a.csv.gz"},
+        ),
         ("application/zip", zip_texts(shop__csv=TITLES), {}),
     ],
 )
