@@ -16,7 +16,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from sgmn.errors import FetchError
+from sgmn.errors import FetchError, error_reason
 
 _MAX_URL_LENGTH = 8192
 _NAT64 = IPv6Network("64:ff9b::/96")  # its last 32 bits are an IPv4 address
@@ -138,7 +138,8 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         try:
             addresses = await resolve(host, port, self.rules)
         except OSError as error:
-            raise httpcore.ConnectError(f"{host} cannot be resolved ({error})") from error
+            message = f"{host} cannot be resolved ({error_reason(error)})"
+            raise httpcore.ConnectError(message) from error
         failure: httpcore.ConnectError | httpcore.ConnectTimeout | None = None
         for address in addresses:
             try:
