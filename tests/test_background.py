@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sgmn.background import map_in_background, prefetch
+from sgmn.background import map_in_background, prefetch, run_tasks
 
 
 def test_prefetch_keeps_order_and_errors():
@@ -35,3 +35,10 @@ def test_map_in_background_runs_one_action_at_a_time_on_another_thread():
     assert len(threads) == 1 and threading.current_thread().name not in threads
     with pytest.raises(ZeroDivisionError):
         list(map_in_background(double, iter(range(5))))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_tasks_are_paired_with_their_results_and_an_error_ends_them(processes: int) -> None:
+    assert dict(run_tasks(int, ["1", "2", "3"], processes)) == {"1": 1, "2": 2, "3": 3}
+    with pytest.raises(ValueError, match="invalid literal"):
+        list(run_tasks(int, ["one", "2"], processes))

@@ -1,12 +1,12 @@
-"""Background work: one-item lookahead on a thread, and processes that exit with their parent."""
+"""Background work: one-item lookahead on a thread, and tasks in processes."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from multiprocessing import parent_process
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from multiprocessing import get_context, parent_process
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
@@ -41,6 +41,27 @@ def map_in_background(
             future = worker.submit(function, item)
         if future is not None:
             yield future.result()
+
+
+def run_tasks(
+    function: Callable[[_Item], _Result], tasks: Sequence[_Item], processes: int
+) -> Iterator[tuple[_Item, _Result]]:
+    """Yield each task with its result when it is finished, in any order.
+
+    The function and the tasks must be picklable. One process is this process.
+    """
+    if processes <= 1 or len(tasks) <= 1:
+        for task in tasks:
+            yield task, function(task)
+        return
+    workers = min(processes, len(tasks))
+    with ProcessPoolExecutor(workers, get_context("spawn"), exit_with_parent) as pool:
+        try:
+            futures = {pool.submit(function, task): task for task in tasks}
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:  # after an error or Ctrl+C, no other task begins
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def exit_with_parent() -> None:

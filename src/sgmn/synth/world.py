@@ -13,16 +13,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
+from functools import partial
 from itertools import repeat
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from sgmn.background import exit_with_parent
+from sgmn.background import run_tasks
 from sgmn.data.dataset import write_jsonl
 from sgmn.errors import SettingsError
 from sgmn.records import ImageArray
@@ -75,7 +74,8 @@ def generate_world(
     splits = _select_splits(settings, only_split)
     _check_settings(out, settings)
     jobs = [job for job in _all_jobs(settings) if settings.splits[job[1]] in splits]
-    for done, job in enumerate(_run_jobs(out, settings, jobs, processes), start=1):
+    finished = run_tasks(partial(_run_job, out, settings), jobs, processes)
+    for done, (job, _) in enumerate(finished, start=1):
         if progress is not None:
             progress(done, len(jobs), f"{job[0]} {job[2]}")
     for split in splits:
@@ -134,22 +134,7 @@ def _all_jobs(settings: WorldSettings) -> Iterator[Job]:
             yield "product", shop, number
 
 
-def _run_jobs(out: Path, settings: WorldSettings, jobs: list[Job], processes: int) -> Iterator[Job]:
-    """Run the jobs and yield each when it is finished."""
-    if processes <= 1:
-        for job in jobs:
-            yield _run_job(out, settings, job)
-        return
-    with ProcessPoolExecutor(processes, get_context("spawn"), exit_with_parent) as pool:
-        try:
-            for future in as_completed([pool.submit(_run_job, out, settings, job) for job in jobs]):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _run_job(out: Path, settings: WorldSettings, job: Job) -> Job:
+def _run_job(out: Path, settings: WorldSettings, job: Job) -> None:
     """Run one job unless its files exist; a file appears only when it is complete."""
     kind, shop, number = job
     root = out / settings.splits[shop]
@@ -159,7 +144,6 @@ def _run_job(out: Path, settings: WorldSettings, job: Job) -> Job:
         _generate_clip(out, root, settings, number)
     else:
         _generate_stream(root, settings, number)
-    return job
 
 
 def _generate_images(root: Path, settings: WorldSettings, shop: int, number: int) -> None:

@@ -11,16 +11,14 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sgmn import outputs
-from sgmn.background import exit_with_parent
+from sgmn.background import run_tasks
 from sgmn.data.importers.parts import KINDS, count_issues, merge_rows, read_counts
 from sgmn.data.importers.subset import Subset
 from sgmn.errors import SettingsError
@@ -29,7 +27,6 @@ Progress = Callable[[str, int, int], None]  # step, done, total
 STATE_FOLDER, _FINISHED = ".import", "finished.json"
 REPEATED_CLIPS, MISSING = "repeated clips", "clips in missing.jsonl"
 Job = TypeVar("Job")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +86,6 @@ def claim_folder(
         raise SettingsError("is not an empty folder", output, "choose another folder")
     outputs.write_text(path, json.dumps(values) + "\n")
     return path.parent
-
-
-def run_tasks(
-    function: Callable[[Job], Result], tasks: Sequence[Job], processes: int
-) -> Iterator[tuple[Job, Result]]:
-    """Yield each task with its result when it is finished, in any order.
-
-    The function and the tasks must be picklable. One process is this process.
-    """
-    if processes <= 1 or len(tasks) <= 1:
-        for task in tasks:
-            yield task, function(task)
-        return
-    workers = min(processes, len(tasks))
-    with ProcessPoolExecutor(workers, get_context("spawn"), exit_with_parent) as pool:
-        try:
-            futures = {pool.submit(function, task): task for task in tasks}
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def run_parts(

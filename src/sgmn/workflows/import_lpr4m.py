@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from sgmn.background import run_tasks
 from sgmn.data.importers import lpr4m_files
 from sgmn.data.importers.lpr4m_files import Lpr4mFiles
 from sgmn.data.importers.lpr4m_test import convert_test
@@ -23,7 +24,6 @@ from sgmn.workflows.import_benchmark import (
     finish,
     read_finished,
     run_parts,
-    run_tasks,
     write_dataset,
 )
 
