@@ -58,7 +58,17 @@ def test_a_broken_package_fails_and_other_checks_go_on(
     monkeypatch.setattr("sgmn.workflows.diagnostics.import_module", fail)
     result = run("doctor")
     assert result.status == 2 and "libavcodec.so is missing" in result.out
+    assert "cannot be loaded without av" in result.out
     assert "Decoders" not in result.out and "CPU threads" in result.out
+
+
+def test_a_package_that_is_not_installed_fails(
+    run: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diagnostics, "PACKAGES", ("torch", "no-such-package"))
+    result = run("doctor")
+    assert result.status == 2 and "✗ no-such-package" in result.out
+    assert "is not installed" in result.out
 
 
 @pytest.mark.parametrize(("decoder", "status"), [("H.264", 2), ("AV1", 0)])

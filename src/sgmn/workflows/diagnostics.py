@@ -6,7 +6,7 @@ import platform
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Literal
 
 import sgmn
+from sgmn.errors import SgmnError
 
 State = Literal["ok", "missing", "failed"]
 
@@ -66,7 +67,7 @@ def run_checks(folder: Path = Path()) -> Iterator[Check]:
     packages = [_check_package(package) for package in PACKAGES]
     yield from packages
     broken = {check.name for check in packages if check.state == "failed"}
-    yield _check_builtin_model()
+    yield _check_builtin_model(broken)
     if "av" not in broken:
         yield from _check_media()
     if "torch" not in broken:
@@ -76,14 +77,14 @@ def run_checks(folder: Path = Path()) -> Iterator[Check]:
 
 
 def _check_package(package: str) -> Check:
+    if not _is_installed(package):
+        return Check("Versions", package, "failed", "is not installed", REINSTALL)
     try:
         import_module(package)
-        installed = version(package)
-        if package == "av":
-            installed += f" (FFmpeg {_ffmpeg_version()})"
     except Exception as error:  # noqa: BLE001 - a broken native library may raise anything
         return Check("Versions", package, "failed", f"cannot be imported ({error})", REINSTALL)
-    return Check("Versions", package, "ok", installed)
+    ffmpeg = f" (FFmpeg {_ffmpeg_version()})" if package == "av" else ""
+    return Check("Versions", package, "ok", version(package) + ffmpeg)
 
 
 def _ffmpeg_version() -> str:
@@ -92,11 +93,15 @@ def _ffmpeg_version() -> str:
     return str(av.ffmpeg_version_info)
 
 
-def _check_builtin_model() -> Check:
+def _check_builtin_model(broken: Collection[str]) -> Check:
+    """Load the model; that needs all packages."""
+    if broken:
+        detail = f"cannot be loaded without {', '.join(sorted(broken))}"
+        return Check("Model", "builtin", "failed", detail, REINSTALL)
     start_s = monotonic()
     try:
         fingerprint = sgmn.load("builtin").fingerprint
-    except Exception as error:  # noqa: BLE001 - any failure here is the finding
+    except SgmnError as error:
         return Check("Model", "builtin", "failed", f"cannot be loaded ({error})", REINSTALL)
     detail = f"fingerprint {fingerprint}, loaded in {monotonic() - start_s:.1f} s"
     return Check("Model", "builtin", "ok", detail)
