@@ -52,7 +52,7 @@ def test_fields_beside_the_title_of_a_dataset_row_count_too() -> None:
 
 @pytest.mark.parametrize(
     ("sentence", "end"),
-    [("It is soft and warm. ", "warm."), ("又软又暖。", "暖。"), ("soft ", "soft")],
+    [("It is quite soft and warm. ", "warm."), ("又软又很暖。", "暖。"), ("soft ", "soft")],
 )
 def test_a_long_description_ends_after_a_whole_sentence_or_word(sentence: str, end: str) -> None:
     text = build_product_text(scarf("Scarf", description=1000 * sentence), FULL)

@@ -21,9 +21,11 @@ from sgmn.model.glance import (
     choose_region,
     cut_out,
     encode_missing,
+    glance_canvas,
     weigh_glances,
 )
-from sgmn.model.scoring import late_score
+from sgmn.model.parts import Parts, PartsConfig
+from sgmn.model.scoring import late_score, score
 from sgmn.model.tokens import ImageTokens
 from sgmn.records import ClipContent, ImageArray, ProductContent
 from tests.conftest import noise
@@ -58,6 +60,8 @@ def test_a_region_of_a_padded_image_is_relative_to_the_image() -> None:
     image = np.zeros((16, 16, 3), np.uint8)
     region = choose_region(image, (0.0, 0.25, 1.0, 0.75), CANVASES[:1])
     assert region == Region(0, 0, STEPS, STEPS)
+    tall = np.zeros((64, 16, 3), np.uint8)  # covers a middle column of 8 of 16 pixels
+    assert choose_region(tall, (0.25, 0.0, 0.5, 1.0), CANVASES[:1]) == Region(0, 0, 10, STEPS)
 
 
 @pytest.mark.parametrize("box", [(2.0, 2.0, 3.0, 3.0), (-1.0, -1.0, -0.5, -0.5), (0.5,) * 4])
@@ -65,6 +69,19 @@ def test_a_region_lies_within_the_image_and_is_never_empty(box: Sequence[float])
     region = choose_region(np.zeros((16, 16, 3), np.uint8), box, CANVASES)
     assert region.left >= 0 and region.right <= STEPS and region.bottom <= STEPS
     assert region.right - region.left >= MIN_STEPS <= region.bottom - region.top
+
+
+def test_glances_are_encoded_on_the_squarest_canvas() -> None:
+    assert glance_canvas(((32, 16), (16, 32), (16, 16))) == (16, 16)
+
+
+def test_each_glance_is_a_region_of_its_own_frame(full: Embedder, rng: np.random.Generator) -> None:
+    frames = full.encode_frames([noise(rng, 40, 30) for _ in range(GLANCES + 1)])
+    tokens = full.build_clip_tokens([frames], ["red jar"])
+    assert tokens.glance_mask.all() and tokens.glance_frames.unique().numel() == GLANCES
+    for glance, frame in zip(tokens.glances[0], tokens.glance_frames[0].tolist(), strict=True):
+        [encoded] = frames.images[frame].glances.values()
+        assert torch.equal(glance, encoded.pooled[0])
 
 
 def test_a_region_is_encoded_once(rng: np.random.Generator) -> None:
@@ -116,6 +133,25 @@ def test_product_patches_have_weights_that_sum_to_one(full: Embedder) -> None:
     assert (lengths[1, 2:] == 0).all()
 
 
+def test_padding_counts_neither_as_a_patch_nor_for_the_reliability() -> None:
+    glance = Glance(8, 4)
+    torch.nn.init.ones_(glance.projection.bias)
+    torch.nn.init.ones_(glance.reliability.weight)
+    patches = torch.randn(1, 2, 3, 8)
+    patches[0, 1, 2] = 0
+    lengths = glance.project_glances(patches).norm(dim=-1)
+    assert (lengths > 0).tolist() == [[[True, True, True], [True, True, False]]]
+    glances, weights = torch.randn(1, 2, 8), torch.tensor([[1.0, 0.0]])
+    expected = glance.compute_reliability(glances[:, :1], weights[:, :1])
+    torch.testing.assert_close(glance.compute_reliability(glances, weights), expected)
+    assert abs(float(expected.detach()) - 1) > 1e-3
+
+
+def test_the_second_glance_alone_needs_a_second_pass() -> None:
+    assert Parts(8, PartsConfig(("guidance", "glance"))).has_reranker
+    assert not Parts(8, PartsConfig(("guidance", "instances"))).has_reranker
+
+
 def test_frames_are_decoded_large_enough_for_the_second_glance(
     full: Embedder, tiny: Callable[[], ModelBundle]
 ) -> None:
@@ -156,10 +192,9 @@ def test_only_the_second_pass_compares_patches(full: Embedder, rng: np.random.Ge
     assert float(weights.late.detach()) == 0.5
     ranker = replace(full.ranker, weights=type(weights)(*(w.detach() for w in weights)))
     first_pass = ranker.first_pass.score(clips, products)
-    assert torch.equal(
-        first_pass,
-        replace(ranker.first_pass, weights=ranker.first_pass_weights).score(clips, products),
-    )
+    without_late = ranker.weights._replace(late=torch.tensor(0.0))
+    assert torch.equal(first_pass, score(clips, products, without_late))
+    assert not torch.allclose(first_pass[:3], score(clips, products, ranker.weights)[:3], atol=1e-3)
     assert not torch.allclose(ranker.score(clips, products)[:3], first_pass[:3], atol=1e-3)
 
 

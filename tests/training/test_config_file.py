@@ -67,6 +67,21 @@ def test_unknown_configs_are_refused_with_the_known_names(name: str) -> None:
             "[model]\nparts = []\n[loss]\ntext_reliability = 1.0",
             "'text_reliability' is 1.0.*add \"text_pooling\"",
         ),
+        *(
+            (
+                f"[model]\nparts = ['guidance', 'glance']\n{more}",
+                "'trainable_parts' is .*freeze the",
+            )
+            for more in (
+                "freeze = 'towers'",
+                "freeze = 'text'\ntrainable_parts = ['glance']",
+                "freeze = 'towers'\ntrainable_parts = ['glance', 'guidance']",
+            )
+        ),
+        (
+            "[model]\nparts = ['glance']\nfreeze = 'towers'\ntrainable_parts = ['glance']",
+            "'parts' is .*add \"guidance\"",
+        ),
     ],
 )
 def test_conflicting_settings_are_refused(tables: str, message: str, tmp_path: Path) -> None:

@@ -44,6 +44,24 @@ def test_parts_that_are_not_trainable_keep_their_weights(
     assert {"parts.text_context.out.weight", "parts.text_pooling.importance.weight"} <= changed
 
 
+def test_of_the_score_only_the_weights_of_its_terms_are_trained(
+    world: Path, tmp_path: Path, tiny: Callable[[], Any]
+) -> None:
+    checkpoint.save(tiny(), tmp_path / "tiny")
+    parts, terms = ("guidance",), ("text", "match")
+    model = ModelConfig(str(tmp_path / "tiny"), "", parts, terms, trainable_parts=("score",))
+    loss = LossConfig(mining=False, triplet=0.0, pair=0.0)
+    run = RunConfig(model, DataConfig((world,), frames_per_clip=2), CONFIG, loss)
+    before = {n: v.clone() for n, v in build_starting_model(model).network.state_dict().items()}
+    started, batches, _ = prepare_run(run, Examples([read_dataset(world)]), tmp_path / "tokens")
+    assert Trainer(started, batches, CONFIG, tmp_path / "run", loss).run()
+    weights = read_weights(tmp_path / "run")
+    changed = {name for name, value in weights.items() if not torch.equal(value, before[name])}
+    assert {"head.text", "head.match"} <= changed
+    assert all(name.startswith("head.") for name in changed)
+    assert not {"head.cross", "head.instances"} & changed
+
+
 def test_a_batch_without_any_gradient_is_skipped(
     world: Path, tmp_path: Path, tiny: Callable[[], Any]
 ) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sgmn.data.dataset import Dataset, read_dataset
+from sgmn.data.importers.lpr4m import parse_training_row
 from sgmn.data.importers.subset import Subset, parse_subset
 from sgmn.data.inspection import inspect_dataset
 from sgmn.errors import RecordError, SettingsError
@@ -61,7 +62,11 @@ def test_lpr4m_is_counted_and_passes_the_check(
     assert all(clip.shop_id == clip.clip_id.rsplit("-", 2)[0] for clip in test.clips)
     assert {clip.attributes["visible"] for clip in test.clips} == {"medium"}  # 8 of 12 frames
     assert load_clip_content(test.clips[0]).frames[0].shape == (64, 36, 3)
-    assert import_lpr4m(sources[media], tmp_path, ONE_PROCESS) == report  # nothing to do
+    steps: list[str] = []
+    repeat = import_lpr4m(
+        sources[media], tmp_path, ONE_PROCESS, lambda step, *_: steps.append(step)
+    )
+    assert repeat == report and steps == []  # nothing to do
 
 
 def test_frames_of_a_clip_are_sorted_with_their_boxes(
@@ -125,18 +130,29 @@ def test_several_processes_write_the_same(
     assert len(clips) == 1
 
 
-def test_a_subset_by_live_category_or_count(sources: dict[str, Path], tmp_path: Path) -> None:
+def test_a_subset_by_live_category_or_count(
+    sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lpr4m, "RANGE_BYTES", 8_000)  # several parts
     source = sources["folders"]
     import_lpr4m(source, tmp_path / "all", ONE_PROCESS)
     everything = {s: read_dataset(tmp_path / "all" / s) for s in ("train", "test")}
     live = everything["test"].clips[0].shop_id
+    reports = {}
     for name, texts in {
         "live": [f"live={live}"],
         "category": ["category=category 01", "category=category 02"],
         "count": ["count=7"],
     }.items():
         settings = BenchmarkImportSettings(parse_subset(texts), processes=1)
-        import_lpr4m(source, tmp_path / name, settings)
+        reports[name] = import_lpr4m(source, tmp_path / name, settings)
+    files = source.glob("training_videoinfo_full_part_*.txt")
+    categories = [parse_training_row(line, "").category for f in files for line in f.open()]
+    outside = sum(name not in ("category 01", "category 02") for name in categories)
+    assert 0 < outside == reports["category"].counts["train"]["rows outside the subset"]
+    [truths] = source.glob("test_videoid_to_gtimage_*.json")
+    others = sum(not video.startswith(live) for video in json.loads(truths.read_text()))
+    assert 0 < others == reports["live"].counts["test"]["test clips outside the subset"]
     test = read_dataset(tmp_path / "live" / "test")
     assert clip_ids(test) == {
         clip.clip_id for clip in everything["test"].clips if clip.shop_id == live
@@ -176,6 +192,22 @@ def test_movingfashion_is_counted_and_passes_the_check(
     assert {len(clip.boxes) for clip in test.clips} == {0, 4}  # two sets a second
     missing = [json.loads(line) for line in (tmp_path / "test/missing.jsonl").open()]
     assert [row["clip_id"] for row in missing] == ["test-2-0"]
+
+
+def test_damaged_text_and_boxes_beyond_frames_are_counted(
+    sources: dict[str, Path], tmp_path: Path
+) -> None:
+    source = Path(shutil.copytree(sources["folders"], tmp_path / "lpr4m"))
+    path = source / "training_videoinfo_full_part_01.txt"
+    path.write_bytes(path.read_bytes().replace(b"\tcategory ", b"\t\xff ", 1))
+    report = import_lpr4m(source, tmp_path / "clips", ONE_PROCESS)
+    assert report.counts["train"]["rows with invalid UTF-8"] == 1
+    source = Path(shutil.copytree(sources["movingfashion"], tmp_path / "movingfashion"))
+    products = json.loads((source / "test.json").read_text())
+    products["1003"]["tracklets"][0] = {"0": [-30.0, 0.0, 20.0, 20.0]}
+    (source / "test.json").write_text(json.dumps(products))
+    report = import_movingfashion(source, tmp_path / "videos", ONE_PROCESS)
+    assert report.counts["test"]["videos with boxes beyond frames"] == 1
 
 
 def test_another_folder_or_other_settings_are_refused(

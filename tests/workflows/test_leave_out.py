@@ -13,6 +13,7 @@ import torch
 from sgmn.model import checkpoint
 from sgmn.workflows.leave_out import COMPLETE, variants, without
 from tests.command import RunCommand
+from tests.model.part_cases import enable_all_parts
 from tests.world import make_stream
 
 
@@ -48,6 +49,12 @@ def test_a_dataset_without_labeled_clips_is_named(run: RunCommand, tmp_path: Pat
     assert ended.err.endswith(
         "has no labeled clip; pass a dataset with clips that have product_ids\n"
     )
+
+
+def test_glances_that_guidance_has_directed_are_named(tiny: Callable[[], Any]) -> None:
+    names = [name for name, _ in variants(enable_all_parts(tiny()).network)]
+    assert "without guidance (the glances stay)" in names and "without graph" in names
+    assert "without guidance" not in names
 
 
 def test_variants_lack_exactly_what_their_name_says(model: Any, tmp_path: Path) -> None:

@@ -62,12 +62,16 @@ def leave_out(
 
 
 def variants(network: SGMN) -> Iterator[tuple[str, SGMN]]:
-    """The network, and copies without each of its parts and terms; all share the towers."""
+    """The network, and copies without each of its parts and terms; all share the towers.
+
+    Second glances are encoded once, where the guidance of the complete model looks.
+    """
     parts, terms = network.config.parts.enabled, network.config.terms
     yield COMPLETE, network
     yield "towers alone", without(network, parts=parts, terms=terms)
     for part in parts:
-        yield f"without {part}", without(network, parts=(part,))
+        stays = " (the glances stay)" if part == "guidance" and "glance" in parts else ""
+        yield f"without {part}{stays}", without(network, parts=(part,))
     for term in terms:
         if term not in parts and bool(getattr(network.head(), term) > 0):
             yield f"without the term {term}", without(network, terms=(term,))

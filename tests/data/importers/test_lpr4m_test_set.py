@@ -77,6 +77,15 @@ def test_pixels_of_test_frames_are_divided_by_the_original_size(tmp_path: Path, 
     assert clip.attributes == {"scale": "medium", "visible": "medium", "products": "few"}
 
 
+def test_boxes_beyond_a_test_frame_are_clipped_and_counted(tmp_path: Path) -> None:
+    boxes = {f"{VIDEO}-0001": [[-60, 240, 270, 480], [0, 0, 540, 962]]}  # 2 pixels are rounding
+    (clip,) = run_import(write_source(tmp_path / "source", boxes), tmp_path).clips
+    assert clip.boxes == (((0.0, 0.25, 0.5, 0.5), (0.0, 0.0, 1.0, 1.0)), ())
+    [issue] = (tmp_path / "out" / "test" / "issues.jsonl").read_text().splitlines()
+    assert json.loads(issue)["kind"] == "clips with boxes beyond frames"
+    assert json.loads(issue)["message"].startswith("1 boxes leave")
+
+
 def test_an_invalid_box_of_a_test_frame_is_named(tmp_path: Path) -> None:
     source = write_source(tmp_path / "source", {f"{VIDEO}-0001": [[1, 2, 3]]})
     with pytest.raises(RecordError, match=rf"{VIDEO}-0001: has the box \[1, 2, 3\]"):

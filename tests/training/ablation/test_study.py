@@ -48,6 +48,18 @@ def test_rows_run_once_on_one_cache(config: RunConfig, world: Path, tmp_path: Pa
     assert study.run(rows[0], 0, lambda step: None) == marked  # read, not run again
 
 
+def test_rows_are_evaluated_on_the_text_that_they_train_on(
+    config: RunConfig, world: Path, tmp_path: Path
+) -> None:
+    data = read_dataset(world)
+    branded = tuple(replace(p, attributes={"brand": "Oro"}) for p in data.products)
+    data = replace(data, products=branded)
+    config = replace(config, data=replace(config.data, product_text="title+attributes"))
+    study, _ = prepare_ablation(config, [("world", data)], tmp_path / "out", lambda _: data)
+    titles = [product.title for product in study.validations["world"].products]
+    assert titles == [f"{product.title}, Oro" for product in branded]
+
+
 def test_a_stopped_row_has_no_ranks(config: RunConfig, world: Path, tmp_path: Path) -> None:
     study, _ = prepare_ablation(config, [], tmp_path / "out", read_dataset)
     row = select_rows(["backbone alone"])[0]
