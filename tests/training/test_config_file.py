@@ -70,13 +70,16 @@ def test_unknown_configs_are_refused_with_the_known_names(name: str) -> None:
         *(
             (
                 f"[model]\nparts = ['guidance', 'glance']\n{more}",
-                "'trainable_parts' is .*freeze the",
+                "'trainable_parts' is .*freeze the guidance too",
             )
             for more in (
                 "freeze = 'towers'",
-                "freeze = 'text'\ntrainable_parts = ['glance']",
                 "freeze = 'towers'\ntrainable_parts = ['glance', 'guidance']",
             )
+        ),
+        (
+            "[model]\nparts = ['guidance', 'glance']\nfreeze = 'text'",
+            "'grounding' is 0.0.*set it above 0",
         ),
         (
             "[model]\nparts = ['glance']\nfreeze = 'towers'\ntrainable_parts = ['glance']",

@@ -160,26 +160,34 @@ def add_glances(
         wanted.append(
             [(images[t], choose_region(images[t].rgb, boxes[row][t], canvases)) for t in places]
         )
-    encode_missing([pair for row in wanted for pair in row], encode)
-    rows = [[image.glances[region] for image, region in row] for row in wanted]
-    return _assemble(tokens, rows, picked, mask)
+    pairs = [pair for row in wanted for pair in row]
+    encode_missing(pairs, encode)
+    regions = [image.glances[region] for image, region in pairs]
+    return place_glances(tokens, ImageTokens.cat(regions) if regions else None, picked, mask)
 
 
-def _assemble(
-    tokens: ItemTokens, rows: Sequence[Sequence[ImageTokens]], picked: Tensor, mask: Tensor
+def place_glances(
+    tokens: ItemTokens, regions: ImageTokens | None, frames: Tensor, mask: Tensor
 ) -> ItemTokens:
-    encoded = ImageTokens.cat([one for row in rows for one in row]) if any(rows) else None
+    """Give B clips their second glances.
+
+    Args:
+        tokens: The clips.
+        regions: The encoded regions, clip by clip; None if there are none.
+        frames: (B, K) long, the frame of each glance.
+        mask: (B, K) bool, False at padding; True as often as there are regions.
+    """
     dim, sizes = tokens.images.shape[-1], tuple(mask.shape)
-    patches = encoded.patches.shape[1] if encoded is not None else 0
+    patches = regions.patches.shape[1] if regions is not None else 0
     glances = tokens.images.new_zeros(*sizes, dim)
     glance_patches = tokens.images.new_zeros(*sizes, patches, dim)
-    if encoded is not None:
-        glances[mask], glance_patches[mask] = encoded.pooled, encoded.patches
+    if regions is not None:
+        glances[mask], glance_patches[mask] = regions.pooled, regions.patches
     return replace(
         tokens,
         glances=glances,
         glance_patches=glance_patches,
-        glance_frames=picked,
+        glance_frames=frames,
         glance_mask=mask,
     )
 

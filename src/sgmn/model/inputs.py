@@ -55,6 +55,21 @@ class TextInputs:
 
 
 @dataclass(frozen=True)
+class GlanceInputs:
+    """Second glances of B clips whose regions are known before the clips are encoded.
+
+    Attributes:
+        images: The regions, clip by clip.
+        frames: (B, K) long, the frame of each glance.
+        mask: (B, K) bool, False at padding; True as often as there are images.
+    """
+
+    images: ImageInputs
+    frames: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
 class ItemInputs:
     """Clips or products as network input: any number of images and one text each.
 
@@ -63,12 +78,14 @@ class ItemInputs:
         owner: (N,) the item of each image.
         position: (N,) the position of each image within its item.
         texts: One text per item.
+        glances: Second glances of clips in training, see `sgmn.training.data.labeled_glances`.
     """
 
     images: ImageInputs
     owner: Tensor
     position: Tensor
     texts: TextInputs
+    glances: GlanceInputs | None = None
 
     @property
     def count(self) -> int:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sgmn.errors import SettingsError
-from sgmn.model.glance import DETAIL
+from sgmn.model.glance import DETAIL, place_glances
 from sgmn.model.inputs import Canvas, ImageInputs, ItemInputs, TextInputs
 from sgmn.model.parts import Parts, PartsConfig
 from sgmn.model.score_head import ScoreHead
@@ -157,9 +157,14 @@ class SGMN(nn.Module):
         if isinstance(inputs, ItemTokens):
             return inputs.to(self.device)
         owner, position = inputs.owner.to(self.device), inputs.position.to(self.device)
-        return ItemTokens.assemble(
+        tokens = ItemTokens.assemble(
             self.encode_images(inputs.images), owner, position, self.encode_texts(inputs.texts)
         )
+        if inputs.glances is None or not inputs.glances.images.count:
+            return tokens
+        regions = self.encode_images(inputs.glances.images)
+        frames, mask = inputs.glances.frames.to(self.device), inputs.glances.mask.to(self.device)
+        return place_glances(tokens, regions, frames, mask)
 
     def encode_clips(self, inputs: ItemInputs | ItemTokens) -> ClipVectors:
         """Encode clips. The masks of the result mark clips without frames or text."""

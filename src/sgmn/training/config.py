@@ -12,6 +12,7 @@ from sgmn.model.scoring import LEARNED_TERMS, TERMS
 from sgmn.product_text import DEFAULT_TEXT_FIELDS, TextFields
 from sgmn.settings import require
 
+VISUAL_LOSSES = ("image", "glance", "late")  # terms of the score with a loss of their own
 SCORE = "score"  # in `trainable_parts`: the weights of the terms
 
 
@@ -61,12 +62,12 @@ class ModelConfig:
             f"choose from {', '.join(trainable)}",
         )
         if "glance" in self.parts:
-            # Glances are taken once, where the guidance of the source looks.
-            is_fixed = self.freeze == "towers" and bool(self.trainable_parts)
-            is_fixed = is_fixed and "guidance" not in self.trainable_parts
-            remedy = "with \"glance\" in 'parts', freeze the towers and the guidance: set "
-            remedy += 'freeze = "towers", and trainable_parts without "guidance"'
-            require(is_fixed, "trainable_parts", self.trainable_parts, remedy)
+            # With frozen towers, glances are taken once, where the guidance of the source looks.
+            is_fixed = bool(self.trainable_parts) and "guidance" not in self.trainable_parts
+            remedy = "with \"glance\" in 'parts' and frozen towers, freeze the guidance too: set "
+            remedy += 'trainable_parts without "guidance"'
+            valid = is_fixed or self.freeze != "towers"
+            require(valid, "trainable_parts", self.trainable_parts, remedy)
             remedy = "add \"guidance\" to 'parts', which tells where to look"
             require("guidance" in self.parts, "parts", self.parts, remedy)
 
@@ -212,6 +213,7 @@ class LossConfig:
         text: weight of InfoNCE on transcript and title alone.
         text_reliability: weight of the same loss with every transcript's logits multiplied by
             its predicted reliability.
+        image, glance, late: weight of InfoNCE on this term of the score alone.
         triplet: weight of the distance-weighted triplet loss. Needs `mining`.
         pair: weight of the pair loss: the clip's product against its hardest negatives, as the
             second pass scores them.
@@ -229,6 +231,9 @@ class LossConfig:
 
     text: float = 0.2
     text_reliability: float = 0.0
+    image: float = 0.0
+    glance: float = 0.0
+    late: float = 0.0
     triplet: float = 0.2
     pair: float = 0.5
     grounding: float = 0.0
@@ -241,6 +246,7 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         _require_at_least(self, 0, "text", "text_reliability", "triplet", "pair", "grounding")
+        _require_at_least(self, 0, *VISUAL_LOSSES)
         _require_at_least(self, 1, "hard_negatives")
         _require_at_least(self, 0, "triplet_memory")
         margin = self.triplet_margin
@@ -264,6 +270,11 @@ class RunConfig:
         require(
             weight == 0 or "text_pooling" in self.model.parts, "text_reliability", weight, remedy
         )
+        learns_glances = "glance" in self.model.parts and self.model.freeze != "towers"
+        remedy = "with \"glance\" in 'parts' and learning towers, the boxes of glances are labels: "
+        remedy += "set it above 0"
+        weight = self.loss.grounding
+        require(not learns_glances or weight > 0, "grounding", weight, remedy)
         conflict = self.data.single_shop_batches and self.loss.mining
         require(
             not conflict, "single_shop_batches", True, "remove it, or set mining = false in [loss]"

@@ -97,6 +97,10 @@ def prepare_run(
     if run.train.gradient_checkpointing:
         checkpoint_towers(model.network)
     if run.model.freeze != "towers":
-        return model, Batches(examples, model.preprocessor, run.data, run.train), []
-    batches = CachedBatches(examples, model, run.data, run.train, cache)
-    return model, batches, batches.fill(progress)
+        looks_twice = model.network.parts.glance is not None
+        side = model.network.max_side if looks_twice else None
+        batches = Batches(examples, model.preprocessor, run.data, run.train, side)
+        batches.looks_twice = looks_twice
+        return model, batches, []
+    cached = CachedBatches(examples, model, run.data, run.train, cache)
+    return model, cached, cached.fill(progress)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from sgmn.model.scoring import compute_terms
 from sgmn.model.tokens import ItemTokens
 from sgmn.training.config import LossConfig
 from sgmn.training.data.batches import positive_mask
@@ -70,6 +71,26 @@ def test_text_reliability_is_learned_from_its_own_loss(tiny: Callable[[], Any]) 
     expected = info_nce(logits, positive_mask(TARGETS, CANDIDATES), ignored)
     assert result.losses["text_reliability"] == pytest.approx(float(expected.detach()), rel=1e-5)
     assert gradient[0.0] < gradient[1.0] / 1000
+
+
+def test_a_visual_term_has_a_loss_over_the_clips_with_what_it_compares(
+    tiny: Callable[[], Any],
+) -> None:
+    network = full_network(tiny())
+    clips = network.parts.encode_clips(random_tokens(B, network.towers.dim, 1))
+    products = network.parts.encode_products(random_tokens(S, network.towers.dim, 2))
+    looked_twice = torch.arange(B) > 0
+    weights = clips.glance_weights * looked_twice[:, None]
+    clips = replace(clips, glance_weights=weights)
+    config = LossConfig(text=0.0, triplet=0.0, pair=0.0, late=0.5)
+    result = Objective(network.towers.dim, config, torch.arange(S))(
+        network, clips, products, TARGETS, CANDIDATES
+    )
+    term = compute_terms(clips, products, network.head())["late"]
+    logits = term.value[1:] * network.head().logit_scale
+    expected = info_nce(logits, positive_mask(TARGETS[1:], CANDIDATES))
+    assert set(result.losses) == {"score", "late"}
+    assert result.losses["late"] == pytest.approx(0.5 * float(expected.detach()), rel=1e-5)
 
 
 def test_the_grounding_loss_ignores_labels_of_padding(tiny: Callable[[], Any]) -> None:

@@ -6,7 +6,7 @@ A run that is resumed at some step therefore sees the batches of an uninterrupte
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -26,6 +26,7 @@ from sgmn.training.data.epoch_order import Order, SingleShopOrder, shuffled_orde
 from sgmn.training.data.example_loader import ExampleLoader, LoadedClip
 from sgmn.training.data.examples import Examples, Key
 from sgmn.training.data.grounding_labels import GroundingLabels, build_labels
+from sgmn.training.data.labeled_glances import cut_labeled_glances
 
 NetworkInput = ItemInputs | ItemTokens
 T = TypeVar("T")
@@ -97,11 +98,13 @@ def positive_mask(targets: Tensor, candidates: Tensor) -> Tensor:
 class Batches(TorchDataset[Batch]):
     """The batches of a run, numbered 0 to steps·accumulation_steps - 1.
 
-    `patch_grids` holds the image tower's patches on each canvas if batches need `labels`.
+    `patch_grids` holds the image tower's patches on each canvas if batches need `labels`, and
+    `looks_twice` tells whether the towers learn from second glances at the labeled boxes.
     """
 
     reads_files = True  # worth worker processes
     patch_grids: PatchGrids | None = None
+    looks_twice = False
 
     def __init__(
         self,
@@ -178,6 +181,10 @@ class Batches(TorchDataset[Batch]):
         clips = [clip for _, clip in loaded]
         inputs = self.preprocessor.prepare_clips([clip.content for clip in clips])
         labels = None if self.patch_grids is None else self.build_labels(clips, self.patch_grids)
+        if self.looks_twice and labels is not None:
+            frames = [clip.content.frames for clip in clips]
+            glances = cut_labeled_glances(frames, labels.boxes, self.preprocessor, rng)
+            inputs = replace(inputs, glances=glances)
         keys = [
             ClipKeys(clip.keys, tuple(self.examples.product_keys(item))) for item, clip in loaded
         ]

@@ -3,6 +3,8 @@
 score             InfoNCE on the score
 text              InfoNCE on transcript and title alone
 text_reliability  the same, with each transcript's logits multiplied by its reliability
+image, glance,
+late              InfoNCE on one term of the score alone
 triplet           distance-weighted triplets of clips and products, before and after interaction
 pair              each clip's product against its hardest negatives, as the second pass scores them
 grounding         attention of labeled clips outside the boxes and frames of the product
@@ -16,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from sgmn.model.network import SGMN
-from sgmn.model.scoring import ClipVectors, ProductVectors, score
-from sgmn.training.config import LossConfig
+from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights, compute_terms, score
+from sgmn.training.config import VISUAL_LOSSES, LossConfig
 from sgmn.training.data.batches import positive_mask
 from sgmn.training.distributed import gather_rows
 from sgmn.training.losses.contrastive import info_nce
@@ -109,6 +111,7 @@ class Objective(nn.Module):
         logits = scores * weights.logit_scale
         parts = {"score": info_nce(logits, pairs.positive, pairs.duplicates)}
         parts |= self._text_losses(pairs, weights.logit_scale)
+        parts |= self._visual_losses(pairs, weights)
         if self.triplets is not None:
             loss, skipped = self._triplet_loss(network, pairs)
             parts["triplet"] = self.config.triplet * loss
@@ -141,6 +144,18 @@ class Objective(nn.Module):
         if config.text_reliability > 0:
             loss = _text_loss(logits * clips.text_reliability[:, None], pairs)
             losses["text_reliability"] = config.text_reliability * loss
+        return losses
+
+    def _visual_losses(self, pairs: Pairs, weights: ScoreWeights) -> dict[str, Tensor]:
+        """Losses on single terms, so that no term relies on the others."""
+        names = [name for name in VISUAL_LOSSES if getattr(self.config, name) > 0]
+        terms = compute_terms(pairs.clips, pairs.products, weights) if names else {}
+        losses = {}
+        for name in (name for name in names if name in terms):
+            both = _has_vectors(pairs.clips, name)[:, None] & pairs.products.has_image
+            logits = terms[name].value * weights.logit_scale
+            loss = info_nce(logits, pairs.positive & both, ~both | pairs.duplicates)
+            losses[name] = getattr(self.config, name) * loss
         return losses
 
     def _triplet_loss(self, network: SGMN, pairs: Pairs) -> tuple[Tensor, int]:
@@ -180,6 +195,11 @@ class Objective(nn.Module):
     def extra_losses(self, network: SGMN, pairs: Pairs, logit_scale: Tensor) -> dict[str, Tensor]:
         """Return weighted losses that a subclass adds, by name."""
         return {}
+
+
+def _has_vectors(clips: ClipVectors, term: str) -> Tensor:
+    """Which clips (B,) have what a visual term compares."""
+    return clips.has_image if term == "image" else (clips.glance_weights > 0).any(1)
 
 
 def _text_loss(logits: Tensor, pairs: Pairs) -> Tensor:
