@@ -1,4 +1,4 @@
-"""API keys: who calls, in which role, for which shops."""
+"""API keys, in a header or by the login of a browser: who calls, in which role, for which shops."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from fastapi import Depends, Request
@@ -21,6 +22,8 @@ from sgmn.service.problems import ApiError, not_found
 Role = Literal["viewer", "editor", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)  # each may do what those before it may
 SECRET_PREFIX = "sgmn_"
+LOGIN_COOKIE = "sgmn_login"
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _USE_INTERVAL_S = 60.0  # how exactly the time of a key's last use is known
 _BEARER = HTTPBearer(auto_error=False, description="An API key: `Authorization: Bearer sgmn_…`.")
 
@@ -81,10 +84,20 @@ def insert_key(
 
 def find_caller(context: ServiceContext, secret: str) -> Caller | None:
     """The key with this secret, unless it is unknown or revoked."""
-    keys = tables.keys
-    query = sa.select(keys).where(
-        keys.c.secret_sha256 == hash_secret(secret), keys.c.revoked_s.is_(None)
+    return _find_key(context, tables.keys.c.secret_sha256 == hash_secret(secret))
+
+
+def find_login(context: ServiceContext, secret: str) -> Caller | None:
+    """The key of a browser's login, unless that is unknown or over, or the key is revoked."""
+    logins = tables.logins
+    key_id = sa.select(logins.c.key_id).where(
+        logins.c.secret_sha256 == hash_secret(secret), logins.c.expires_s > time.time()
     )
+    return _find_key(context, tables.keys.c.id == key_id.scalar_subquery())
+
+
+def _find_key(context: ServiceContext, condition: sa.ColumnElement[bool]) -> Caller | None:
+    query = sa.select(tables.keys).where(condition, tables.keys.c.revoked_s.is_(None))
     with context.database.read() as connection:
         row = connection.execute(query).mappings().one_or_none()
     if row is None:
@@ -108,13 +121,40 @@ def authenticate(
     context: Context,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
 ) -> Caller:
-    """The key of a request; 401 without a valid one."""
-    caller = None if credentials is None else find_caller(context, credentials.credentials)
+    """The key of a request, from its header or its login; 401 without a valid one."""
+    if credentials is not None:
+        caller = find_caller(context, credentials.credentials)
+    else:
+        caller = _authenticate_browser(request, context)
     if caller is None:
         detail = "Pass a valid API key as 'Authorization: Bearer …'."
         raise ApiError(401, detail, headers={"WWW-Authenticate": "Bearer"})
     request.state.caller = caller
     return caller
+
+
+def _authenticate_browser(request: Request, context: ServiceContext) -> Caller | None:
+    secret = request.cookies.get(LOGIN_COOKIE)
+    if secret is None or "authorization" in request.headers:
+        return None
+    if request.method not in _SAFE_METHODS:
+        require_same_origin(request)
+    return find_login(context, secret)
+
+
+def require_same_origin(request: Request) -> None:
+    """Answer 403 to a request that a page of another site may have made.
+
+    Browsers send Sec-Fetch-Site to https and to this machine; elsewhere Origin has to do.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is None:
+        host = urlsplit(request.headers.get("origin", "")).netloc
+        is_same = bool(host) and host == request.headers.get("host")
+    else:
+        is_same = site == "same-origin"
+    if not is_same:
+        raise ApiError(403, "The request does not come from a page of this service.")
 
 
 def require_role(role: Role) -> Callable[[Caller], Caller]:

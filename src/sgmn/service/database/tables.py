@@ -46,6 +46,15 @@ keys = Table(
     Column("last_used_s", Double),
 )
 
+logins = Table(
+    "logins",  # of browsers
+    metadata,
+    Column("secret_sha256", Text, primary_key=True),
+    Column("key_id", Text, nullable=False),
+    Column("created_s", Double, nullable=False),
+    Column("expires_s", Double, nullable=False),
+)
+
 catalogues = Table(
     "catalogues",
     metadata,
@@ -54,6 +63,7 @@ catalogues = Table(
     Column("name", Text, nullable=False),
     Column("index_version", Integer, nullable=False),  # of LanceDB; 0 before the first product
     Column("product_count", Integer, nullable=False),
+    Column("model_id", Text),  # the operation that trained it; null for the first model
     Column("version", Integer, nullable=False),  # the ETag
     Column("created_s", Double, nullable=False),
     Column("updated_s", Double, nullable=False),

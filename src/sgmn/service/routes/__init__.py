@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from sgmn.service.console import routes as console
+from sgmn.service.console import stream as console_stream
 from sgmn.service.routes import (
     catalogues,
     deliveries,
@@ -40,4 +42,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     exports.router,
     webhooks.router,
     deliveries.router,
+    console_stream.router,
+    console.router,
 )

@@ -58,18 +58,21 @@ def list_sessions(
     context: Context,
     caller: Viewer,
     page: Paging,
-    state: Annotated[State | None, Query(description="Only those in this state.")] = None,
+    state: Annotated[
+        list[State] | None, Query(max_length=20, description="Only those in these states.")
+    ] = None,
     shop_id: Annotated[ShopId | None, Query(description="Only those of this shop.")] = None,
 ) -> Page[Session]:
-    """The sessions of the shops of the key."""
+    """The sessions of the shops of the key, newest first."""
     query = sa.select(_SESSIONS).where(caller.scope(_SESSIONS.c.shop_id))
     if state is not None:
-        query = query.where(_SESSIONS.c.state == state)
+        query = query.where(_SESSIONS.c.state.in_(state))
     if shop_id is not None:
         query = query.where(_SESSIONS.c.shop_id == shop_id)
     with context.database.read() as connection:
-        found = connection.execute(page.select(query, _SESSIONS.c.id)).mappings().all()
-    rows, cursor = page.cut(found, "id")
+        selected = page.select(query, _SESSIONS.c.created_s, _SESSIONS.c.id, newest_first=True)
+        found = connection.execute(selected).mappings().all()
+    rows, cursor = page.cut(found, "created_s", "id")
     return Page(items=[Session.from_row(dict(row)) for row in rows], next_cursor=cursor)
 
 

@@ -8,6 +8,7 @@ down_revision = None
 TABLES = (
     "instance",
     "keys",
+    "logins",
     "idempotency",
     "audit",
     "catalogues",
@@ -58,6 +59,14 @@ def _create_keys() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_keys"),
         sa.UniqueConstraint("secret_sha256", name="uq_keys_secret_sha256"),
     )
+    op.create_table(
+        "logins",
+        sa.Column("secret_sha256", sa.Text, nullable=False),
+        sa.Column("key_id", sa.Text, nullable=False),
+        sa.Column("created_s", sa.Double, nullable=False),
+        sa.Column("expires_s", sa.Double, nullable=False),
+        sa.PrimaryKeyConstraint("secret_sha256", name="pk_logins"),
+    )
 
 
 def _create_requests() -> None:
@@ -95,6 +104,7 @@ def _create_catalogues() -> None:
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("index_version", sa.Integer, nullable=False),
         sa.Column("product_count", sa.Integer, nullable=False),
+        sa.Column("model_id", sa.Text),
         sa.Column("version", sa.Integer, nullable=False),
         sa.Column("created_s", sa.Double, nullable=False),
         sa.Column("updated_s", sa.Double, nullable=False),

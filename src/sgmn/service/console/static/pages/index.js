@@ -1,0 +1,10 @@
+// The pages: a path with :parameters (`?` for those that may be missing), the entry of the menu
+// that is current on it, and the module. The module's default export is
+// `async (context) => Node`; see `app.js` for the context.
+
+export const pages = [
+  { path: "/console/live/:session?", menu: "live", load: () => import("./live.js") },
+];
+
+/** The entries of the menu, in order; those without a page yet are left out. */
+export const menu = ["live", "review", "sessions", "catalogues", "improve", "settings"];
