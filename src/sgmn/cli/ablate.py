@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -55,6 +55,13 @@ class AblateOptions:
             "--row", metavar="NAME", help="Variant to run. May be repeated. Default: all."
         ),
     ] = None
+    baselines: Annotated[
+        bool,
+        typer.Option(
+            "--baselines",
+            help="Compare published methods with the full model and with the one that looks twice.",
+        ),
+    ] = False
     skip_invalid: SkipInvalidOption = False
     list_configs: ListRunConfigsOption = False
 
@@ -65,11 +72,11 @@ def ablate(options: AblateOptions) -> None:
 
     The same command continues an interrupted run.
     """
-    from sgmn.training.ablation.rows import select_rows
+    from sgmn.training.ablation.rows import comparison_rows, select_rows
     from sgmn.training.ablation.table import build_table, write_table
 
-    rows = select_rows(options.row or [])
-    study = _prepare(options)
+    rows = select_rows(options.row or [], comparison_rows() if options.baselines else None)
+    study = _prepare(options, rows)
     ranks: dict[str, list[Ranks]] = {}
     for seed in range(options.seeds):
         for variant in rows:
@@ -78,7 +85,7 @@ def ablate(options: AblateOptions) -> None:
     typer.echo((options.output / "table.md").read_text(encoding="utf-8"))
 
 
-def _prepare(options: AblateOptions) -> AblationStudy:
+def _prepare(options: AblateOptions, rows: Sequence[Row]) -> AblationStudy:
     """Read the datasets and encode their items."""
     from sgmn.cli import console
     from sgmn.training.ablation.study import prepare_ablation
@@ -97,7 +104,7 @@ def _prepare(options: AblateOptions) -> AblationStudy:
         def show_progress(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        study, damage = prepare_ablation(run, evaluated, options.output, read, show_progress)
+        study, damage = prepare_ablation(run, evaluated, options.output, read, show_progress, rows)
     for line in damage:
         typer.echo(f"warning: {line}", err=True)
     return study

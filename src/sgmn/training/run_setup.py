@@ -22,18 +22,28 @@ from sgmn.training.data.examples import Examples
 ProgressCallback = Callable[[int, int], None]  # (encoded examples, all examples)
 
 
-def build_starting_model(config: ModelConfig, seed: int = 0) -> ModelBundle:
+def build_starting_model(
+    config: ModelConfig, seed: int = 0, kept_parts: tuple[str, ...] | None = None
+) -> ModelBundle:
     """Load the source's model and give it the parts, score terms and frozen layers of a config.
 
-    seed: of the initialization of new parts.
+    Args:
+        config: settings of the model.
+        seed: of the initialization of new parts.
+        kept_parts: parts of the source that keep their weights; all others and the weights of
+            the score are new. None to keep everything.
     """
     model = checkpoint.load(config.source)
+    source = model.network
     if config.canvases:
-        model.network.config = replace(model.network.config, canvases=config.canvases)
-    parts = replace(model.network.config.parts, enabled=config.parts)
+        source.config = replace(source.config, canvases=config.canvases)
+    parts = replace(source.config.parts, enabled=config.parts)
+    if kept_parts is not None:
+        kept = tuple(name for name in source.config.parts.enabled if name in kept_parts)
+        source = source.with_parts(replace(parts, enabled=kept), ())
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = model.network.with_parts(parts, config.score_terms)
+        network = source.with_parts(parts, config.score_terms)
     _freeze(network, config)
     return ModelBundle(network, model.tokenizer, model.name)
 

@@ -8,7 +8,7 @@ from sgmn.errors import SettingsError
 from sgmn.model.parts import DEFAULT_PARTS
 from sgmn.model.scoring import LEARNED_TERMS
 from sgmn.training.ablation.baselines.trainer import BASELINES
-from sgmn.training.ablation.rows import all_rows, select_rows
+from sgmn.training.ablation.rows import all_rows, comparison_rows, select_rows
 
 
 def test_each_row_differs_from_its_reference_in_one_thing() -> None:
@@ -34,9 +34,17 @@ def test_each_row_differs_from_its_reference_in_one_thing() -> None:
 
 def test_published_methods_are_compared_with_the_full_model() -> None:
     rows = select_rows(["SGMN as published", "RICE-style instance contrast"])
-    assert [row.baseline for row in rows] == list(BASELINES)
+    assert [row.baseline for row in rows] == ["instance contrast", "published"]
     assert all(row.reference == "+ fusion" and not row.parts for row in rows)
-    assert not any(row.baseline for row in all_rows()[:-2])
+    assert [row.baseline for row in all_rows() if row.baseline] == list(BASELINES)
+
+
+def test_comparisons_have_the_model_that_looks_twice_as_reference() -> None:
+    rows = comparison_rows()
+    assert [row.baseline for row in rows] == [*BASELINES, "", ""]
+    assert [row.looks_twice for row in rows] == [False] * 5 + [True]
+    assert {row.reference for row in rows[:-1]} == {rows[-1].name} and not rows[-1].reference
+    assert select_rows([rows[-1].name], rows) == rows[-1:]
 
 
 def test_unknown_rows_are_refused() -> None:

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from sgmn.data.dataset import read_dataset
+from sgmn.errors import SettingsError
 from sgmn.model import checkpoint
-from sgmn.training.ablation.rows import all_rows, select_rows
+from sgmn.training.ablation.rows import all_rows, comparison_rows, select_rows
 from sgmn.training.ablation.study import prepare_ablation
 from sgmn.training.config import RunConfig
 from sgmn.training.config_file import read_config
+from sgmn.training.run_setup import build_starting_model
 
 
 @pytest.fixture
@@ -40,8 +43,13 @@ def test_rows_run_once_on_one_cache(config: RunConfig, world: Path, tmp_path: Pa
     ranks = {row.name: study.run(row, 0, lambda step: None) for row in rows}
     assert sorted((out / "tokens").rglob("*.safetensors")) == files  # nothing is encoded again
     labeled = [clip.clip_id for clip in data.clips if clip.product_ids]
-    for found in ranks.values():
+    for name, found in ranks.items():
         assert found is not None and list(found["world"]) == labeled
+        slug = select_rows([name])[0].slug
+        answers = json.loads((out / "runs" / slug / "0" / "answers.json").read_text())["world"]
+        for clip in (c for c in data.clips if c.product_ids):
+            is_first = answers[clip.clip_id][0] in clip.product_ids
+            assert is_first == (found["world"][clip.clip_id] == 1)
     marked = {"world": dict.fromkeys(labeled, 1)}
     path = out / "runs" / rows[0].slug / "0" / "ranks.json"
     path.write_text(json.dumps(marked))
@@ -87,7 +95,10 @@ def test_a_row_trains_the_parts_and_not_the_towers(config: RunConfig, tmp_path: 
     assert parts >= {"guidance", "graph", "fusion"}
 
 
-@pytest.mark.parametrize("name", ["SGMN as published", "RICE-style instance contrast"])
+@pytest.mark.parametrize(
+    "name",
+    ["SGMN as published", "RICE-style instance contrast", "SEAM-style attention over frames"],
+)
 def test_published_methods_train_on_the_batches_of_the_other_rows(
     config: RunConfig, world: Path, tmp_path: Path, name: str
 ) -> None:
@@ -110,3 +121,34 @@ def test_published_methods_train_on_the_batches_of_the_other_rows(
     ranks = study.run(row, 0, lambda step: None)
     assert ranks is not None and any(rank == 1 for rank in ranks["world"].values())
     assert sorted((out / "tokens").rglob("*.safetensors")) == files  # nothing is encoded again
+
+
+def test_the_row_that_looks_twice_keeps_the_guidance_of_the_source(
+    config: RunConfig, world: Path, tmp_path: Path
+) -> None:
+    rows, data = comparison_rows(), read_dataset(world)
+    zero_shot, twice = rows[0], rows[-1]
+    with pytest.raises(SettingsError, match="the source has no guidance"):
+        prepare_ablation(config, [], tmp_path / "none", read_dataset, rows=rows)
+    guided = replace(config.model, parts=("guidance", "graph"), trainable_parts=())
+    model = build_starting_model(guided, 7)
+    for parameter in model.network.parts.parameters():  # as if trained
+        torch.nn.init.normal_(parameter, std=0.02)
+    checkpoint.save(model, tmp_path / "guided")
+    config = replace(config, model=replace(config.model, source=str(tmp_path / "guided")))
+    study, _ = prepare_ablation(
+        config, [("world", data)], tmp_path / "out", read_dataset, rows=rows
+    )
+    trainer = study.build_trainer(twice, 0, tmp_path / "run")
+    trained = model.network.parts.state_dict()
+    own = {n: v.clone() for n, v in trainer.network.parts.state_dict().items()}
+    assert all(own[n].equal(v) for n, v in trained.items() if n.startswith("guidance"))
+    assert any(not own[n].equal(v) for n, v in trained.items() if n.startswith("graph"))
+    assert trainer.run()
+    after = trainer.network.parts.state_dict()
+    changed = {name.split(".")[0] for name, value in after.items() if not value.equal(own[name])}
+    assert {"glance", "graph"} <= changed and "guidance" not in changed
+    files = sorted((tmp_path / "out" / "tokens").rglob("*.safetensors"))
+    ranks = [study.run(zero_shot, seed, lambda step: pytest.fail("trained")) for seed in (0, 1)]
+    assert ranks[0] == ranks[1]
+    assert sorted((tmp_path / "out" / "tokens").rglob("*.safetensors")) == files  # one cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sgmn.errors import SettingsError
 
@@ -38,6 +38,11 @@ class Row:
     mining: bool
     reference: str = ""
     baseline: str = ""
+
+    @property
+    def looks_twice(self) -> bool:
+        """Whether the row takes second glances."""
+        return "glance" in self.parts
 
     @property
     def slug(self) -> str:
@@ -78,9 +83,18 @@ STEPS = (
     Step("fusion", parts=("fusion",)),
 )
 BASELINES = {
-    "SGMN as published": "published",
+    "zero-shot backbone": "zero-shot",
     "RICE-style instance contrast": "instance contrast",
+    "SEAM-style attention over frames": "temporal attention",
+    "SGMN as published": "published",
 }
+# The second glance needs a source whose guidance has been trained, so it is no step of all sources.
+SECOND_GLANCE = Row(
+    "with a second glance",
+    ("text_context", "text_pooling", "guidance", "graph", "instances", "glance"),
+    ("match", "instances", "text", "cross", "glance", "late"),
+    mining=False,
+)
 
 
 def all_rows() -> list[Row]:
@@ -94,13 +108,32 @@ def all_rows() -> list[Row]:
         rows.append(rows[-1].with_step(step))
     full = rows[-1]
     rows += [full.without_step(step) for step in STEPS[:-1]]
-    rows += [Row(title, (), ("text",), False, full.name, name) for title, name in BASELINES.items()]
-    return rows
+    return rows + baseline_rows(full)
 
 
-def select_rows(names: Sequence[str]) -> list[Row]:
-    """Return the rows with some names, or all rows. Raises SettingsError for an unknown name."""
-    rows = all_rows()
+def baseline_rows(reference: Row) -> list[Row]:
+    """Return published methods, which are compared with a row of this project."""
+    return [
+        Row(title, (), ("text",), False, reference.name, name) for title, name in BASELINES.items()
+    ]
+
+
+def comparison_rows() -> list[Row]:
+    """Return published methods and the full model, compared with the model that looks twice."""
+    full = next(row for row in all_rows() if row.name == f"+ {STEPS[-1].name}")
+    return [
+        *baseline_rows(SECOND_GLANCE),
+        replace(full, reference=SECOND_GLANCE.name),
+        SECOND_GLANCE,
+    ]
+
+
+def select_rows(names: Sequence[str], rows: Sequence[Row] | None = None) -> list[Row]:
+    """Return those of `rows` with some names, or all of them; `rows` is `all_rows()` if None.
+
+    Raises SettingsError for an unknown name.
+    """
+    rows = all_rows() if rows is None else rows
     unknown = [name for name in names if name not in {row.name for row in rows}]
     if unknown:
         known = ", ".join(repr(row.name) for row in rows)

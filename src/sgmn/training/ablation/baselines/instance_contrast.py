@@ -36,9 +36,9 @@ from sgmn.model.network import SGMN
 from sgmn.model.parts import Parts, PartsConfig, pool_frames
 from sgmn.model.scoring import ClipVectors, ProductVectors
 from sgmn.model.tokens import ItemTokens
-from sgmn.training.config import LossConfig
+from sgmn.training.ablation.baselines.image_objective import ImageObjective
 from sgmn.training.losses.contrastive import info_nce
-from sgmn.training.losses.objective import Objective, Pairs
+from sgmn.training.losses.objective import Pairs
 
 PATCHES_PER_FRAME = 4
 
@@ -99,20 +99,8 @@ def patch_score(clips: ClipVectors, products: ProductVectors) -> Tensor:
     return (best * clips.instance_weights.unsqueeze(1)).sum(-1)
 
 
-class InstanceContrastObjective(Objective):
+class InstanceContrastObjective(ImageObjective):
     """InfoNCE on the score and on `patch_score`, each with a weight of 1."""
-
-    def __init__(self, dim: int, config: LossConfig, classes: Tensor, is_sold: Tensor) -> None:
-        config = replace(
-            config,
-            text=0.0,  # nothing that is trained reads text
-            triplet=0.0,
-            pair=0.0,
-            text_reliability=0.0,
-            grounding=0.0,
-            mining=False,
-        )
-        super().__init__(dim, config, classes, is_sold)
 
     def extra_losses(self, network: SGMN, pairs: Pairs, logit_scale: Tensor) -> dict[str, Tensor]:
         """Return the loss on patches; pairs without patches do not count."""

@@ -14,11 +14,13 @@ from sgmn.model.bundle import ModelBundle
 from sgmn.model.network import SGMN
 from sgmn.model.parts import Parts, PartsConfig
 from sgmn.training import distributed
+from sgmn.training.ablation.baselines.image_objective import ImageObjective
 from sgmn.training.ablation.baselines.instance_contrast import (
     InstanceContrastObjective,
     InstanceContrastParts,
 )
 from sgmn.training.ablation.baselines.published import PublishedObjective, PublishedParts
+from sgmn.training.ablation.baselines.temporal_attention import TemporalAttentionParts
 from sgmn.training.config import LossConfig, TrainConfig
 from sgmn.training.data.batches import Batches
 from sgmn.training.losses.objective import Objective
@@ -37,15 +39,24 @@ class Baseline:
         build_parts: from the dimensions and sizes.
         build_objective: from the dimensions, the config, the duplicate classes (P,) of all
             products, and which of them (P,) some example sells.
+        is_trained: whether anything that ranks is trained.
     """
 
     build_parts: Callable[[int, PartsConfig], Parts]
     build_objective: Callable[[int, LossConfig, Tensor, Tensor], Objective]
+    is_trained: bool = True
+
+
+def build_no_parts(dim: int, config: PartsConfig) -> Parts:
+    """Mean pooling of frames, and nothing to train."""
+    return Parts(dim, replace(config, enabled=()))
 
 
 BASELINES = {
-    "published": Baseline(PublishedParts, PublishedObjective),
+    "zero-shot": Baseline(build_no_parts, ImageObjective, is_trained=False),
     "instance contrast": Baseline(InstanceContrastParts, InstanceContrastObjective),
+    "temporal attention": Baseline(TemporalAttentionParts, ImageObjective),
+    "published": Baseline(PublishedParts, PublishedObjective),
 }
 
 
