@@ -15,7 +15,7 @@ from sgmn import tar_member
 from sgmn.errors import RecordError
 from sgmn.records import Product
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _MAX_VALUE_LENGTH = 60  # characters of an invalid value that an error message repeats
 _TEXT_REMEDY = 'pass a string, such as "a1"'
 _NUMBER_REMEDY = "pass seconds, such as 2.5"
@@ -31,7 +31,7 @@ def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                text = line.removeprefix(_BOM) if number == 1 else line
+                text = line.removeprefix(BOM) if number == 1 else line
                 if text.strip():
                     yield f"{path}:{number}", text.strip()
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ import typer
 
 if TYPE_CHECKING:
     from sgmn.data.dataset import Dataset
+    from sgmn.data.tables import DatasetTables
+    from sgmn.row_issues import RowIssue
 
 
 def read_dataset(folder: Path, skip_invalid: bool) -> Dataset:
@@ -16,8 +19,21 @@ def read_dataset(folder: Path, skip_invalid: bool) -> Dataset:
     from sgmn.data import dataset
 
     data = dataset.read_dataset(folder, skip_invalid=skip_invalid)
-    for issue in data.rejected_rows:
-        typer.echo(f"skipped: {issue}", err=True)
-    if data.rejected_rows:
-        typer.echo(f"{len(data.rejected_rows)} lines of {folder} skipped", err=True)
+    _print_rejected(folder, data.rejected_rows)
     return data
+
+
+def read_tables(folder: Path, skip_invalid: bool) -> DatasetTables:
+    """Open a large dataset as `read_dataset` does a small one."""
+    from sgmn.data import tables
+
+    data = tables.open_tables(folder, skip_invalid=skip_invalid)
+    _print_rejected(folder, data.rejected_rows)
+    return data
+
+
+def _print_rejected(folder: Path, issues: Sequence[RowIssue]) -> None:
+    for issue in issues:
+        typer.echo(f"skipped: {issue}", err=True)
+    if issues:
+        typer.echo(f"{len(issues)} lines of {folder} skipped", err=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sgmn.cli.config_options import ConfigArgument, ListRunConfigsOption, TrainOnOption
-from sgmn.cli.datasets import read_dataset
+from sgmn.cli.datasets import read_dataset, read_tables
 from sgmn.cli.options import SkipInvalidOption, flag
 
 if TYPE_CHECKING:
@@ -56,7 +56,11 @@ def _prepare_trainer(run: RunConfig, output: Path, skip_invalid: bool) -> Traine
     from sgmn.training.run_setup import load_examples, prepare_run
     from sgmn.training.trainer import Trainer
 
-    examples = load_examples(run.data, lambda folder: read_dataset(folder, skip_invalid))
+    examples = load_examples(
+        run.data,
+        lambda folder: read_dataset(folder, skip_invalid),
+        lambda folder: read_tables(folder, skip_invalid),
+    )
     typer.echo(examples.summary())
     with console.progress_bar() as bar:
         task = bar.add_task("encoding", visible=False)

@@ -10,14 +10,17 @@ from typing import Any, cast
 import torch
 
 from sgmn.data.dataset import Dataset
+from sgmn.data.tables import DatasetTables, is_large, open_tables
 from sgmn.errors import SettingsError
 from sgmn.model import checkpoint
 from sgmn.model.bundle import ModelBundle
 from sgmn.model.network import SGMN
+from sgmn.training import distributed
 from sgmn.training.config import SCORE, DataConfig, ModelConfig, RunConfig
 from sgmn.training.data.batches import Batches
 from sgmn.training.data.cached_batches import CachedBatches
 from sgmn.training.data.examples import Examples
+from sgmn.training.data.table_examples import TableExamples
 
 ProgressCallback = Callable[[int, int], None]  # (encoded examples, all examples)
 
@@ -80,10 +83,26 @@ def checkpoint_towers(network: SGMN) -> None:
         (new_name or tower.gradient_checkpointing_enable)({"use_reentrant": False})
 
 
-def load_examples(config: DataConfig, read: Callable[[Path], Dataset]) -> Examples:
-    """Read the datasets of a config with `read` and return their examples."""
+def load_examples(
+    config: DataConfig,
+    read: Callable[[Path], Dataset],
+    read_tables: Callable[[Path], DatasetTables] = open_tables,
+) -> Examples:
+    """Read the datasets of a config and return their examples.
+
+    A single large dataset stays on disk, see `sgmn.data.tables`. With several processes, the first
+    one builds its tables.
+    """
+    folder, photos = config.folders[0], config.product_images_as_photos
+    if len(config.folders) == 1 and not photos and is_large(folder):
+        if not distributed.is_first_process():
+            distributed.wait_for_all()
+        tables = read_tables(folder)
+        if distributed.is_first_process():
+            distributed.wait_for_all()
+        return TableExamples(tables, config.split, config.clip_repeats)
     datasets = [read(folder) for folder in config.folders]
-    return Examples(datasets, config.split, config.clip_repeats, config.product_images_as_photos)
+    return Examples(datasets, config.split, config.clip_repeats, photos)
 
 
 def prepare_run(

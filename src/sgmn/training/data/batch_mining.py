@@ -87,11 +87,8 @@ class HardBatchOrder:
     def _mine(self, seed: int, epoch: int) -> NDArray[np.int64]:
         examples = self.batches.examples
         self._nearest = self._mine_nearest()
-        item_keys = [examples.product_keys(item) for item in examples.items]
-        batch_size = self.batches.train.batch_size
-        return hard_order(
-            item_keys, list(examples.products), self._nearest, batch_size, seed, epoch
-        )
+        keys, batch_size = list(examples.products), self.batches.train.batch_size
+        return hard_order(examples.item_keys(), keys, self._nearest, batch_size, seed, epoch)
 
     def _mine_nearest(self) -> NDArray[np.int64]:
         keys = list(self.batches.examples.products)

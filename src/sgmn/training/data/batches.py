@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -120,8 +121,7 @@ class Batches(TorchDataset[Batch]):
         self.loader = ExampleLoader(examples, data, self._loader_settings(train), max_side)
         self.order: Order = shuffled_order
         if data.single_shop_batches:
-            shops = [item.shop_id for item in examples.items]
-            self.order = SingleShopOrder(shops, train.batch_size)
+            self.order = SingleShopOrder(examples.item_shops(), train.batch_size)
 
     @staticmethod
     def _loader_settings(train: TrainConfig) -> TrainConfig:
@@ -230,8 +230,8 @@ class Batches(TorchDataset[Batch]):
         if not count:
             return list(own)
         if neighbors:
-            keys = list(self.examples.products)
-            return [*own, *[keys[i] for i in neighbors if keys[i] not in own][:count]]
+            nearest = map(self.examples.key_at, neighbors)
+            return [*own, *islice((key for key in nearest if key not in own), count)]
         shops = sorted({key[0] for key in own})
         others = [k for shop in shops for k in self.examples.keys_by_shop[shop] if k not in own]
         return [*own, *(others[i] for i in rng.permutation(len(others))[:count])]

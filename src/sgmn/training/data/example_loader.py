@@ -15,6 +15,7 @@ import numpy as np
 from sgmn.data.dataset import Photo
 from sgmn.media.clips import read_timed_clip_frames
 from sgmn.media.frame import Frame
+from sgmn.media.image import read_image
 from sgmn.product_text import build_product_text
 from sgmn.records import Clip, ClipContent, ImageArray, Product, ProductContent
 from sgmn.training.config import DataConfig, TrainConfig
@@ -29,10 +30,13 @@ from sgmn.training.data.transcript_sampler import TranscriptSampler
 MAX_CANDIDATE_FRAMES = 64  # of a video clip, from which `frames_per_clip` are drawn
 
 
-@lru_cache(maxsize=1024)  # 64 frames of 256 x 144 take 7 MB, the usual ten of them 1.1
-def read_cached_frames(clip: Clip, rate_hz: float, max_side: int) -> tuple[Frame, ...]:
-    """Read the candidate frames of a clip, from memory if they were read before."""
+def read_candidate_frames(clip: Clip, rate_hz: float, max_side: int) -> tuple[Frame, ...]:
+    """Read the candidate frames of a clip."""
     return read_timed_clip_frames(clip, MAX_CANDIDATE_FRAMES, rate_hz, max_side)
+
+
+# 64 frames of 256 x 144 take 7 MB, the usual ten of them 1.1
+read_cached_frames = lru_cache(maxsize=1024)(read_candidate_frames)
 
 
 class LoadedClip(NamedTuple):
@@ -84,9 +88,10 @@ class ExampleLoader:
         paths = product.image_paths if self.data.frames_per_clip else ()
         chosen = [paths[int(rng.integers(len(paths)))]] if paths else []
         jitter = self.train.color_jitter / 2
+        read = read_cached_image if self.examples.keeps_media else read_image
         images = tuple(
             apply_light(
-                random_crop(read_cached_image(path, self.max_side), 0.8, rng),
+                random_crop(read(path, self.max_side), 0.8, rng),
                 sample_light(jitter, rng),
             )
             for path in chosen
@@ -192,7 +197,8 @@ class ExampleLoader:
         }
 
     def _video_frames(self, clip: Clip, rng: np.random.Generator) -> list[Frame]:
-        candidates = read_cached_frames(clip, self.data.frame_rate_hz, self.max_side)
+        read = read_cached_frames if self.examples.keeps_media else read_candidate_frames
+        candidates = read(clip, self.data.frame_rate_hz, self.max_side)
         positions = sample_segments(len(candidates), self.data.frames_per_clip, rng)
         degradation = Degradation.sample(self.train, rng)
         frames = [

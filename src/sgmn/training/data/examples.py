@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -25,6 +27,7 @@ class Examples:
         product_images_as_photos: also use the products' own images as photos.
 
     Attributes:
+        keeps_media: whether decoded frames are worth keeping for the next epoch.
         items: the examples, in order.
         products: all products by key; `product_index` holds their positions.
         photos_by_product, items_by_shop: the examples of a product or shop.
@@ -32,6 +35,8 @@ class Examples:
         unlisted_count: clips and photos left out because no dataset lists their product.
         other_split_count: clips left out because they belong to another split.
     """
+
+    keeps_media = True
 
     def __init__(
         self,
@@ -52,10 +57,13 @@ class Examples:
         self.items = [item for item in labeled if self.product_keys(item)]
         self.unlisted_count = len({id(i) for i in labeled}) - len({id(i) for i in self.items})
         self._group(photos)
+        self._require_items([d.root for d in datasets])
+
+    def _require_items(self, folders: Sequence[Path]) -> None:
         if not self.items:
             raise RecordError(
                 "has no clip or photo of a listed product",
-                where=", ".join(str(d.root) for d in datasets),
+                where=", ".join(map(str, folders)),
                 remedy="pass datasets whose clips or photos name products of products.jsonl",
             )
 
@@ -80,6 +88,22 @@ class Examples:
     def is_product_image(self, photo: Photo) -> bool:
         """Whether a photo is one of the images in its product's listing."""
         return photo.path in self.products[photo.shop_id, photo.product_id].image_paths
+
+    def key_at(self, position: int) -> Key:
+        """Return the key of the product at a position."""
+        return self._keys[position]
+
+    @cached_property
+    def _keys(self) -> list[Key]:
+        return list(self.products)
+
+    def item_shops(self) -> list[str]:
+        """Return the shop of each example."""
+        return [item.shop_id for item in self.items]
+
+    def item_keys(self) -> list[list[Key]]:
+        """Return the listed products that each example is labeled with."""
+        return [self.product_keys(item) for item in self.items]
 
     def labeled_mask(self) -> Tensor:
         """Return which products are the label of some example: (P,) bool, in product order."""
