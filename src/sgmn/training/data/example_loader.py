@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -88,16 +89,19 @@ class ExampleLoader:
         paths = product.image_paths if self.data.frames_per_clip else ()
         chosen = [paths[int(rng.integers(len(paths)))]] if paths else []
         jitter = self.train.color_jitter / 2
-        read = read_cached_image if self.examples.keeps_media else read_image
         images = tuple(
             apply_light(
-                random_crop(read(path, self.max_side), 0.8, rng),
+                random_crop(self._read_image(path), 0.8, rng),
                 sample_light(jitter, rng),
             )
             for path in chosen
         )
         silent = bool(images) and rng.random() < self.train.drop_title_prob
         return ProductContent(images, "" if silent else self._text(product))
+
+    def _read_image(self, path: Path) -> ImageArray:
+        read = read_cached_image if self.examples.keeps_media else read_image
+        return read(path, self.max_side)
 
     def load_plain_product(self, product: Product) -> ProductContent:
         """Load the main image and the text without augmentation."""
