@@ -33,7 +33,8 @@ def load(source: str | Path = "builtin", device: str = "auto") -> Model:
     """Load a model.
 
     Args:
-        source: "builtin", the folder of a checkpoint, or a backbone by folder or hub name.
+        source: "builtin", a checkpoint by its folder or its name on the hub ("user/model"), or a
+            backbone by folder or hub name.
         device: A device name of PyTorch; "auto" is the first GPU if there is one, else the CPU.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from sgmn.cli.options import SkipInvalidOption, flag
 
 if TYPE_CHECKING:
     from sgmn.training.config import RunConfig
-    from sgmn.training.trainer import Trainer
+    from sgmn.training.trainer import StepReport, Trainer
 
 
 def train(
@@ -35,6 +36,7 @@ def train(
     """
     from sgmn.training import distributed
     from sgmn.training.config_file import read_config
+    from sgmn.training.model_card import write_card
     from sgmn.training.trainer import require_new_run_folder
 
     run = read_config(config, dataset or ())
@@ -47,7 +49,11 @@ def train(
         typer.echo(f"{count} products are listed twice and are not used as negatives of each other")
     if resume and trainer.resume():
         typer.echo(f"Resuming at step {trainer.step}.")
-    _run(trainer, run.train.steps)
+    accuracy = _run(trainer, run.train.steps)
+    if distributed.is_first_process():
+        command = ["sgmn", *sys.argv[1:]]
+        summary = trainer.batches.examples.summary()
+        write_card(output / "checkpoint", run, summary, command, accuracy)
 
 
 def _prepare_trainer(run: RunConfig, output: Path, skip_invalid: bool) -> Trainer:
@@ -74,12 +80,19 @@ def _prepare_trainer(run: RunConfig, output: Path, skip_invalid: bool) -> Traine
     return Trainer(model, batches, run.train, output, run.loss)
 
 
-def _run(trainer: Trainer, steps: int) -> None:
+def _run(trainer: Trainer, steps: int) -> str:
+    """Train; returns one line about the result."""
     from sgmn.cli import console
     from sgmn.cli.signals import stop_on_signal
 
+    accuracies: list[float] = []
     with console.training_bar(steps) as bar, stop_on_signal(trainer.stop):
-        finished = trainer.run(bar)
+
+        def show(step: StepReport) -> None:
+            accuracies.append(step.accuracy)
+            bar(step)
+
+        finished = trainer.run(show)
     if trainer.read_errors:
         typer.echo(f"warning: cannot read {len(trainer.read_errors)} images or clips", err=True)
     checkpoint = trainer.folder / "checkpoint"
@@ -87,3 +100,6 @@ def _run(trainer: Trainer, steps: int) -> None:
         typer.echo(f"Training finished ({trainer.step} steps): {checkpoint}")
     else:
         typer.echo(f"Training stopped at step {trainer.step}; continue with --resume: {checkpoint}")
+    last = accuracies[-20:]
+    in_batches = f"; batch accuracy {100 * sum(last) / len(last):.0f}%" if last else ""
+    return f"{trainer.step} of {steps} steps{in_batches}."

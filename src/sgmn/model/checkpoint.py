@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sgmn.errors import CheckpointError, error_reason
-from sgmn.model import backbones
+from sgmn.model import backbones, hub
 from sgmn.model.bundle import FORMAT, FORMAT_VERSION, ModelBundle, config_to_json
 from sgmn.model.network import SGMN, Color, NetworkConfig
 from sgmn.model.parts import PartsConfig
@@ -94,8 +94,9 @@ def load(source: str | Path) -> ModelBundle:
     """Load a model.
 
     Args:
-        source: A checkpoint folder, "builtin", the folder or hub name of a pretrained backbone,
-            or an untrained model by name: "small", "lite" or "lite1", see `backbones`.
+        source: A checkpoint folder or its name on the hub (see `hub`), "builtin", the folder or
+            hub name of a pretrained backbone, or an untrained model by name: "small", "lite" or
+            "lite1", see `backbones`.
 
     Raises CheckpointError if there is no such model or it cannot be read.
     """
@@ -108,7 +109,8 @@ def load(source: str | Path) -> ModelBundle:
         return replace(load(BUILTIN), name="builtin")
     if not folder.is_dir():
         _require_hub_name(str(source))
-        return backbones.load_pretrained(str(source))
+        pulled = hub.pull(str(source))
+        return load(pulled) if pulled else backbones.load_pretrained(str(source))
     if not (folder / "config.json").is_file():
         raise CheckpointError("has no config.json", folder, "pass a folder written by `sgmn train`")
     stored = _read_json(folder / "config.json")
