@@ -62,6 +62,15 @@ class AblateOptions:
             help="Compare published methods with the full model and with the one that looks twice.",
         ),
     ] = False
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            "--sheet",
+            metavar="FILE",
+            help="HTML page to write: clips of the first dataset on which the variants disagree, "
+            "with heatmaps of the last one and the first five answers of each.",
+        ),
+    ] = None
     skip_invalid: SkipInvalidOption = False
     list_configs: ListRunConfigsOption = False
 
@@ -82,6 +91,8 @@ def ablate(options: AblateOptions) -> None:
         for variant in rows:
             ranks.setdefault(variant.name, []).append(_run(study, variant, seed))
             write_table(build_table(ranks, rows), options.output)
+    if options.sheet is not None:
+        _write_sheet(options, rows, study)
     typer.echo((options.output / "table.md").read_text(encoding="utf-8"))
 
 
@@ -108,6 +119,17 @@ def _prepare(options: AblateOptions, rows: Sequence[Row]) -> AblationStudy:
     for line in damage:
         typer.echo(f"warning: {line}", err=True)
     return study
+
+
+def _write_sheet(options: AblateOptions, rows: list[Row], study: AblationStudy) -> None:
+    from sgmn.data.dataset import Dataset
+    from sgmn.workflows.comparison import write_comparison
+
+    assert options.sheet is not None
+    name, validation = next(iter(study.validations.items()))
+    data = Dataset(Path(), tuple(validation.products), tuple(validation.clips))
+    for line in write_comparison(options.sheet, options.output, rows, name, data):
+        typer.echo(f"warning: {line}", err=True)
 
 
 def _run(study: AblationStudy, variant: Row, seed: int) -> Ranks:
