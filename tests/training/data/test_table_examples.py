@@ -16,11 +16,12 @@ from torch import Tensor
 
 from sgmn.data import tables
 from sgmn.data.dataset import read_dataset
-from sgmn.data.row_table import table_folder
+from sgmn.data.row_table import hash_key, table_folder
 from sgmn.data.tables import open_tables
 from sgmn.errors import RecordError
 from sgmn.model.inputs import ItemInputs
 from sgmn.training.config import DataConfig, TrainConfig
+from sgmn.training.data import table_examples
 from sgmn.training.data.batches import Batch, Batches, BatchSpec
 from sgmn.training.data.examples import Examples
 from sgmn.training.data.table_examples import TableExamples
@@ -172,3 +173,10 @@ def test_only_large_datasets_of_clips_stay_on_disk(
     assert not isinstance(load_examples(data, read_dataset), TableExamples)
     (dataset / "photos.jsonl").touch()
     assert not tables.is_large(dataset)
+
+
+def test_keys_of_equal_hash_are_told_apart(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = hash_key("shop0", "ä0")
+    monkeypatch.setattr(table_examples, "hash_key", lambda shop, product: listed)
+    products = TableExamples(open_tables(dataset)).products
+    assert ("shop0", "ä0") in products and ("shop0", "ä9") not in products
