@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,24 +83,37 @@ def build_shop(folder: Path, model: str, size: str, seconds: int) -> Shop:
 
 
 def write_video(path: Path, size: tuple[int, int], seconds: int, images: list[Path]) -> None:
-    """Write a video that moves a product image over noise; another one every ten seconds."""
-    rng = np.random.default_rng(2)
-    background = rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
-    side = min(size) // 2
+    """Write a video that moves a product image over noise, another one every ten seconds.
+
+    After a minute it repeats.
+    """
     with av.open(str(path), "w") as video:
         track = video.add_stream("libx264", rate=FRAME_RATE_HZ)
         track.width, track.height = size
         track.pix_fmt, track.options = "yuv420p", {"preset": "ultrafast", "g": "50"}
         track.bit_rate = 3_000_000
-        for number in range(seconds * FRAME_RATE_HZ):
-            if number % (10 * FRAME_RATE_HZ) == 0:
-                image = Image.open(images[number // (10 * FRAME_RATE_HZ) % len(images)])
-                product = np.asarray(image.resize((side, side)))
-            frame = background.copy()
-            left = number * 2 % (size[0] - side)
-            frame[side // 2 : side // 2 + side, left : left + side] = product
-            video.mux(track.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
-        video.mux(track.encode())
+        packets = list(_encode_minute(track, min(seconds, 60), images))
+        times = [(packet.pts or 0, packet.dts or 0, packet.time_base) for packet in packets]
+        for start in range(0, seconds, 60):
+            for packet, (pts, dts, unit) in zip(packets, times, strict=True):
+                shift = start * FRAME_RATE_HZ
+                packet.pts, packet.dts, packet.time_base = pts + shift, dts + shift, unit
+                video.mux(packet)
+
+
+def _encode_minute(track: av.VideoStream, seconds: int, images: list[Path]) -> Iterator[av.Packet]:
+    rng = np.random.default_rng(2)
+    background = rng.integers(0, 255, (track.height, track.width, 3), dtype=np.uint8)
+    side = min(track.height, track.width) // 2
+    for number in range(seconds * FRAME_RATE_HZ):
+        if number % (10 * FRAME_RATE_HZ) == 0:
+            image = Image.open(images[number // (10 * FRAME_RATE_HZ) % len(images)])
+            product = np.asarray(image.resize((side, side)))
+        frame = background.copy()
+        left = number * 2 % (track.width - side)
+        frame[side // 2 : side // 2 + side, left : left + side] = product
+        yield from track.encode(av.VideoFrame.from_ndarray(frame, "rgb24"))
+    yield from track.encode()
 
 
 def start_service(folder: Path, model: str, sessions: int) -> tuple[ServiceProcess, httpx.Client]:
@@ -112,6 +126,7 @@ def start_service(folder: Path, model: str, sessions: int) -> tuple[ServiceProce
         source_schemes="file,https",
         max_streams=sessions,
         max_load=1.0,
+        max_requests_per_s=0,
         log_level="warning",
     )
     return service, service.start()
@@ -119,18 +134,26 @@ def start_service(folder: Path, model: str, sessions: int) -> tuple[ServiceProce
 
 def measure_memory(service_pid: int) -> MemoryReport:
     """Measure the processes of a service."""
-    workers, encoder = [], 0.0
+    sizes: dict[str, list[float]] = {"workers": [], "encoder": [], "service": []}
+    for role, folder in find_processes(service_pid):
+        sizes[role].append(read_pss_mb(int(folder.name)))
+    return MemoryReport(sizes["workers"], sum(sizes["encoder"]), sum(sizes["service"]))
+
+
+def find_processes(service_pid: int) -> list[tuple[str, Path]]:
+    """The processes of a service: their role (service, encoder or workers) and folder in /proc."""
+    found = [("service", Path(f"/proc/{service_pid}"))]
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             command = (folder / "cmdline").read_bytes()
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
+        except OSError:  # it has ended meanwhile
             continue
         if parent == service_pid and b"streams.worker" in command:
-            workers.append(read_pss_mb(int(folder.name)))
+            found.append(("workers", folder))
         if parent == service_pid and b"streams.encoder" in command:
-            encoder = read_pss_mb(int(folder.name))
-    return MemoryReport(workers, encoder, read_pss_mb(service_pid))
+            found.append(("encoder", folder))
+    return found
 
 
 def read_pss_mb(pid: int) -> float:

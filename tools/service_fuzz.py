@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.service.process import ServiceProcess, wait_for
 
+SETTINGS = {"log_level": "warning", "max_requests_per_s": 0, "max_failed_logins_per_minute": 0}
 STREAM = "follow_log"  # does not end, see tests/service/streams/test_followers.py
 # What a schema cannot say: an invalid cursor (400), an ETag that is not current (412) ...
 ACCEPTED = ["2xx", "3xx", 400, 401, 403, 404, 409, 412, 429]
@@ -50,7 +51,7 @@ def main() -> int:
     count, failures = 0, 0
     for use_existing in (False, True):
         with tempfile.TemporaryDirectory() as folder:
-            service = ServiceProcess(Path(folder) / "data", model="small", log_level="warning")
+            service = ServiceProcess(Path(folder) / "data", model="small", **SETTINGS)
             client = service.start()
             try:
                 config = write_config(Path(folder), client if use_existing else None)

@@ -66,6 +66,8 @@ def settings(module_database: str, tmp_path: Path, model_folder: Path) -> Servic
         port=0,
         secret="the secret of the tests",
         allow_private_addresses=True,
+        max_requests_per_s=0,  # tests ask more often than people
+        max_failed_logins_per_minute=0,
     )
 
 

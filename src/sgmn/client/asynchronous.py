@@ -225,6 +225,10 @@ class AsyncClient(AsyncSender):
         path = calls.webhook_path(webhook_id)
         return await self._send(calls.call("PUT", path, Webhook, values, if_version))
 
+    async def rotate_secret(self, webhook_id: str, keep_hours: float = 24.0) -> Webhook:
+        """Replace the secret of a webhook; that before goes on to sign for some hours."""
+        return await self._send(calls.rotate_secret(webhook_id, keep_hours))
+
     async def delete_webhook(self, webhook_id: str) -> None:
         """Delete a webhook and its deliveries."""
         return await self._send(calls.call_for_nothing("DELETE", calls.webhook_path(webhook_id)))

@@ -223,6 +223,12 @@ def put_review(
     return call("PUT", path, Review, review, if_version)
 
 
+def rotate_secret(webhook_id: str, keep_hours: float) -> Call[Webhook]:
+    """Replace the secret of a webhook."""
+    path = f"{webhook_path(webhook_id)}:rotate-secret"
+    return call("POST", path, Webhook, {"keep_hours": keep_hours})
+
+
 def make_webhook(shop_id: str, url: str, types: Sequence[str] | None) -> Call[Webhook]:
     """Make a webhook."""
     body: dict[str, Any] = {"shop_id": shop_id, "url": url}

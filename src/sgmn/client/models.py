@@ -174,7 +174,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A webhook; `secret` only in the answer that makes it."""
+    """A webhook; `secret` only in the answer that makes it or rotates its secret."""
 
     id: str
     shop_id: str
@@ -183,6 +183,7 @@ class Webhook:
     state: str
     version: int
     created_s: float
+    previous_secret_until_s: float | None
     secret: str | None = None
 
 

@@ -216,6 +216,10 @@ class Client(Sender):
         path = calls.webhook_path(webhook_id)
         return self._send(calls.call("PUT", path, Webhook, values, if_version))
 
+    def rotate_secret(self, webhook_id: str, keep_hours: float = 24.0) -> Webhook:
+        """Replace the secret of a webhook; that before goes on to sign for some hours."""
+        return self._send(calls.rotate_secret(webhook_id, keep_hours))
+
     def delete_webhook(self, webhook_id: str) -> None:
         """Delete a webhook and its deliveries."""
         return self._send(calls.call_for_nothing("DELETE", calls.webhook_path(webhook_id)))

@@ -18,6 +18,7 @@ from sgmn.service.context import Context, ServiceContext
 from sgmn.service.database import tables
 from sgmn.service.ids import new_id
 from sgmn.service.problems import ApiError, not_found
+from sgmn.service.rate_limits import rate_limits_of
 
 Role = Literal["viewer", "editor", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)  # each may do what those before it may
@@ -122,15 +123,22 @@ def authenticate(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
 ) -> Caller:
     """The key of a request, from its header or its login; 401 without a valid one."""
-    if credentials is not None:
-        caller = find_caller(context, credentials.credentials)
-    else:
-        caller = _authenticate_browser(request, context)
+    secret = None if credentials is None else credentials.credentials
+    caller = identify(request, context, secret)
     if caller is None:
+        rate_limits_of(context).count_invalid_key(request)
         detail = "Pass a valid API key as 'Authorization: Bearer …'."
         raise ApiError(401, detail, headers={"WWW-Authenticate": "Bearer"})
+    rate_limits_of(context).count_request(caller.key_id)
     request.state.caller = caller
     return caller
+
+
+def identify(request: Request, context: ServiceContext, secret: str | None) -> Caller | None:
+    """The key of a request: that of the secret in its header, or without one of its login."""
+    if secret is None:
+        return _authenticate_browser(request, context)
+    return find_caller(context, secret)
 
 
 def _authenticate_browser(request: Request, context: ServiceContext) -> Caller | None:

@@ -21,7 +21,7 @@ from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import BaseModel
 from sqlalchemy.exc import IntegrityError
 
-from sgmn.service.auth import find_caller
+from sgmn.service.auth import identify
 from sgmn.service.context import ServiceContext
 from sgmn.service.database import tables
 from sgmn.service.problems import ApiError
@@ -113,8 +113,9 @@ def reserve(context: ServiceContext, request: Request, request_sha256: str) -> R
 
     Raises ApiError: 409 while the first request runs, or if it was another one.
     """
-    _, secret = get_authorization_scheme_param(request.headers.get("Authorization"))
-    caller = find_caller(context, secret)
+    header = request.headers.get("Authorization")
+    secret = None if header is None else get_authorization_scheme_param(header)[1]
+    caller = identify(request, context, secret)
     if caller is None:
         return None  # the handler answers 401
     reservation = Reservation(caller.key_id, request.headers[HEADER])

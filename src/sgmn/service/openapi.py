@@ -51,10 +51,11 @@ def build_document(app: FastAPI) -> dict[str, Any]:
 
 
 def _common_errors(operation: dict[str, Any]) -> list[int]:
-    """The errors of every operation with a body, of every list, and of repeated requests."""
+    """The errors of bodies, of lists, of repeated requests, and of too many requests."""
     names = {parameter["name"] for parameter in operation.get("parameters", [])}
     errors = [400, 413] if "requestBody" in operation else []
     errors += [400] if "cursor" in names else []
+    errors += [429] if "security" in operation else []
     return errors + ([409] if "idempotency-key" in names else [])
 
 

@@ -34,6 +34,10 @@ class ServiceSettings:
         log_level: The lowest level that is logged: debug, info, warning or error.
         log_format: json or console.
         shutdown_grace_s: How long open requests may take when the service stops.
+        max_requests_per_s: Requests of a key in a second, in the long run; 0 for no limit.
+        max_requests_at_once: Requests of a key at once, after a while without any.
+        max_failed_logins_per_minute: Logins of an address in a minute, and likewise requests
+            without a valid key; 0 for no limit.
         max_request_bytes: Maximum size of a request body other than an upload.
         max_upload_bytes: Maximum size of an uploaded catalogue.
         max_unpacked_bytes: Maximum size of all files of an uploaded zip archive.
@@ -69,6 +73,9 @@ class ServiceSettings:
     log_level: str = "info"
     log_format: str = "json"
     shutdown_grace_s: float = 10.0
+    max_requests_per_s: float = 50.0
+    max_requests_at_once: int = 500
+    max_failed_logins_per_minute: float = 30.0
     max_request_bytes: int = 1_000_000
     max_upload_bytes: int = 500_000_000
     max_unpacked_bytes: int = 2_000_000_000
@@ -95,7 +102,7 @@ class ServiceSettings:
         levels, formats = ("debug", "info", "warning", "error"), ("json", "console")
         require(self.log_level in levels, "log_level", self.log_level, _one_of(levels))
         require(self.log_format in formats, "log_format", self.log_format, _one_of(formats))
-        for name in ("max_streams", "keep_frames_hours"):
+        for name in _NOT_NEGATIVE:
             require(getattr(self, name) >= 0, name, getattr(self, name), "pass 0 or more")
         require(0 < self.max_load <= 1, "max_load", self.max_load, "pass a number in 0..1")
         if 0 < len(self.admin_key) < MIN_KEY_LENGTH:  # its value is not for messages
@@ -117,8 +124,15 @@ class ServiceSettings:
         return parse_table(cls, json.loads(text), "settings")
 
 
+_NOT_NEGATIVE = (
+    "max_streams",
+    "keep_frames_hours",
+    "max_requests_per_s",
+    "max_failed_logins_per_minute",
+)
 _POSITIVE = (
     "shutdown_grace_s",
+    "max_requests_at_once",
     "max_request_bytes",
     "max_upload_bytes",
     "max_unpacked_bytes",

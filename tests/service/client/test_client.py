@@ -58,11 +58,13 @@ def test_an_error_names_its_request_and_values(sgmn: Client) -> None:
 def test_webhooks_and_deliveries(sgmn: Client, context: ServiceContext) -> None:
     webhook = sgmn.make_webhook(SHOP, "https://127.0.0.1/hook", ["sgmn.event/1"])
     assert webhook.secret is not None and webhook.secret.startswith("whsec_")
+    rotated = sgmn.rotate_secret(webhook.id)
+    assert rotated.secret not in (None, webhook.secret) and rotated.previous_secret_until_s
     row = {"id": "dlv_" + "a" * 26, "webhook_id": webhook.id, "state": "dead"}
     insert_row(context.database, tables.deliveries, **row)
     [dead] = sgmn.list_deliveries(webhook.id, state="dead")
     assert sgmn.retry_delivery(webhook.id, dead.id).state == "pending"
-    disabled = sgmn.change_webhook(webhook.id, if_version=1, state="disabled")
+    disabled = sgmn.change_webhook(webhook.id, if_version=2, state="disabled")
     assert disabled.state == "disabled" and sgmn.get_webhook(webhook.id) == disabled
     with pytest.raises(ApiError, match="412"):
         sgmn.change_webhook(webhook.id, if_version=1, state="active")

@@ -70,14 +70,30 @@ ROUTES: dict[str, tuple[str, str]] = {
     "GET /v1/sessions/{session_id}/frames/{time_s}.jpg": ("resource", "viewer"),
     "GET /v1/sessions/{session_id}/heatmaps/{time_s}.png": ("resource", "viewer"),
     "GET /v1/sessions/{session_id}/export": ("resource", "viewer"),
+    "GET /console/stream": ("resource", "viewer"),
     "GET /v1/webhooks": ("list", "editor"),
     "POST /v1/webhooks": ("create", "editor"),
     "GET /v1/webhooks/{webhook_id}": ("resource", "editor"),
     "PUT /v1/webhooks/{webhook_id}": ("resource", "editor"),
     "DELETE /v1/webhooks/{webhook_id}": ("resource", "editor"),
+    "POST /v1/webhooks/{webhook_id}:rotate-secret": ("resource", "editor"),
     "GET /v1/webhooks/{webhook_id}/deliveries": ("resource", "editor"),
     "POST /v1/webhooks/{webhook_id}/deliveries/{delivery_id}:retry": ("resource", "editor"),
 }
+
+# Pages and their files, which are the same for everybody, and logins.
+PAGES = {
+    "GET /",
+    "GET /docs",
+    "GET /docs/style.css",
+    "GET /console",
+    "GET /console/{page}",
+    "GET /console/static/{name}",
+    "GET /console/login",
+    "POST /console/login",
+    "POST /console/logout",
+}
+QUERIES = {"GET /console/stream": "?session={session_id}"}
 
 
 @dataclass(frozen=True)
@@ -94,7 +110,7 @@ class Target:
 
     def request(self, client: TestClient, route: str, headers: Headers) -> Any:
         """The answer to a valid request of a route."""
-        method, path = route.split(" ")
+        method, path = (route + QUERIES.get(route, "")).split(" ")
         if body := self._bodies().get(route):
             return client.request(method, path.format(**self.ids), json=body, headers=headers)
         return client.request(method, path.format(**self.ids), headers=headers)
@@ -121,6 +137,7 @@ class Target:
             f"PUT {session}/reviews/{{review_id}}": review,
             "POST /v1/webhooks": {"shop_id": self.shop_id, **webhook},
             "PUT /v1/webhooks/{webhook_id}": webhook,
+            "POST /v1/webhooks/{webhook_id}:rotate-secret": {"keep_hours": 1},
         }
 
 

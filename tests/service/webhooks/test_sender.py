@@ -7,13 +7,16 @@ from math import inf
 
 import pytest
 import sqlalchemy as sa
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import WebhookVerificationError
+from starlette.testclient import TestClient
 
 from sgmn.service.context import ServiceContext
 from sgmn.service.database import tables
 from sgmn.service.webhooks import outbox
 from sgmn.service.webhooks.outbox import RETRY_DELAYS_S, Claim
 from tests.media.streaming import wait_until
-from tests.service.conftest import OTHER_SHOP
+from tests.service.conftest import OTHER_SHOP, Headers
 from tests.service.webhooks.conftest import (
     RunSender,
     add_row,
@@ -50,6 +53,39 @@ def test_rows_arrive_signed_and_in_order(
     assert (body["session"], body["data"]) == (session, {"text": "rot 红"})
     assert endpoint.headers[0]["content-type"] == "application/json"
     assert endpoint.headers[0]["authorization"].startswith("Basic ")
+
+
+def test_the_secret_before_a_rotation_signs_for_a_stated_time(
+    client: TestClient,
+    editor: Headers,
+    context: ServiceContext,
+    endpoint: Endpoint,
+    run_sender: RunSender,
+) -> None:
+    webhook_id, old = add_webhook(context, endpoint.url)
+    path, session = f"/v1/webhooks/{webhook_id}:rotate-secret", add_session(context)
+    once = editor | {"Idempotency-Key": "rotation"}
+    answers = [client.post(path, json={"keep_hours": 2}, headers=once) for _ in range(2)]
+    assert answers[0].json() == answers[1].json()  # it does not replace the secret twice
+    new, until_s = (answers[0].json()[name] for name in ("secret", "previous_secret_until_s"))
+    assert 7100 < until_s - time.time() < 7300
+    with run_sender():
+        add_row(context, session, 1)
+        wait_until(lambda: states(context) == ["delivered"])
+        with context.database.write() as connection:
+            over = sa.update(tables.webhooks).values(previous_secret_until_s=time.time() - 1)
+            connection.execute(over)
+        add_row(context, session, 2)
+        wait_until(lambda: states(context) == ["delivered"] * 2)
+    endpoint.verify_all(new)
+    body, headers = endpoint.bodies[0], endpoint.headers[0]
+    Webhook(old).verify(body, headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(old).verify(endpoint.bodies[1], endpoint.headers[1])
+    shown = client.get(f"/v1/webhooks/{webhook_id}", headers=editor).json()
+    assert shown["previous_secret_until_s"] is None
+    at_once = client.post(path, json={"keep_hours": 0}, headers=editor).json()
+    assert at_once["secret"] != new and at_once["previous_secret_until_s"] is None
 
 
 def test_only_the_wanted_rows_of_the_shop_are_enqueued(

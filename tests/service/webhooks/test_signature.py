@@ -14,10 +14,10 @@ from sgmn.service.webhooks.signature import new_secret, signed_headers
 
 def test_the_reference_library_accepts_a_message_and_no_change_of_it() -> None:
     secret, body = new_secret(), '{"seq":1,"text":"红"}'.encode()
-    headers = dict(signed_headers(secret, "dlv_1", int(time.time()), body))
+    headers = dict(signed_headers([secret], "dlv_1", int(time.time()), body))
     assert Webhook(secret).verify(body, headers) == {"seq": 1, "text": "红"}
     changes = [(body + b" ", headers), (body, {**headers, "webhook-id": "dlv_2"})]
-    old = dict(signed_headers(secret, "dlv_1", int(time.time()) - 3600, body))
+    old = dict(signed_headers([secret], "dlv_1", int(time.time()) - 3600, body))
     for changed, with_headers in [*changes, (body, old)]:
         with pytest.raises(WebhookVerificationError):
             Webhook(secret).verify(changed, with_headers)
@@ -25,7 +25,7 @@ def test_the_reference_library_accepts_a_message_and_no_change_of_it() -> None:
 
 def test_the_example_of_the_specification() -> None:
     headers = signed_headers(
-        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
         "msg_p5jXN8AQM9LWM0D4loKWxJek",
         1614265330,
         b'{"test": 2432232314}',

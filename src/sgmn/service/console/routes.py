@@ -13,6 +13,7 @@ from sgmn.service.console.assets import SHELL, Asset, find_asset
 from sgmn.service.console.logins import delete_login, insert_login, set_cookie
 from sgmn.service.context import Context
 from sgmn.service.problems import ApiError, not_found
+from sgmn.service.rate_limits import rate_limits_of
 
 router = APIRouter(include_in_schema=False)
 _HOME = "/console/"
@@ -65,6 +66,7 @@ def get_login(request: Request, response: Response, context: Context) -> LoginSt
 def log_in(request: Request, response: Response, context: Context, login: Login) -> LoginState:
     """Begin a login with a key."""
     auth.require_same_origin(request)
+    rate_limits_of(context).count_login(request)
     caller = auth.find_caller(context, login.key.strip())
     if caller is None:
         raise ApiError(401, "This key is unknown or revoked.")

@@ -161,6 +161,8 @@ webhooks = Table(
     Column("url_redacted", Text, nullable=False),
     Column("url_sealed", Text, nullable=False),
     Column("secret_sealed", Text, nullable=False),
+    Column("previous_secret_sealed", Text),
+    Column("previous_secret_until_s", Double),
     Column("types", JSON, nullable=False),
     Column("state", Text, nullable=False),  # active or disabled
     Column("created_s", Double, nullable=False),

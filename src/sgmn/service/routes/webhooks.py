@@ -86,10 +86,27 @@ class Webhook(BaseModel):
     state: Literal["active", "disabled"]
     version: int = Field(description="Grows with each change; also the ETag.")
     created_s: float
+    previous_secret_until_s: float | None = Field(
+        description="Until when messages are also signed with the secret before the last rotation."
+    )
+
+
+class Rotation(BaseModel):
+    """How to replace a secret."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"keep_hours": 24}]})
+
+    keep_hours: float = Field(
+        default=24.0,
+        ge=0,
+        le=24 * 30,
+        allow_inf_nan=False,
+        description="How long messages are also signed with the secret before; 0: not at all.",
+    )
 
 
 class WebhookWithSecret(Webhook):
-    """A new webhook. Its secret cannot be read again."""
+    """A webhook with a new secret, which cannot be read again."""
 
     secret: str = Field(description="Verifies the signature of each message (Standard Webhooks).")
 
@@ -136,6 +153,7 @@ def make_webhook(
         "types": sorted(set(new.types)),
         "state": "active",
         "created_s": time.time(),
+        "previous_secret_until_s": None,
         "version": 1,
     }
     count = sa.select(sa.func.count()).select_from(_WEBHOOKS)
@@ -188,6 +206,33 @@ def change_webhook(
     return webhook
 
 
+@router.post(
+    "/{webhook_id}:rotate-secret",
+    summary="Replace the secret of a webhook",
+    response_model=WebhookWithSecret,
+    dependencies=[IDEMPOTENT],
+)
+def rotate_secret(
+    context: Context, caller: Editor, request: Request, webhook_id: WebhookId, rotation: Rotation
+) -> JSONResponse:
+    """Sign with a new secret; for a while with the one before too, so that consumers can change."""
+    secret, until_s = new_secret(), time.time() + 3600 * rotation.keep_hours
+    with context.database.write() as connection:
+        row = find_webhook(connection, caller, webhook_id)
+        values = {
+            "secret_sealed": context.sealer.seal(secret),
+            "previous_secret_sealed": row["secret_sealed"] if rotation.keep_hours else None,
+            "previous_secret_until_s": until_s if rotation.keep_hours else None,
+            "version": row["version"] + 1,
+        }
+        update = sa.update(_WEBHOOKS).where(_WEBHOOKS.c.id == webhook_id)
+        connection.execute(update.values(values))
+        audit.record(connection, request, caller, "webhook.rotate", webhook_id, row["shop_id"])
+        webhook = _document(find_webhook(connection, caller, webhook_id))
+        document = WebhookWithSecret(**webhook.model_dump(), secret=secret)
+        return answer(connection, request, document, 200, {"ETag": etag(webhook.version)})
+
+
 @router.delete(
     "/{webhook_id}",
     status_code=204,
@@ -217,4 +262,7 @@ def _check_url(context: ServiceContext, url: str) -> None:
 
 
 def _document(row: Mapping[str, Any]) -> Webhook:
-    return Webhook.model_validate({**row, "url": row["url_redacted"]})
+    until_s = row["previous_secret_until_s"]
+    is_over = until_s is None or until_s <= time.time()
+    shown = {"url": row["url_redacted"], "previous_secret_until_s": None if is_over else until_s}
+    return Webhook.model_validate({**row, **shown})

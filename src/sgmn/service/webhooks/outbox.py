@@ -43,6 +43,7 @@ class Claim:
         attempts: Attempts so far; with the present one once it is claimed.
         url_sealed: The address.
         secret_sealed: The signing secret.
+        previous_secret_sealed: The secret before, if it still counts.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Claim:
     attempts: int
     url_sealed: str
     secret_sealed: str
+    previous_secret_sealed: str | None = None
 
 
 def enqueue(connection: sa.Connection, session_id: str, seq: int, row_type: str) -> int:
@@ -126,7 +128,9 @@ def claim(connection: sa.Connection, due: Collection[Claim], lease_s: float) -> 
     return claims
 
 
-def _due(now: float, full: Collection[str]) -> sa.Select[tuple[str, str, str, int, int, str, str]]:
+def _due(
+    now: float, full: Collection[str]
+) -> sa.Select[tuple[str, str, str, int, int, str, str, str]]:
     """The first due delivery of each pair of webhook and session, and those that step aside."""
     pending = _DELIVERIES.c.state == "pending"
     heads = (
@@ -147,6 +151,9 @@ def _due(now: float, full: Collection[str]) -> sa.Select[tuple[str, str, str, in
             _DELIVERIES.c.attempts,
             _WEBHOOKS.c.url_sealed,
             _WEBHOOKS.c.secret_sealed,
+            sa.case(
+                (_WEBHOOKS.c.previous_secret_until_s > now, _WEBHOOKS.c.previous_secret_sealed)
+            ).label("previous_secret_sealed"),
         )
         .join(_WEBHOOKS, _WEBHOOKS.c.id == _DELIVERIES.c.webhook_id)
         .where(

@@ -117,8 +117,10 @@ class WebhookSender:
         try:
             body = await asyncio.to_thread(self._read_body, claim)
             sealer = self._context.sealer
-            secret, url = sealer.open(claim.secret_sealed), sealer.open(claim.url_sealed)
-            headers = signed_headers(secret, claim.id, int(time.time()), body)
+            sealed = (claim.secret_sealed, claim.previous_secret_sealed)
+            secrets = [sealer.open(secret) for secret in sealed if secret is not None]
+            url = sealer.open(claim.url_sealed)
+            headers = signed_headers(secrets, claim.id, int(time.time()), body)
             headers = {**headers, "content-type": "application/json"}
             async with (
                 asyncio.timeout(self._options.timeout_s),

@@ -205,6 +205,8 @@ def _create_webhooks() -> None:
         sa.Column("url_redacted", sa.Text, nullable=False),
         sa.Column("url_sealed", sa.Text, nullable=False),
         sa.Column("secret_sealed", sa.Text, nullable=False),
+        sa.Column("previous_secret_sealed", sa.Text),
+        sa.Column("previous_secret_until_s", sa.Double),
         sa.Column("types", sa.JSON, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("created_s", sa.Double, nullable=False),
