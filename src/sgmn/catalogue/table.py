@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 MAX_READ_TIME = timedelta(hours=1)  # older versions of the table are deleted by `optimize`
 NPROBES, REFINE_FACTOR = 40, 80  # benchmarks/search.py: recall@10 of 0.99 needs 40 at 66,000 rows
-_TABLE_NAME = "products"
+TABLE_NAME = "products"
 _Result = TypeVar("_Result")
 
 
@@ -59,7 +59,7 @@ class ProductTable:
     @staticmethod
     def exists(path: Location) -> bool:
         """Whether there is an index at `path`; it is not opened."""
-        return lance.has_table(path, _TABLE_NAME)
+        return lance.has_table(path, TABLE_NAME)
 
     @classmethod
     def open(cls, path: Location, stamp: ModelStamp | None = None) -> ProductTable:
@@ -72,7 +72,7 @@ class ProductTable:
         if not cls.exists(path):
             raise IndexingError("is not an index", path, "create one with `sgmn index`")
         try:
-            table = lance.connect(path).open_table(_TABLE_NAME)
+            table = lance.connect(path).open_table(TABLE_NAME)
             index_stamp = stamps.from_metadata(table.schema.metadata, path)
         except lance.LANCE_ERRORS as error:
             message = f"cannot be opened ({lance.error_message(error)})"
@@ -87,7 +87,7 @@ class ProductTable:
         path = lance.to_location(path)
         lance.require_no_file(path)
         try:
-            table = lance.connect(path).create_table(_TABLE_NAME, schema=rows.build_schema(stamp))
+            table = lance.connect(path).create_table(TABLE_NAME, schema=rows.build_schema(stamp))
         except lance.LANCE_ERRORS as error:
             if cls.exists(path):  # it was there before, or another process was faster
                 return cls.open(path, stamp)

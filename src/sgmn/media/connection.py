@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 from sgmn.media.address import Address
 from sgmn.media.audio import AudioReader, Samples, find_audio_stream
 from sgmn.media.container import LIBAV_ERRORS, describe_error, open_container
+from sgmn.media.recorder import StreamRecorder
 from sgmn.media.sampling import TIME_TOLERANCE_S, SamplingSchedule
 from sgmn.media.stream_clock import StreamClock
 from sgmn.media.video_decoding import DecodedFrame
@@ -121,6 +122,7 @@ class ConnectionDecoder:
         watchdog: Ends the connection, and knows why.
         on_audio: Receives the first audio track from the first frame on: time in seconds of the
             stream, and float32 samples (N,) at 16 kHz. It must not block.
+        recorder: Records the packets.
     """
 
     container: InputContainer
@@ -130,6 +132,7 @@ class ConnectionDecoder:
     faults: Counter[str]
     watchdog: ConnectionWatchdog
     on_audio: AudioCallback | None = None
+    recorder: StreamRecorder | None = None
 
     def frames(self) -> Iterator[DecodedFrame]:
         """Yield frames in order of time, including every frame that is due.
@@ -141,7 +144,7 @@ class ConnectionDecoder:
         self.watchdog.mark_activity()
         has_frame = False
         audio_reader = None if self.on_audio is None else self._create_audio_reader()
-        for packet in self._packets():
+        for packet in self._recorded_packets():
             if audio_reader is not None and packet.stream.index == audio_reader.index:
                 self._forward_audio(audio_reader, packet)
             if packet.stream.index != self.stream.index:
@@ -173,6 +176,19 @@ class ConnectionDecoder:
         time_s = self.clock.pts_to_s(packet.pts)
         is_early = time_s is not None and time_s < self.schedule.next_s - TIME_TOLERANCE_S
         self.stream.codec_context.skip_frame = "NONREF" if is_early else "DEFAULT"
+
+    def _recorded_packets(self) -> Iterator[Packet[Any]]:
+        recorder = self.recorder
+        if recorder is None:
+            yield from self._packets()
+            return
+        recorder.begin_connection(self.container, self.stream, self.clock)
+        try:
+            for packet in self._packets():
+                recorder.write(packet)
+                yield packet
+        finally:
+            recorder.end_connection()
 
     def _packets(self) -> Iterator[Packet[Any]]:
         # All streams are demuxed, so that continuing audio does not hide missing video.

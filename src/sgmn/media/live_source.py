@@ -19,6 +19,7 @@ from sgmn.media.audio import AudioChunk
 from sgmn.media.audio_queue import AudioQueue
 from sgmn.media.container import LIBAV_ERRORS, describe_error
 from sgmn.media.reconnecting_stream import ReconnectingStream
+from sgmn.media.recorder import StreamRecorder
 from sgmn.media.rgb_conversion import convert_to_upright_rgb
 from sgmn.media.sampling import SamplingSchedule
 from sgmn.media.source_settings import SourceSettings
@@ -70,6 +71,7 @@ class LiveSource:
             state. It must not block.
         rng: Randomizes the pauses between attempts to connect.
         with_audio: Whether to decode the audio.
+        recorder: Records what arrives.
 
     Attributes:
         name: The address without its secrets.
@@ -95,6 +97,7 @@ class LiveSource:
         on_state: Callable[[SourceState, float], None] | None = None,
         rng: Random | None = None,
         with_audio: bool = False,
+        recorder: StreamRecorder | None = None,
     ) -> None:
         if not (isfinite(rate_hz) and rate_hz > 0):
             raise ValueError(f"rate_hz is {rate_hz}; pass a number of frames per second above 0")
@@ -112,6 +115,7 @@ class LiveSource:
             self._stop_event,
             on_disconnect=lambda: self._set_state("connecting"),
             on_audio=self._audio.put if with_audio else None,
+            recorder=recorder,
         )
         self._schedule, self._max_side = SamplingSchedule(0.0, rate_hz), max_side
         self._reformatter = VideoReformatter()

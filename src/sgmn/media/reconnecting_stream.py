@@ -24,6 +24,7 @@ from sgmn.media.connection import (
     open_connection,
 )
 from sgmn.media.container import LIBAV_ERRORS, REEXPORT_REMEDY, find_video_stream
+from sgmn.media.recorder import StreamRecorder
 from sgmn.media.sampling import SamplingSchedule
 from sgmn.media.source_settings import SourceSettings
 from sgmn.media.stream_clock import StreamClock
@@ -63,6 +64,7 @@ class ReconnectingStream:
         stop_event: Ends the stream when set.
         on_disconnect: Called before each pause.
         on_audio: Receives the audio, see `ConnectionDecoder`.
+        recorder: Records the packets.
 
     Attributes:
         faults: Counts what cannot be decoded, by description.
@@ -78,12 +80,13 @@ class ReconnectingStream:
         stop_event: Event,
         on_disconnect: Callable[[], None],
         on_audio: AudioCallback | None = None,
+        recorder: StreamRecorder | None = None,
     ) -> None:
         self.faults: Counter[str] = Counter()
         self.is_recording: bool | None = None
         self._address, self._settings, self._rng = address, settings, rng
         self._stop_event, self._on_disconnect = stop_event, on_disconnect
-        self._on_audio = on_audio
+        self._on_audio, self._recorder = on_audio, recorder
         self._clock = StreamClock(settings.max_jump_s)
         self._watchdog = self._new_watchdog()
         self._connections = 0  # that delivered frames
@@ -154,7 +157,14 @@ class ReconnectingStream:
         self, container: InputContainer, stream: VideoStream, schedule: SamplingSchedule
     ) -> Iterator[DecodedFrame]:
         decoder = ConnectionDecoder(
-            container, stream, self._clock, schedule, self.faults, self._watchdog, self._on_audio
+            container,
+            stream,
+            self._clock,
+            schedule,
+            self.faults,
+            self._watchdog,
+            self._on_audio,
+            self._recorder,
         )
         for index, frame in enumerate(decoder.frames()):
             self._connections += index == 0

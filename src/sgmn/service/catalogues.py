@@ -39,6 +39,7 @@ def insert_catalogue(connection: sa.Connection, shop_id: str, name: str) -> Row:
         "name": name,
         "index_version": 0,
         "product_count": 0,
+        "model_id": None,
         "version": 1,
         "created_s": now,
         "updated_s": now,

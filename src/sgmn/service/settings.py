@@ -58,6 +58,7 @@ class ServiceSettings:
         max_load: Share of the CPUs that streams may take, 0..1; further sessions are queued.
         encoder_threads: Threads of the process that encodes the frames of all streams.
         keep_frames_hours: How long frames of streams are kept; 0 to keep none.
+        keep_recordings_days: How long recordings of streams are kept.
         keep_journals_days: How long the evidence of ended sessions is kept.
         speech_models: Whisper models that sessions may use: auto, names, or folders.
     """
@@ -94,6 +95,7 @@ class ServiceSettings:
     max_load: float = 0.85
     encoder_threads: int = 1
     keep_frames_hours: float = 24.0
+    keep_recordings_days: float = 7.0
     keep_journals_days: float = 30.0
     speech_models: tuple[str, ...] = ("auto",)
 
@@ -143,6 +145,7 @@ _POSITIVE = (
     "import_timeout_s",
     "idempotency_hours",
     "encoder_threads",
+    "keep_recordings_days",
     "keep_journals_days",
 )
 

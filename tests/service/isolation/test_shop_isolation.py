@@ -92,14 +92,16 @@ def test_each_role_may_do_what_the_matrix_says(
 
 
 def test_the_shop_itself_gets_answers(
-    client: TestClient, context: ServiceContext, target: Target, editor: Headers, viewer: Headers
+    client: TestClient, context: ServiceContext, target: Target, make_key: MakeKey
 ) -> None:
     """The requests above are valid: with a key of the shop they find what they name."""
     streams_of(context).hub.is_closing = True  # or the stream of events would not end
     order = ["GET", "PUT", "POST", "DELETE"]
     routes = of_kind("list", "resource")
+    keys = {"admin": make_key("admin")}
+    keys |= {role: make_key(role, [SHOP]) for role in ("viewer", "editor")}
     for route in sorted(routes, key=lambda r: (order.index(r.split()[0]), -len(r))):
-        answer = target.request(client, route, viewer if ROUTES[route][1] == "viewer" else editor)
+        answer = target.request(client, route, keys[ROUTES[route][1]])
         assert answer.status_code < 400 or answer.status_code in (409, 503), (route, answer.text)
 
 

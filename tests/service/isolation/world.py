@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from sgmn.service.ids import new_id
 from sgmn.service.indexes import open_table
 from sgmn.service.streams.kept_frames import FRAMES_FOLDER, KeptFrames
 from sgmn.service.streams.pinned_shelf import pin_shelf
+from sgmn.service.streams.recordings import RECORDING_FOLDER
 from sgmn.service.streams.service import streams_of
 from tests.service.conftest import SHOP, Headers
 from tests.service.imports.shop import Shop
@@ -22,6 +24,7 @@ from tests.service.rows import insert_row
 
 MARK = "zebra"  # in every text of the shop
 TITLES = f"product_id,title\n{MARK}-1,red milk\n{MARK}-2,green milk\n,no id\n"
+_IMPROVEMENT = "/v1/catalogues/{catalogue_id}/improvements/{improvement_id}"
 
 # What a request needs: (kind, role). The kinds are
 #   public:   answers without a key, and says nothing about a shop
@@ -50,6 +53,13 @@ ROUTES: dict[str, tuple[str, str]] = {
     "POST /v1/catalogues/{catalogue_id}:purge": ("resource", "editor"),
     "POST /v1/catalogues/{catalogue_id}/imports": ("resource", "editor"),
     "POST /v1/catalogues/{catalogue_id}/search": ("resource", "viewer"),
+    "GET /v1/catalogues/{catalogue_id}/improvements": ("resource", "viewer"),
+    "POST /v1/catalogues/{catalogue_id}/improvements": ("resource", "editor"),
+    "POST /v1/catalogues/{catalogue_id}/improvements/{improvement_id}:adopt": ("resource", "admin"),
+    "POST /v1/catalogues/{catalogue_id}/improvements/{improvement_id}:revert": (
+        "resource",
+        "admin",
+    ),
     "GET /v1/operations": ("list", "viewer"),
     "GET /v1/operations/{operation_id}": ("resource", "viewer"),
     "GET /v1/operations/{operation_id}/rows": ("resource", "viewer"),
@@ -69,6 +79,8 @@ ROUTES: dict[str, tuple[str, str]] = {
     "DELETE /v1/sessions/{session_id}/reviews/{review_id}": ("resource", "editor"),
     "GET /v1/sessions/{session_id}/frames/{time_s}.jpg": ("resource", "viewer"),
     "GET /v1/sessions/{session_id}/heatmaps/{time_s}.png": ("resource", "viewer"),
+    "GET /v1/sessions/{session_id}/recordings": ("resource", "viewer"),
+    "GET /v1/sessions/{session_id}/recording": ("resource", "viewer"),
     "GET /v1/sessions/{session_id}/export": ("resource", "viewer"),
     "GET /console/stream": ("resource", "viewer"),
     "GET /v1/webhooks": ("list", "editor"),
@@ -126,6 +138,7 @@ class Target:
             f"PUT {catalogue}/products/{{product_id}}": {"title": f"{MARK} changed"},
             f"POST {catalogue}:purge": {"force": True},
             f"POST {catalogue}/imports": {"url": "http://127.0.0.1:9/feed.csv"},
+            f"POST {catalogue}/improvements": {"steps": 10},
             f"POST {catalogue}/search": {"text": "red milk"},
             "POST /v1/sessions": {
                 "catalogue_id": self.ids["catalogue_id"],
@@ -148,6 +161,7 @@ def build_target(shop: Shop) -> Target:
     ids = {"catalogue_id": shop.id, "operation_id": operation["id"], "product_id": f"{MARK}-1"}
     add_image(shop)
     ids |= add_session(shop.context, shop.id) | add_webhook(shop.context)
+    ids |= add_improvement(shop.context, shop.id)
     with shop.context.database.read() as connection:
         key = connection.execute(sa.select(tables.keys.c.id).limit(1)).scalar_one()
     return Target(ids | {"key_id": key})
@@ -197,7 +211,28 @@ def add_session(context: ServiceContext, catalogue_id: str) -> dict[str, str]:
     )
     frames = KeptFrames(streams.folder(session) / FRAMES_FOLDER)
     frames.save(3.0, np.zeros((32, 24, 3), np.uint8))
+    recording = streams.folder(session) / RECORDING_FOLDER
+    recording.mkdir()
+    (recording / "0001.mp4").write_bytes(MARK.encode())
+    part = {"start_s": 0.0, "end_s": 2.0, "is_complete": True}
+    (recording / "0001.json").write_text(json.dumps(part))
     return {"session_id": session, "review_id": "r1", "time_s": "3.0"}
+
+
+def add_improvement(context: ServiceContext, catalogue_id: str) -> dict[str, str]:
+    """A training that has succeeded."""
+    improvement = new_id("op")
+    insert_row(
+        *(context.database, tables.operations),
+        id=improvement,
+        shop_id=SHOP,
+        catalogue_id=catalogue_id,
+        kind="improve",
+        state="succeeded",
+        request={"base_id": None, "base_model": MARK},
+        progress={},
+    )
+    return {"improvement_id": improvement}
 
 
 def add_webhook(context: ServiceContext) -> dict[str, str]:

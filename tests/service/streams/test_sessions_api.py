@@ -66,9 +66,10 @@ def check_exports(api: SessionApi, session: str, folder: Path) -> None:
         archive.extractall(folder / "pairs")
     dataset = read_dataset(folder / "pairs")
     clips, products = dataset.clips, dataset.products
-    assert [clip.product_ids for clip in clips] == [("p2",), ("p2",)]
+    [split] = {clip.split for clip in clips}  # one segment is on one side
+    assert [clip.product_ids for clip in clips] == [("p2",)] * (1 if split == "val" else 2)
     assert all(len(clip.frames) == 10 and clip.frames[0].is_file() for clip in clips)
-    assert [product.title for product in products] == ["blue milk"] and products[0].image
+    assert len(products) == 6 and all(product.image for product in products)
 
 
 def check_pictures(api: SessionApi, session: str) -> None:

@@ -14,6 +14,7 @@ from sgmn.row_issues import RowIssue
 from sgmn.service.catalogues import catalogue_folder
 from sgmn.service.context import ServiceContext
 from sgmn.service.imports.importer import fetch_options, run_import
+from sgmn.service.improvements import adoption, training
 from sgmn.service.indexes import delete_files, open_index, open_or_create_index, table_values
 from sgmn.service.operations.heart import Heart
 from sgmn.service.operations.outcome import Handler, Outcome
@@ -90,4 +91,7 @@ HANDLERS: dict[str, Handler] = {
     "put-product": put_product,
     "purge": purge,
     "delete-index": delete_index,
+    training.KIND: training.improve,
+    adoption.ADOPT: adoption.change_model,
+    adoption.REVERT: adoption.change_model,
 }

@@ -63,6 +63,9 @@ class Catalogue(BaseModel):
     shop_id: str
     name: str
     product_count: int = Field(description="Products in the index.")
+    model_id: str | None = Field(
+        description="The improvement whose model is in use; null: the first model."
+    )
     index_version: int = Field(description="Grows with each change of the index; 0 without one.")
     version: int = Field(description="Grows with each change; also the ETag.")
     created_s: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from typing import IO, Annotated, Literal
 
@@ -16,17 +17,21 @@ from sgmn.service.indexes import open_table
 from sgmn.service.problems import ApiError
 from sgmn.service.routes.reviews import read_titles, stream_time_s
 from sgmn.service.routes.session_models import SessionRow
-from sgmn.service.streams.exports import (
-    PairSource,
-    format_csv,
-    format_vtt,
-    read_windows,
-    write_pairs,
-)
+from sgmn.service.streams.exports import format_csv, format_vtt, read_windows
 from sgmn.service.streams.journal import FILE_NAME
 from sgmn.service.streams.kept_frames import FRAMES_FOLDER, KeptFrames
 from sgmn.service.streams.layers import Layer, LayeredSegment, read_layer
+from sgmn.service.streams.pairs import (
+    PairSession,
+    ZipSink,
+    select_reviewed,
+    split_segments,
+    to_lines,
+    write_clips,
+    write_products,
+)
 from sgmn.service.streams.pinned_shelf import read_pinned_products
+from sgmn.service.streams.recordings import RECORDING_FOLDER
 from sgmn.service.streams.service import streams_of
 from sgmn.service.streams.store import Row
 
@@ -104,16 +109,25 @@ def _write_pairs(
     streams = streams_of(context)
     folder = streams.folder(session["id"])
     table = open_table(context, session["catalogue_id"])
-    source = PairSource(
+    thumbnails = {} if table is None else table.thumbnails(session["shop_id"])
+    products = read_pinned_products(streams.shelf(session))
+    sides = split_segments(session["id"], select_reviewed(segments, products))
+    source = PairSession(
         session_id=session["id"],
         shop_id=session["shop_id"],
-        products=read_pinned_products(streams.shelf(session)),
-        thumbnails={} if table is None else table.thumbnails(session["shop_id"]),
         frames=KeptFrames(folder / FRAMES_FOLDER),
+        recording=folder / RECORDING_FOLDER,
         windows=read_windows(folder / FILE_NAME),
     )
     file = tempfile.TemporaryFile(dir=context.settings.data)  # noqa: SIM115 - read by the answer
-    if not write_pairs(segments, source, file):
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        sink = ZipSink(archive)
+        clips = list(write_clips(sides, source, sink))
+        if clips:
+            rows = write_products(products.values(), thumbnails, session["shop_id"], sink)
+            sink.add_bytes("products.jsonl", to_lines(rows))
+            sink.add_bytes("clips.jsonl", to_lines(clips))
+    if not clips:
         file.close()
         raise ApiError(409, "No reviewed segment has kept frames; review some first.")
     file.seek(0)

@@ -61,6 +61,10 @@ class NewSession(BaseModel):
         default=6.0, ge=0, le=600, description="How long an event may be corrected."
     )
     realtime: bool = Field(default=False, description="Play a recording in real time.")
+    record: bool = Field(
+        default=False,
+        description="Keep the stream as MP4, without encoding it again, for replay and exports.",
+    )
     attempts: int | None = Field(
         default=10,
         ge=1,

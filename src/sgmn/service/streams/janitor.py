@@ -15,6 +15,7 @@ from sgmn.service.settings import ServiceSettings
 from sgmn.service.streams.journal import FILE_NAME
 from sgmn.service.streams.kept_frames import FRAMES_FOLDER, KeptFrames
 from sgmn.service.streams.pinned_shelf import SUFFIX, shelf_path
+from sgmn.service.streams.recordings import RECORDING_FOLDER, delete_older_than
 from sgmn.service.streams.states import TERMINAL
 
 SESSIONS_FOLDER, SHELVES_FOLDER = "sessions", "shelves"
@@ -22,7 +23,7 @@ _YOUNG_S = 3600.0  # a file may be there before the session that it is for
 
 
 def clean_up(database: Database, settings: ServiceSettings) -> None:
-    """Delete old frames, journals of sessions that ended long ago, and orphans."""
+    """Delete old frames and recordings, journals of sessions that ended long ago, and orphans."""
     sessions = tables.sessions
     columns = (sessions.c.id, sessions.c.catalogue_id, sessions.c.index_version)
     query = sa.select(*columns, sessions.c.state, sessions.c.ended_s)
@@ -33,6 +34,8 @@ def clean_up(database: Database, settings: ServiceSettings) -> None:
     for row in rows:
         frames = KeptFrames(folder / row["id"] / FRAMES_FOLDER)
         frames.delete_older_than(now_s - 3600 * settings.keep_frames_hours)
+        oldest_s = now_s - 86_400 * settings.keep_recordings_days
+        delete_older_than(folder / row["id"] / RECORDING_FOLDER, oldest_s)
         oldest_s = now_s - 86_400 * settings.keep_journals_days
         if row["state"] in TERMINAL and (row["ended_s"] or now_s) < oldest_s:
             (folder / row["id"] / FILE_NAME).unlink(missing_ok=True)

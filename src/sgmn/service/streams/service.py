@@ -109,6 +109,7 @@ class Streams:
             realtime=options["realtime"],
             attempts=options["attempts"],
             keep_frames=settings.keep_frames_hours > 0,
+            record=options.get("record", False),
             last_event_id=row["last_event_id"],
             logged_gaps=row["gap_count"],
             threads=max(1, (os.cpu_count() or 1) // 2),

@@ -223,6 +223,8 @@ class SessionRunner:
         elif message.type == "gap":
             number, gap = content["number"], content["gap"]
             self._commit(lambda: store.append_gap(self.session_id, number, gap))
+        elif message.type == "recording":
+            self._commit(lambda: store.note_recording_problem(self.session_id, content["problem"]))
         elif message.type == "source":
             self._change("frames" if content["is_connected"] else "disconnected", "")
         elif message.type == "encoder":

@@ -72,6 +72,16 @@ class SessionStore:
         with log_transaction(self.database, self._readers) as transaction:
             transaction.append_gap(session_id, number, gap)
 
+    def note_recording_problem(self, session_id: str, problem: str) -> None:
+        """Say in the log why a session is not recorded, unless the log says it already."""
+        data = {"change": "recording", "problem": problem}
+        query = sa.select(tables.log.c.data).where(
+            tables.log.c.session_id == session_id, tables.log.c.type == SESSION
+        )
+        with log_transaction(self.database, self._readers) as transaction:
+            if data not in transaction.connection.execute(query).scalars().all():
+                transaction.append(session_id, SESSION, data)
+
     def end(
         self,
         session_id: str,

@@ -21,11 +21,13 @@ from sgmn.errors import MediaError, SgmnError
 from sgmn.live.windows import FRAME_RATE_HZ, cut_windows
 from sgmn.media.address import Address, parse_address
 from sgmn.media.live_source import LiveSource, SourceSettings, SourceState
+from sgmn.media.recorder import StreamRecorder
 from sgmn.service.outbound.gateway import SourceGateway
 from sgmn.service.outbound.policy import OutboundPolicy
 from sgmn.service.streams.encoder_client import EncoderClient, StoppedError, StreamInfo
 from sgmn.service.streams.journal import FILE_NAME, JournalWriter
 from sgmn.service.streams.kept_frames import FRAMES_FOLDER, KeptFrames
+from sgmn.service.streams.recordings import RECORDING_FOLDER
 from sgmn.service.streams.resume import ResumePoint
 from sgmn.service.streams.timeline import replay_journal
 from sgmn.service.streams.worker_config import WorkerConfig
@@ -46,6 +48,7 @@ class Worker:
         self._frames: SessionFrames | None = None
         self._gateway: SourceGateway | None = None
         self._damage: list[str] = []
+        self._shift = TimeShift()
         self._has_frames = self._lost_encoder = False
 
     def run(self) -> None:
@@ -116,7 +119,7 @@ class Worker:
         )
 
     def _recognize(self, recognition: Recognition, info: StreamInfo) -> None:
-        config, timeline, shift = self._config, recognition.timeline, TimeShift()
+        config, timeline, shift = self._config, recognition.timeline, self._shift
         settings = timeline.settings
         resume = ResumePoint(
             timeline.last_window, settings, info.context_windows, config.max_gap_s, config.reason
@@ -163,7 +166,18 @@ class Worker:
             settings=SourceSettings.for_address(address, self._config.attempts),
             on_state=self._report_source,
             with_audio=self._config.transcript.kind == "asr",
+            recorder=self._create_recorder() if self._config.record else None,
         )
+
+    def _create_recorder(self) -> StreamRecorder:
+        def shift(time_s: float) -> float | None:
+            known = self._shift.known.is_set()
+            return time_s + self._shift.shift_s if known else None
+
+        def on_problem(reason: str) -> None:
+            self._control.report("recording", problem=reason)
+
+        return StreamRecorder(self._config.folder / RECORDING_FOLDER, on_problem, shift)
 
     def _report_source(self, state: SourceState, _wall_s: float) -> None:
         if state == "running":

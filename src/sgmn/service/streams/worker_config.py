@@ -49,6 +49,7 @@ class WorkerConfig:
         attempts: Failed connections in a row that end the stream; None for no limit.
         max_gap_s: The longest gap by which the time of the stream advances after a crash.
         keep_frames: Whether to keep frames as JPEG files.
+        record: Whether to record the stream.
         last_event_id: Newest event in the log; only later ones are reported.
         logged_gaps: Number of gaps in the log.
         reason: Why a worker starts again, for the gap.
@@ -69,6 +70,7 @@ class WorkerConfig:
     attempts: int | None = 10
     max_gap_s: float = 3600.0
     keep_frames: bool = True
+    record: bool = False
     last_event_id: int = 0
     logged_gaps: int = 0
     reason: str = ""
