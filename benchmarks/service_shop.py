@@ -101,7 +101,9 @@ def write_video(path: Path, size: tuple[int, int], seconds: int, images: list[Pa
                 video.mux(packet)
 
 
-def _encode_minute(track: av.VideoStream, seconds: int, images: list[Path]) -> Iterator[av.Packet]:
+def _encode_minute(
+    track: av.VideoStream, seconds: int, images: list[Path]
+) -> Iterator[av.Packet[av.VideoStream]]:
     rng = np.random.default_rng(2)
     background = rng.integers(0, 255, (track.height, track.width, 3), dtype=np.uint8)
     side = min(track.height, track.width) // 2

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
+from math import inf
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -83,6 +84,27 @@ def require(condition: bool, key: str, value: object, remedy: str) -> None:
     """
     if not condition:
         raise SettingsError(f"{key!r} is {value!r}", remedy=remedy)
+
+
+def require_at_least(config: object, least: int, *names: str) -> None:
+    """Raise SettingsError unless these values of a config are finite and not below `least`."""
+    for name in names:
+        value = getattr(config, name)
+        require(least <= value < inf, name, value, f"use {least} or more")
+
+
+def require_above_zero(config: object, *names: str) -> None:
+    """Raise SettingsError unless these values of a config are finite and above 0."""
+    for name in names:
+        value = getattr(config, name)
+        require(0 < value < inf, name, value, "use a number above 0")
+
+
+def require_fraction(config: object, *names: str) -> None:
+    """Raise SettingsError unless these values of a config lie in 0..1."""
+    for name in names:
+        value = getattr(config, name)
+        require(0 <= value <= 1, name, value, "use a number in 0..1")
 
 
 def _suggest(name: str, known_names: Mapping[str, Any]) -> str:

@@ -48,7 +48,9 @@ def test_a_file_takes_precedence_over_a_packaged_config(
 
 @pytest.mark.parametrize("name", ["own-pair", "folder/own-pairs", "none.toml"])
 def test_unknown_configs_are_refused_with_the_known_names(name: str) -> None:
-    with pytest.raises(SettingsError, match=f"^{name}: no such config.*ablation, baselines, demo.*own-pairs"):
+    with pytest.raises(
+        SettingsError, match=f"^{name}: no such config.*ablation, baselines, demo.*own-pairs"
+    ):
         resolve(name)
 
 

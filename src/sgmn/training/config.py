@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import inf
 from pathlib import Path
 
 from sgmn.model.inputs import Canvas
 from sgmn.model.parts import DEFAULT_PARTS, PARTS
 from sgmn.model.scoring import LEARNED_TERMS, TERMS
 from sgmn.product_text import DEFAULT_TEXT_FIELDS, TextFields
-from sgmn.settings import require
+from sgmn.settings import require, require_above_zero, require_at_least, require_fraction
 
 VISUAL_LOSSES = ("image", "glance", "late")  # terms of the score with a loss of their own
 SCORE = "score"  # in `trainable_parts`: the weights of the terms
@@ -46,7 +45,7 @@ class ModelConfig:
     trainable_parts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _require_at_least(self, 0, "frozen_blocks")
+        require_at_least(self, 0, "frozen_blocks")
         valid = all(len(canvas) == 2 and min(canvas) > 0 for canvas in self.canvases)
         require(valid, "canvases", self.canvases, "use pairs of a height and a width")
         allowed = ("", "text", "towers")
@@ -125,10 +124,10 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         require(bool(self.folders), "folders", self.folders, "name at least one dataset")
-        _require_at_least(self, 1, "clip_repeats", "cached_variants")
-        _require_at_least(self, 0, "frames_per_clip", "max_distractors", "extra_negatives")
-        _require_above_zero(self, "frame_rate_hz")
-        _require_fraction(self, "clutter_prob", "clutter_warmup_fraction", "counterfactual_prob")
+        require_at_least(self, 1, "clip_repeats", "cached_variants")
+        require_at_least(self, 0, "frames_per_clip", "max_distractors", "extra_negatives")
+        require_above_zero(self, "frame_rate_hz")
+        require_fraction(self, "clutter_prob", "clutter_warmup_fraction", "counterfactual_prob")
         fraction = self.max_other_product_fraction
         name = "max_other_product_fraction"
         require(0 <= fraction < 1, name, fraction, "use a number from 0 to below 1")
@@ -194,15 +193,15 @@ class TrainConfig:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        _require_at_least(self, 1, "steps", "batch_size", "accumulation_steps", "log_every_steps")
-        _require_at_least(self, 0, "seed", "workers", "threads", "weight_decay", "color_jitter")
-        _require_at_least(self, 0, "backbone_lr")
-        _require_above_zero(self, "lr", "head_lr_multiplier", "max_grad_norm")
-        _require_above_zero(self, "checkpoint_minutes")
-        _require_fraction(self, "warmup_fraction", "ema_decay", "drop_transcript_prob")
-        _require_fraction(self, "wrong_transcript_prob", "drop_title_prob", "drop_word_prob")
-        _require_fraction(self, "max_dropped_frames_fraction")
-        _require_fraction(self, "low_light_prob", "low_resolution_prob")
+        require_at_least(self, 1, "steps", "batch_size", "accumulation_steps", "log_every_steps")
+        require_at_least(self, 0, "seed", "workers", "threads", "weight_decay", "color_jitter")
+        require_at_least(self, 0, "backbone_lr")
+        require_above_zero(self, "lr", "head_lr_multiplier", "max_grad_norm")
+        require_above_zero(self, "checkpoint_minutes")
+        require_fraction(self, "warmup_fraction", "ema_decay", "drop_transcript_prob")
+        require_fraction(self, "wrong_transcript_prob", "drop_title_prob", "drop_word_prob")
+        require_fraction(self, "max_dropped_frames_fraction")
+        require_fraction(self, "low_light_prob", "low_resolution_prob")
 
 
 @dataclass(frozen=True)
@@ -245,10 +244,10 @@ class LossConfig:
     duplicate_title_cosine: float = 0.995
 
     def __post_init__(self) -> None:
-        _require_at_least(self, 0, "text", "text_reliability", "triplet", "pair", "grounding")
-        _require_at_least(self, 0, *VISUAL_LOSSES)
-        _require_at_least(self, 1, "hard_negatives")
-        _require_at_least(self, 0, "triplet_memory")
+        require_at_least(self, 0, "text", "text_reliability", "triplet", "pair", "grounding")
+        require_at_least(self, 0, *VISUAL_LOSSES)
+        require_at_least(self, 1, "hard_negatives")
+        require_at_least(self, 0, "triplet_memory")
         margin = self.triplet_margin
         require(0 < margin < 2, "triplet_margin", margin, "use a difference of cosines in 0..2")
         for name in ("duplicate_image_cosine", "duplicate_title_cosine"):
@@ -291,21 +290,3 @@ class RunConfig:
         require(prob == 0, "drop_transcript_prob", prob, f"{why} drop_transcript_prob = 0")
         weight = self.loss.grounding
         require(weight == 0, "grounding", weight, f"{why} grounding = 0")
-
-
-def _require_at_least(config: object, least: int, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        require(least <= value < inf, name, value, f"use {least} or more")
-
-
-def _require_above_zero(config: object, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        require(0 < value < inf, name, value, "use a number above 0")
-
-
-def _require_fraction(config: object, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        require(0 <= value <= 1, name, value, "use a number in 0..1")
