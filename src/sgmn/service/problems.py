@@ -20,6 +20,7 @@ from sgmn.errors import SgmnError
 
 MEDIA_TYPE = "application/problem+json"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_SQLITE_FULL, _POSTGRESQL_DISK_FULL = "database or disk is full", "53100"
 _LOG = structlog.get_logger("sgmn.service")
 
 
@@ -167,10 +168,17 @@ async def _handle_os_error(request: Request, error: Exception) -> JSONResponse:
 async def _handle_database_error(request: Request, error: Exception) -> JSONResponse:
     """A full disk, or a database that does not answer: the request may be sent again later."""
     _LOG.error("database failed", exc_info=error)
-    if "full" in str(error):
+    if _is_full(error):
         return to_response(request, ApiError(507, "The disk of the service is full."))
     headers = {"Retry-After": "5"}
     return to_response(request, ApiError(503, "The database does not answer.", headers=headers))
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether a database has no space. The error's own text also has the values of the request."""
+    cause = error.orig if isinstance(error, OperationalError) else error
+    is_postgresql_full = getattr(cause, "sqlstate", None) == _POSTGRESQL_DISK_FULL
+    return is_postgresql_full or str(cause) == _SQLITE_FULL
 
 
 async def _handle_bug(request: Request, error: Exception) -> JSONResponse:

@@ -97,7 +97,7 @@ class EncoderJobs:
             if len(requests) == 1:
                 self.forget(requests[0][0])
                 return {places[0]: _refuse(error)}
-            _LOG.warning(f"{len(requests)} windows cannot be scored together ({error})")
+            _LOG.warning("%d windows cannot be scored together", len(requests), exc_info=error)
             self._alone_until_s = monotonic() + _ALONE_S
             for number, _ in requests:
                 self.forget(number)
