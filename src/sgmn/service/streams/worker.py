@@ -204,6 +204,7 @@ def main() -> None:
         is_final = isinstance(error, MediaError)
         control.report("failed", detail=_describe(error, worker), is_final=is_final)
     except OSError as error:
+        logging.exception("the worker cannot go on")  # where, if it is not the journal
         detail = f"the journal cannot be written ({error.strerror}); free disk space"
         control.report("failed", detail=detail, is_final=error.errno in _DISK_ERRORS)
 
