@@ -75,13 +75,22 @@ def test_help_texts_have_no_square_brackets() -> None:
     assert [text for text in texts if "[" in text] == []
 
 
+def find_imported(code: str, modules: tuple[str, ...]) -> list[str]:
+    """Which of the modules a new interpreter has imported after running the code."""
+    report = f"\nimport sys\nprint(*(name for name in {modules} if name in sys.modules))"
+    result = subprocess.run(
+        [sys.executable, "-c", code + report], capture_output=True, text=True, check=True
+    )
+    return result.stdout.split()
+
+
 def test_help_imports_no_heavy_module() -> None:
     """`sgmn --help` is quick because each command imports what it needs when it runs."""
-    code = (
-        "import sys\nimport sgmn.cli.app\n"
-        f"print([name for name in {HEAVY_MODULES} if name in sys.modules])"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert result.stdout.strip() == "[]"
+    assert find_imported("import sgmn.cli.app", HEAVY_MODULES) == []
+
+
+def test_watch_imports_no_statistics() -> None:
+    """`sgmn watch` shares code with `sgmn evaluate`, but starts without its slow imports."""
+    modules = ("torch", "scipy.stats", "scipy.optimize")
+    code = "import sgmn.cli.watch_run, sgmn.cli.watch_recording"
+    assert find_imported(code, modules) == ["torch"]

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from sgmn.errors import SgmnError
 
@@ -116,6 +115,8 @@ def _sign_flip_p(differences: FloatArray, seed: int, samples: int) -> float:
     if not differences.size:
         return 1.0
     if np.allclose(sizes, sizes[0], rtol=1e-9, atol=0):
+        from scipy.stats import binomtest  # takes half a second to import
+
         return float(binomtest(int((differences > 0).sum()), differences.size, 0.5).pvalue)
     # Rounding must not make an equal sum smaller than the observed one.
     observed = abs(differences.sum()) * (1 - 1e-9)

@@ -12,7 +12,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from sgmn.errors import SgmnError
 from sgmn.records import Segment
@@ -123,6 +122,8 @@ def segment_f1(truth: Timeline, prediction: Timeline, iou: float = 0.5) -> Segme
     >>> segment_f1([Segment(0, 10, "a")], [Segment(0, 6, "a"), Segment(6, 10, "a")]).f1
     0.6666666666666666
     """
+    from scipy.optimize import linear_sum_assignment  # `sgmn watch` starts without it
+
     if not 0 < iou <= 1:
         raise SgmnError(f"iou is {iou}", "segment F1", "pass a share above 0, such as 0.5")
     true, predicted = _on_sale(truth), _on_sale(prediction)
