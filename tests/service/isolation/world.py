@@ -10,6 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
+from sgmn.live.events import Event, to_json
 from sgmn.service.context import ServiceContext
 from sgmn.service.database import tables
 from sgmn.service.ids import new_id
@@ -74,9 +75,11 @@ ROUTES: dict[str, tuple[str, str]] = {
     "GET /v1/sessions/{session_id}/log": ("resource", "viewer"),
     "GET /v1/sessions/{session_id}/stream": ("resource", "viewer"),
     "GET /v1/sessions/{session_id}/timeline": ("resource", "viewer"),
+    "GET /v1/review-queue": ("list", "viewer"),
     "GET /v1/sessions/{session_id}/reviews": ("resource", "viewer"),
     "PUT /v1/sessions/{session_id}/reviews/{review_id}": ("resource", "editor"),
     "DELETE /v1/sessions/{session_id}/reviews/{review_id}": ("resource", "editor"),
+    "GET /v1/sessions/{session_id}/frames": ("resource", "viewer"),
     "GET /v1/sessions/{session_id}/frames/{time_s}.jpg": ("resource", "viewer"),
     "GET /v1/sessions/{session_id}/heatmaps/{time_s}.png": ("resource", "viewer"),
     "GET /v1/sessions/{session_id}/recordings": ("resource", "viewer"),
@@ -175,13 +178,13 @@ def add_image(shop: Shop) -> None:
 
 
 def add_session(context: ServiceContext, catalogue_id: str) -> dict[str, str]:
-    """A session that has ended, with an event, a review, frames and its products."""
+    """A session that has ended, with events, a review, frames and its products."""
     streams, session = streams_of(context), new_id("ses")
     table = open_table(context, catalogue_id)
     assert table is not None
     version = pin_shelf(table, SHOP, streams.shelves, catalogue_id)
     common = {"id": session, "shop_id": SHOP, "catalogue_id": catalogue_id, "state": "ended"}
-    values = {"index_version": version, "source_redacted": f"https://{MARK}/", "last_seq": 1}
+    values = {"index_version": version, "source_redacted": f"https://{MARK}/", "last_seq": 3}
     sealed = context.sealer.seal('{"source": "https://x/", "subtitles": null}')
     options = {"transcript": {"kind": "utterances"}}
     insert_row(
@@ -200,6 +203,7 @@ def add_session(context: ServiceContext, catalogue_id: str) -> dict[str, str]:
         type="sgmn.session/1",
         data=data,
     )
+    add_events(context, session)
     insert_row(
         *(context.database, tables.reviews),
         session_id=session,
@@ -217,6 +221,20 @@ def add_session(context: ServiceContext, catalogue_id: str) -> dict[str, str]:
     part = {"start_s": 0.0, "end_s": 2.0, "is_complete": True}
     (recording / "0001.json").write_text(json.dumps(part))
     return {"session_id": session, "review_id": "r1", "time_s": "3.0"}
+
+
+def add_events(context: ServiceContext, session: str) -> None:
+    """A product is on sale for twenty seconds."""
+    begin = Event(1, "started", 0.0, 1.0, f"{MARK}-1", None, 0.7, ((f"{MARK}-2", 0.2),))
+    end = Event(2, "ended", 20.0, 20.0, None, f"{MARK}-1", 0.9)
+    for event in (begin, end):
+        insert_row(
+            *(context.database, tables.log),
+            session_id=session,
+            seq=event.id + 1,
+            type="sgmn.event/1",
+            data=to_json(event),
+        )
 
 
 def add_improvement(context: ServiceContext, catalogue_id: str) -> dict[str, str]:

@@ -86,6 +86,8 @@ def test_the_newest_frame_before_a_time_is_found(tmp_path: Path) -> None:
     assert [find(t) for t in (0.0, 1.0, 5.0, 60.5, 61.0, 205.0)] == [0, 0, 1.04, 58.96, 61.0, 200.0]
     assert find(190.0) is None and find(5000.0) is None
     assert [time_s for time_s, _ in frames.between(1.04, 61.0)] == [1.04, 58.96]
+    assert frames.spans() == [(0.0, 61.0), (200.0, 200.0)]
+    assert KeptFrames(tmp_path / "nothing").spans() == []
 
 
 def test_frames_are_deleted_by_their_age(tmp_path: Path) -> None:

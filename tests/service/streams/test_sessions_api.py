@@ -8,6 +8,7 @@ import json
 import zipfile
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -45,8 +46,26 @@ def test_a_session_is_recognized_reviewed_and_exported(api: SessionApi, tmp_path
     assert (one["start"], one["end"], one["product_id"], one["title"]) == (5, 25, "p2", "blue milk")
     assert api.log(session)[-1]["type"] == "sgmn.review/1"
 
+    check_queue(api, session, machine)
     check_exports(api, session, tmp_path)
     check_pictures(api, session)
+
+
+def check_queue(api: SessionApi, session: str, machine: list[dict[str, Any]]) -> None:
+    """What nobody has reviewed waits, least certain first, with what it may be instead."""
+    response = api.client.get("/v1/review-queue", headers=api.headers)
+    assert response.status_code == 200, response.text
+    queue = response.json()
+    waiting = [item["segment"] for item in queue["items"] if item["session_id"] == session]
+    assert queue["total"] == len(queue["items"]) == len(waiting) > 0
+    shares = [segment["confidence"] for segment in waiting]
+    assert shares == sorted(shares)
+    assert all(one["end"] <= 5.0 or one["start"] >= 25.0 for one in waiting)  # not what r1 covers
+    assert any(segment["alternatives"] for segment in machine)
+    for segment in machine:
+        others = segment["alternatives"]
+        assert segment["product_id"] not in [other["product_id"] for other in others]
+        assert all((other["title"] is None) == (other["product_id"] is None) for other in others)
 
 
 def check_exports(api: SessionApi, session: str, folder: Path) -> None:
@@ -73,6 +92,7 @@ def check_exports(api: SessionApi, session: str, folder: Path) -> None:
 
 
 def check_pictures(api: SessionApi, session: str) -> None:
+    assert api.get(f"/{session}/frames")["items"] == [{"start": 0.0, "end": 39.0}]
     response = api.request("GET", f"/{session}/frames/12.3.jpg")
     assert response.headers["content-type"] == "image/jpeg"
     assert float(response.headers["x-frame-time"]) == 12.0

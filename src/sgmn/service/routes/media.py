@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import FileResponse, Response
+from pydantic import BaseModel
 
 from sgmn.errors import SgmnError
 from sgmn.service import problems
@@ -33,6 +34,26 @@ TimeInPath = Annotated[
     float,
     Path(ge=0, le=MAX_TIME_S, allow_inf_nan=False, description="Seconds of the stream."),
 ]
+
+
+class FrameSpan(BaseModel):
+    """A part of a stream whose frames are kept; times are seconds of the stream."""
+
+    start: float
+    end: float
+
+
+class FrameSpans(BaseModel):
+    """The parts of a stream whose frames are kept, in order."""
+
+    items: list[FrameSpan]
+
+
+@router.get("/{session_id}/frames", summary="List what frames are kept")
+def list_frames(context: Context, session: SessionRow) -> FrameSpans:
+    """From when to when there are frames to get."""
+    spans = KeptFrames(streams_of(context).folder(session["id"]) / FRAMES_FOLDER).spans()
+    return FrameSpans(items=[FrameSpan(start=start, end=end) for start, end in spans])
 
 
 @router.get(

@@ -18,8 +18,9 @@ from sgmn.service.etags import IfMatch, etag, require_match
 from sgmn.service.fields import SessionId
 from sgmn.service.log import REVIEW, log_transaction
 from sgmn.service.problems import ApiError, not_found
+from sgmn.service.routes.segment_models import Timeline, describe_segment
 from sgmn.service.routes.session_models import SessionRow, TimeS, find_session
-from sgmn.service.streams.layers import Layer, Verdict, read_layer, segment_to_json
+from sgmn.service.streams.layers import Layer, Verdict, read_layer
 from sgmn.service.streams.pinned_shelf import read_pinned_products
 from sgmn.service.streams.service import Streams, streams_of
 from sgmn.service.streams.store import Row
@@ -41,28 +42,6 @@ LayerQuery = Annotated[
     Layer, Query(description="machine, or reviewed: the machine's with all reviews on top.")
 ]
 _REVIEWS = tables.reviews
-
-
-class Segment(BaseModel):
-    """A part of a stream in which one product is on sale."""
-
-    start: float
-    end: float
-    product_id: str | None = Field(description="null: nothing is on sale.")
-    title: str | None
-    confidence: float
-    runner_up: str | None
-    is_open: bool = Field(description="Whether it goes on.")
-    review_id: str | None = Field(description="The review that says so; null for the machine.")
-    verdict: Verdict | None
-
-
-class Timeline(BaseModel):
-    """The timeline of a session."""
-
-    layer: Layer
-    last_seq: int = Field(description="The row of the log up to which it is complete.")
-    segments: list[Segment]
 
 
 class NewReview(BaseModel):
@@ -102,6 +81,7 @@ class Review(NewReview):
     version: int
     updated_s: float
     author_key_id: str
+    author: str = Field(description="The name of the key.")
 
 
 class Reviews(BaseModel):
@@ -117,7 +97,7 @@ def get_timeline(context: Context, session: SessionRow, layer: LayerQuery = "mac
     titles = read_titles(streams, session)
     with context.database.read() as connection:
         segments = read_layer(connection, session["id"], layer, stream_time_s(streams, session))
-    items = [Segment.model_validate(segment_to_json(segment, titles)) for segment in segments]
+    items = [describe_segment(segment, titles) for segment in segments]
     return Timeline(layer=layer, last_seq=session["last_seq"], segments=items)
 
 
@@ -125,7 +105,8 @@ def get_timeline(context: Context, session: SessionRow, layer: LayerQuery = "mac
 def list_reviews(context: Context, session: SessionRow) -> Reviews:
     """All reviews of a session."""
     query = (
-        sa.select(_REVIEWS)
+        sa.select(_REVIEWS, tables.keys.c.name.label("author"))
+        .join(tables.keys, tables.keys.c.id == _REVIEWS.c.author_key_id)
         .where(_REVIEWS.c.session_id == session["id"])
         .order_by(_REVIEWS.c.start_s, _REVIEWS.c.review_id)
     )
@@ -163,7 +144,7 @@ def put_review(
         require_match(if_match, 0 if before is None else before["version"])
         row = _new_row(session_id, review_id, new, caller.key_id, before)
         _store_review(connection, row, is_new=before is None)
-        review = _document(row)
+        review = _document({**row, "author": caller.name})
         transaction.append(session_id, REVIEW, review.model_dump())
         audit.record(
             connection,
@@ -273,4 +254,5 @@ def _document(row: Row) -> Review:
         version=row["version"],
         updated_s=row["updated_s"],
         author_key_id=row["author_key_id"],
+        author=row["author"],
     )

@@ -12,6 +12,7 @@ FRAMES_FOLDER = "frames"  # in the folder of a session
 JPEG_QUALITY = 80
 _FOLDER_S = 60  # the frames of a minute are in one folder, and are deleted together
 _SUFFIX = ".jpg"
+_SPAN_GAP_S = 30.0  # as old as a frame may be that `find` returns
 
 
 class KeptFrames:
@@ -30,7 +31,7 @@ class KeptFrames:
         Image.fromarray(image).save(temporary, "JPEG", quality=JPEG_QUALITY)
         temporary.replace(path)
 
-    def find(self, time_s: float, max_age_s: float = 30.0) -> tuple[float, Path] | None:
+    def find(self, time_s: float, max_age_s: float = _SPAN_GAP_S) -> tuple[float, Path] | None:
         """Return time and file of the newest frame at or before `time_s`; None without one."""
         limit = round(1000 * time_s)
         earliest_s = max(0.0, time_s - max_age_s)
@@ -50,6 +51,19 @@ class KeptFrames:
                 time_s = int(path.stem) / 1000
                 if start_s <= time_s < end_s:
                     yield time_s, path
+
+    def spans(self) -> list[tuple[float, float]]:
+        """Return from when to when there are frames, in order."""
+        spans: list[tuple[float, float]] = []
+        for folder in sorted(self.folder.glob("*/")):
+            frames = _frames_in(folder)
+            if not frames:
+                continue
+            start_s, end_s = int(frames[0].stem) / 1000, int(frames[-1].stem) / 1000
+            if spans and start_s - spans[-1][1] <= _SPAN_GAP_S:
+                start_s = spans.pop()[0]
+            spans.append((start_s, end_s))
+        return spans
 
     def delete_older_than(self, wall_s: float) -> int:
         """Delete the minutes whose last frame was saved before a wall-clock time; count them."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from sgmn.live.events import Event, from_json, segments_from_events
+from sgmn.live.events import Alternative, Event, from_json, segments_from_events
 from sgmn.records import Segment
 from sgmn.service.database import tables
 from sgmn.service.log import EVENT
@@ -26,12 +26,14 @@ class LayeredSegment:
         is_open: Whether it goes on; its end is where the stream is now.
         review_id: The review that says so; None for the machine.
         verdict: The verdict of that review.
+        alternatives: The other states with the most evidence when the segment began.
     """
 
     segment: Segment
     is_open: bool = False
     review_id: str | None = None
     verdict: Verdict | None = None
+    alternatives: tuple[Alternative, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +93,25 @@ def read_reviews(connection: sa.Connection, session_id: str) -> list[ReviewedSpa
 
 def machine_segments(events: Sequence[Event], now_s: float | None) -> list[LayeredSegment]:
     """Return the segments of events, with the last one up to `now_s`."""
-    closed = [LayeredSegment(segment) for segment in segments_from_events(events)]
-    last = _last_change(events)
+    changes = {event.time_s: event for event in _valid_changes(events)}
+    closed = [
+        LayeredSegment(segment, alternatives=changes[segment.start].alternatives)
+        for segment in segments_from_events(events)
+    ]
+    last = max(changes.values(), key=lambda event: event.time_s, default=None)
     if last is None or now_s is None or _is_end(last):
         return closed
     end_s = max(now_s, last.time_s)
     segment = Segment(last.time_s, end_s, last.product_id, last.confidence)
-    return [*closed, LayeredSegment(segment, is_open=True)]
+    return [*closed, LayeredSegment(segment, is_open=True, alternatives=last.alternatives)]
 
 
-def _last_change(events: Iterable[Event]) -> Event | None:
+def _valid_changes(events: Iterable[Event]) -> list[Event]:
+    """The events that are neither corrected nor retracted."""
     latest: dict[int, Event] = {}
     for event in events:
         latest[event.corrects or event.id] = event
-    valid = [event for event in latest.values() if not event.is_retraction]
-    return max(valid, key=lambda event: event.time_s, default=None)
+    return [event for event in latest.values() if not event.is_retraction]
 
 
 def _is_end(event: Event) -> bool:
@@ -145,7 +151,11 @@ def _cut_out(layered: LayeredSegment, review: ReviewedSpan) -> list[LayeredSegme
         inner = replace(segment, start=start_s, end=end_s)
         pieces.append(
             LayeredSegment(
-                inner, layered.is_open and end_s == segment.end, review.review_id, review.verdict
+                inner,
+                layered.is_open and end_s == segment.end,
+                review.review_id,
+                review.verdict,
+                layered.alternatives,
             )
         )
     if end_s < segment.end:
