@@ -111,11 +111,15 @@ def ensure_catalogue(client: Client, stream: Path) -> Catalogue:
 def pack_shop(world: Path, shop_id: str, archive: Path) -> None:
     """Pack the products of one shop with their images."""
     rows = [json.loads(line) for line in (world / "products.jsonl").read_text().splitlines()]
-    rows = [row for row in rows if row["shop_id"] == shop_id]
+    rows = [_with_price(row) for row in rows if row["shop_id"] == shop_id]
     with zipfile.ZipFile(archive, "w") as packed:
         packed.writestr("products.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
         for name in dict.fromkeys(image for row in rows for image in _images(row)):
             packed.write(world / name, name)
+
+
+def _with_price(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "attributes": {**row["attributes"], "price": row["price"]}}
 
 
 def _images(row: dict[str, Any]) -> list[str]:
