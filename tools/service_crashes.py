@@ -12,6 +12,7 @@ webhook each row at least once, and the import all products.
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 import time
@@ -33,21 +34,25 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     rng = Random(arguments.seed)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        index = build_index(folder / "shop")
-        video = make_video(folder / "long.mp4", VIDEO_S)
-        (folder / "uninterrupted").mkdir()
-        expected = recognize_events(folder / "uninterrupted", index, video)
-        print(f"{len(expected)} events without a crash", flush=True)
-        for number in range(1, arguments.rounds + 1):
-            started_s = time.monotonic()
-            (folder / f"round-{number}").mkdir()
-            model = index.parent / "model"
-            crash_round = CrashRound(folder / f"round-{number}", index, model, video, rng)
+    folder = Path(tempfile.mkdtemp(prefix="sgmn-crashes-"))
+    print(f"data and logs are in {folder}, and are deleted if all rounds pass", flush=True)
+    index = build_index(folder / "shop")
+    video = make_video(folder / "long.mp4", VIDEO_S)
+    (folder / "uninterrupted").mkdir()
+    expected = recognize_events(folder / "uninterrupted", index, video)
+    print(f"{len(expected)} events without a crash", flush=True)
+    for number in range(1, arguments.rounds + 1):
+        started_s = time.monotonic()
+        (folder / f"round-{number}").mkdir()
+        model = index.parent / "model"
+        crash_round = CrashRound(folder / f"round-{number}", index, model, video, rng)
+        try:
             check_events(crash_round.run(), expected)
+        finally:
+            crash_round.service.kill()  # what is left after a failure
             kills = ", ".join(f"{target} at {window}" for target, window in crash_round.kills)
             print(f"round {number}: {time.monotonic() - started_s:.0f} s, {kills}", flush=True)
+    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
