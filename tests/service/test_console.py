@@ -72,6 +72,15 @@ def test_pages_of_other_sites_cannot_use_a_login(
 
 
 @SQLITE_ONLY
+def test_what_a_page_sends_again_is_done_once(client: TestClient, editor: Headers) -> None:
+    log_in(client, editor)
+    new, headers = {"shop_id": "shop-a", "name": "Once"}, SAME_ORIGIN | {"Idempotency-Key": "page"}
+    first, again = (client.post("/v1/catalogues", json=new, headers=headers) for _ in range(2))
+    assert first.status_code == again.status_code == 201
+    assert again.headers["Idempotent-Replayed"] == "true" and again.json() == first.json()
+
+
+@SQLITE_ONLY
 def test_a_cookie_is_for_this_service_and_not_for_scripts(
     client: TestClient, editor: Headers
 ) -> None:
