@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from dataclasses import replace
 from itertools import pairwise
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from sgmn.errors import MediaError, SettingsError
 from sgmn.media.address import parse_address
@@ -171,3 +173,19 @@ def test_invalid_settings_and_arguments_are_refused() -> None:
         LiveSource("a.mp4", rate_hz=0.0)
     with pytest.raises(MediaError, match="gopher:// is not supported"):
         LiveSource("gopher://host/1")
+
+
+def test_frames_come_as_files_of_another_size_too(video_folder: Path) -> None:
+    path = write_video(video_folder / "files.ts", frame_times(2))
+    with LiveSource(str(path), max_side=32, jpeg_side=50) as source:
+        frames = list(source)
+    assert len(frames) == 2 and frames[0].rgb.shape == (24, 32, 3)
+    assert [read_frame_number(f.rgb) for f in frames] == [0, 10]
+    for frame in frames:
+        assert frame.jpeg is not None
+        file = Image.open(io.BytesIO(frame.jpeg))
+        assert (file.format, file.size) == ("JPEG", (50, 38))
+        assert read_frame_number(np.asarray(file)) == read_frame_number(frame.rgb)
+    with LiveSource(str(path), jpeg_side=1000) as source:
+        jpeg = next(source).jpeg
+    assert jpeg is not None and Image.open(io.BytesIO(jpeg)).size == (64, 48)  # not enlarged

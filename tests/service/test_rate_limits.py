@@ -23,6 +23,15 @@ def test_a_bucket_is_refilled_steadily_and_never_overflows() -> None:
     assert [buckets.take("a") for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
 
 
+def test_a_token_can_be_given_back() -> None:
+    buckets = TokenBuckets(rate_per_s=1.0, size=1, clock=lambda: 0.0)
+    buckets.give_back("a")  # was never used, so it is full already
+    assert [buckets.take("a"), buckets.take("a")] == [0.0, 1.0]
+    buckets.give_back("a")
+    buckets.give_back("a")
+    assert [buckets.take("a"), buckets.take("a")] == [0.0, 1.0]
+
+
 def test_memory_is_bounded_and_zero_is_no_limit() -> None:
     buckets = TokenBuckets(rate_per_s=1.0, size=1, max_buckets=2, clock=lambda: 0.0)
     assert [buckets.take(name) for name in "abab"] == [0.0, 0.0, 1.0, 1.0]
@@ -63,9 +72,22 @@ class TestRoutes:
         assert client.get("/v1/catalogues", headers=editor).status_code == 200
         key = {"key": editor["Authorization"].removeprefix("Bearer ")}
         same_origin = {"Sec-Fetch-Site": "same-origin"}
+        wrong_key = {"key": "sgmn_guess"}
         logins = [
             client.post("/console/login", json=body, headers=same_origin)
-            for body in ({"key": "sgmn_guess"}, key, key)
+            for body in (wrong_key, key, wrong_key, key)
         ]
-        assert [login.status_code for login in logins] == [401, 200, 429]
+        assert [login.status_code for login in logins] == [401, 200, 401, 429]
         assert int(logins[-1].headers["Retry-After"]) <= 30
+        assert logins[-1].json()["detail"].startswith("There were too many failed logins; try")
+
+    def test_logins_with_a_valid_key_are_requests_of_the_key(
+        self, client: TestClient, editor: Headers
+    ) -> None:
+        key = {"key": editor["Authorization"].removeprefix("Bearer ")}
+        same_origin = {"Sec-Fetch-Site": "same-origin"}
+        logins = [
+            client.post("/console/login", json=key, headers=same_origin).status_code
+            for _ in range(4)
+        ]
+        assert logins == [200, 200, 200, 429]

@@ -15,6 +15,7 @@ from sgmn.errors import MediaError, error_reason
 from sgmn.records import ImageArray
 
 MAX_PIXELS = 64_000_000
+JPEG_QUALITY = 80
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".avif")
 
 # A fixed list, because Pillow's other readers are old and one of them (EPS) starts a program.
@@ -80,6 +81,13 @@ def read_image(path: Path, max_side: int | None = None) -> ImageArray:
     except _PILLOW_ERRORS as error:
         reason = str(error).strip() or type(error).__name__
         raise MediaError(f"cannot be read ({reason})", path, _REMEDY) from error
+
+
+def encode_jpeg(image: ImageArray) -> bytes:
+    """Return an image (H, W, 3) as a JPEG file of quality JPEG_QUALITY."""
+    file = BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=JPEG_QUALITY)
+    return file.getvalue()
 
 
 def read_size(path: Path) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from sgmn.media.address import Address, parse_address
 from sgmn.media.audio import AudioChunk
 from sgmn.media.audio_queue import AudioQueue
 from sgmn.media.container import LIBAV_ERRORS, describe_error
+from sgmn.media.image import encode_jpeg
 from sgmn.media.reconnecting_stream import ReconnectingStream
 from sgmn.media.recorder import StreamRecorder
 from sgmn.media.rgb_conversion import convert_to_upright_rgb
@@ -42,11 +43,13 @@ class LiveFrame:
         time_s: Seconds from the first frame of the stream.
         wall_s: Wall clock when the frame arrived, in seconds since 1970.
         rgb: uint8 RGB, (H, W, 3).
+        jpeg: The same frame as a JPEG file to keep; None if none was asked for.
     """
 
     time_s: float
     wall_s: float
     rgb: ImageArray
+    jpeg: bytes | None = None
 
 
 class LiveSource:
@@ -66,6 +69,7 @@ class LiveSource:
             for a sender to connect. An Address has been parsed already.
         rate_hz: Frames per second.
         max_side: Maximum length of the longer side, in pixels.
+        jpeg_side: Likewise, of the frames as JPEG files; None for no such files.
         settings: Timeouts, retries and queue sizes.
         on_state: Called with every new state and the wall clock, in the thread that changes the
             state. It must not block.
@@ -93,6 +97,7 @@ class LiveSource:
         *,
         rate_hz: float = 1.0,
         max_side: int | None = None,
+        jpeg_side: int | None = None,
         settings: SourceSettings = _DEFAULT_SETTINGS,
         on_state: Callable[[SourceState, float], None] | None = None,
         rng: Random | None = None,
@@ -117,8 +122,10 @@ class LiveSource:
             on_audio=self._audio.put if with_audio else None,
             recorder=recorder,
         )
-        self._schedule, self._max_side = SamplingSchedule(0.0, rate_hz), max_side
-        self._reformatter = VideoReformatter()
+        self._schedule = SamplingSchedule(0.0, rate_hz)
+        self._max_side, self._jpeg_side = max_side, jpeg_side
+        # One for each size, because a change of the size creates its scaler anew.
+        self._reformatter, self._jpeg_reformatter = VideoReformatter(), VideoReformatter()
         self._frames: deque[LiveFrame] = deque()
         self._failure: Exception | None = None
         self._on_state = on_state
@@ -244,17 +251,16 @@ class LiveSource:
         if not self._schedule.is_due(decoded.time_s):
             return
         try:
-            rgb = convert_to_upright_rgb(
-                decoded.frame,
-                self._reformatter,
-                pixel_aspect=decoded.pixel_aspect,
-                max_side=self._max_side,
-            )
+            rgb = _convert(decoded, self._reformatter, self._max_side)
+            jpeg = None
+            if self._jpeg_side is not None:  # at once, because a queue of files is small
+                large = _convert(decoded, self._jpeg_reformatter, self._jpeg_side)
+                jpeg = encode_jpeg(large)
         except LIBAV_ERRORS as error:
             self._stream.faults[f"a frame cannot be converted ({describe_error(error)})"] += 1
             return
         self._schedule.advance(decoded.time_s)
-        self._enqueue(LiveFrame(decoded.time_s, time(), rgb))
+        self._enqueue(LiveFrame(decoded.time_s, time(), rgb, jpeg))
 
     def _enqueue(self, frame: LiveFrame) -> None:
         limit = self._settings.queue_frames
@@ -268,3 +274,11 @@ class LiveSource:
                 self.dropped_frames += 1
             self._frames.append(frame)
             self._changed.notify_all()
+
+
+def _convert(
+    decoded: DecodedFrame, reformatter: VideoReformatter, max_side: int | None
+) -> ImageArray:
+    return convert_to_upright_rgb(
+        decoded.frame, reformatter, pixel_aspect=decoded.pixel_aspect, max_side=max_side
+    )

@@ -53,6 +53,13 @@ class TokenBuckets:
                 self._buckets.popitem(last=False)
         return (1 - tokens) / self._rate_per_s if is_empty else 0.0
 
+    def give_back(self, name: str) -> None:
+        """Put back a token that was taken out of a bucket."""
+        with self._lock:
+            if name in self._buckets:  # if it was forgotten, it is full
+                tokens, then_s = self._buckets[name]
+                self._buckets[name] = (min(self._size, tokens + 1), then_s)
+
 
 class RateLimits:
     """The limits of one running service."""
@@ -74,8 +81,17 @@ class RateLimits:
         _require(self._failures.take(f"key {_address(request)}"), "Too many requests had no key")
 
     def count_login(self, request: Request) -> None:
-        """Count a login, before its key is looked at. Raises ApiError, as above."""
-        _require(self._failures.take(f"login {_address(request)}"), "There were too many logins")
+        """Count a login as failed, before its key is looked at. Raises ApiError, as above.
+
+        So guesses that arrive together are counted, too. See `allow_login`.
+        """
+        wait_s = self._failures.take(f"login {_address(request)}")
+        _require(wait_s, "There were too many failed logins")
+
+    def allow_login(self, request: Request, key_id: str) -> None:
+        """Count a login as a request of its valid key instead. Raises ApiError, as above."""
+        self._failures.give_back(f"login {_address(request)}")
+        self.count_request(key_id)
 
 
 def rate_limits_of(context: ServiceContext) -> RateLimits:

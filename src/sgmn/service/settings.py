@@ -36,8 +36,8 @@ class ServiceSettings:
         shutdown_grace_s: How long open requests may take when the service stops.
         max_requests_per_s: Requests of a key in a second, in the long run; 0 for no limit.
         max_requests_at_once: Requests of a key at once, after a while without any.
-        max_failed_logins_per_minute: Logins of an address in a minute, and likewise requests
-            without a valid key; 0 for no limit.
+        max_failed_logins_per_minute: Logins of an address with a wrong key in a minute, and
+            likewise requests without a valid key; 0 for no limit.
         max_request_bytes: Maximum size of a request body other than an upload.
         max_upload_bytes: Maximum size of an uploaded catalogue.
         max_unpacked_bytes: Maximum size of all files of an uploaded zip archive.
@@ -58,6 +58,7 @@ class ServiceSettings:
         max_load: Share of the CPUs that streams may take, 0..1; further sessions are queued.
         encoder_threads: Threads of the process that encodes the frames of all streams.
         keep_frames_hours: How long frames of streams are kept; 0 to keep none.
+        keep_frames_px: Longer side of the frames that are kept, in pixels; smaller ones stay.
         keep_recordings_days: How long recordings of streams are kept.
         keep_journals_days: How long the evidence of ended sessions is kept.
         speech_models: Whisper models that sessions may use: auto, names, or folders.
@@ -95,6 +96,7 @@ class ServiceSettings:
     max_load: float = 0.85
     encoder_threads: int = 1
     keep_frames_hours: float = 24.0
+    keep_frames_px: int = 640
     keep_recordings_days: float = 7.0
     keep_journals_days: float = 30.0
     speech_models: tuple[str, ...] = ("auto",)
@@ -145,6 +147,7 @@ _POSITIVE = (
     "import_timeout_s",
     "idempotency_hours",
     "encoder_threads",
+    "keep_frames_px",
     "keep_recordings_days",
     "keep_journals_days",
 )

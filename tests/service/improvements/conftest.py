@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sgmn.media.image import encode_jpeg
 from sgmn.records import Segment
 from sgmn.service.context import ServiceContext
 from sgmn.service.operations import queue
@@ -40,7 +41,7 @@ def session(idle_api: SessionApi, context: ServiceContext) -> Iterator[str]:  # 
         start_s, place = SEGMENT_S * number, number % len(colors)
         for second in (2, 5, 8):
             image = np.asarray(make_image(colors[place], number), np.uint8)
-            frames.save(start_s + second, image)
+            frames.save(start_s + second, encode_jpeg(image))
         body = {
             "start": start_s,
             "end": start_s + SEGMENT_S,

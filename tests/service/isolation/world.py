@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from sgmn.live.events import Event, to_json
+from sgmn.media.image import encode_jpeg
 from sgmn.service.context import ServiceContext
 from sgmn.service.database import tables
 from sgmn.service.ids import new_id
@@ -54,6 +55,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     "POST /v1/catalogues/{catalogue_id}:purge": ("resource", "editor"),
     "POST /v1/catalogues/{catalogue_id}/imports": ("resource", "editor"),
     "POST /v1/catalogues/{catalogue_id}/search": ("resource", "viewer"),
+    "GET /v1/catalogues/{catalogue_id}/segments": ("resource", "viewer"),
     "GET /v1/catalogues/{catalogue_id}/improvements": ("resource", "viewer"),
     "POST /v1/catalogues/{catalogue_id}/improvements": ("resource", "editor"),
     "POST /v1/catalogues/{catalogue_id}/improvements/{improvement_id}:adopt": ("resource", "admin"),
@@ -108,7 +110,10 @@ PAGES = {
     "POST /console/login",
     "POST /console/logout",
 }
-QUERIES = {"GET /console/stream": "?session={session_id}"}
+QUERIES = {
+    "GET /console/stream": "?session={session_id}",
+    "GET /v1/catalogues/{catalogue_id}/segments": "?product_id={product_id}",
+}
 
 
 @dataclass(frozen=True)
@@ -214,7 +219,7 @@ def add_session(context: ServiceContext, catalogue_id: str) -> dict[str, str]:
         version=1,
     )
     frames = KeptFrames(streams.folder(session) / FRAMES_FOLDER)
-    frames.save(3.0, np.zeros((32, 24, 3), np.uint8))
+    frames.save(3.0, encode_jpeg(np.zeros((32, 24, 3), np.uint8)))
     recording = streams.folder(session) / RECORDING_FOLDER
     recording.mkdir()
     (recording / "0001.mp4").write_bytes(MARK.encode())

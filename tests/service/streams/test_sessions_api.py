@@ -96,7 +96,7 @@ def check_pictures(api: SessionApi, session: str) -> None:
     response = api.request("GET", f"/{session}/frames/12.3.jpg")
     assert response.headers["content-type"] == "image/jpeg"
     assert float(response.headers["x-frame-time"]) == 12.0
-    assert Image.open(io.BytesIO(response.content)).size == (24, 32)
+    assert Image.open(io.BytesIO(response.content)).size == (48, 64)  # the model sees 24x32
     assert api.request("GET", f"/{session}/frames/4000.jpg").status_code == 404
     assert api.request("GET", f"/{session}/heatmaps/4000.png").status_code == 404
     answer = api.request("GET", f"/{session}/heatmaps/12.3.png", params={"text": "the red milk"})

@@ -66,10 +66,12 @@ def get_login(request: Request, response: Response, context: Context) -> LoginSt
 def log_in(request: Request, response: Response, context: Context, login: Login) -> LoginState:
     """Begin a login with a key."""
     auth.require_same_origin(request)
-    rate_limits_of(context).count_login(request)
+    limits = rate_limits_of(context)
+    limits.count_login(request)
     caller = auth.find_caller(context, login.key.strip())
     if caller is None:
         raise ApiError(401, "This key is unknown or revoked.")
+    limits.allow_login(request, caller.key_id)
     with context.database.write() as connection:
         secret = insert_login(connection, caller.key_id)
         audit.record(connection, request, caller, "login.create", caller.key_id)

@@ -6,10 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from sgmn.records import ImageArray
-
 FRAMES_FOLDER = "frames"  # in the folder of a session
-JPEG_QUALITY = 80
 _FOLDER_S = 60  # the frames of a minute are in one folder, and are deleted together
 _SUFFIX = ".jpg"
 _SPAN_GAP_S = 30.0  # as old as a frame may be that `find` returns
@@ -21,14 +18,12 @@ class KeptFrames:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def save(self, time_s: float, image: ImageArray) -> None:
-        """Save a frame (H, W, 3). Raises OSError if it cannot be written."""
-        from PIL import Image
-
+    def save(self, time_s: float, jpeg: bytes) -> None:
+        """Save a frame. Raises OSError if it cannot be written."""
         path = self._minute(time_s) / f"{round(1000 * time_s):010d}{_SUFFIX}"
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".part")
-        Image.fromarray(image).save(temporary, "JPEG", quality=JPEG_QUALITY)
+        temporary.write_bytes(jpeg)
         temporary.replace(path)
 
     def find(self, time_s: float, max_age_s: float = _SPAN_GAP_S) -> tuple[float, Path] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -18,7 +17,7 @@ import numpy as np
 
 from sgmn.records import Product
 from sgmn.service.streams.journal import WindowRecord
-from sgmn.service.streams.kept_frames import JPEG_QUALITY, KeptFrames
+from sgmn.service.streams.kept_frames import KeptFrames
 from sgmn.service.streams.layers import LayeredSegment
 from sgmn.service.streams.recordings import find_part, part_path
 
@@ -205,8 +204,7 @@ def _write_frames(
 
 def _read_recorded(folder: Path, span: tuple[float, float]) -> Iterator[tuple[float, bytes]]:
     """Yield time and JPEG of a frame per second from a recording; none if there is none."""
-    from PIL import Image
-
+    from sgmn.media.image import encode_jpeg
     from sgmn.media.video import read_frames
 
     start_s, end_s = span
@@ -220,9 +218,7 @@ def _read_recorded(folder: Path, span: tuple[float, float]) -> Iterator[tuple[fl
         max_side=MAX_SIDE,
     )
     for frame in frames:
-        output = io.BytesIO()
-        Image.fromarray(frame.rgb).save(output, "JPEG", quality=JPEG_QUALITY)
-        yield frame.time_s + part.start_s, output.getvalue()
+        yield frame.time_s + part.start_s, encode_jpeg(frame.rgb)
 
 
 def _words_between(windows: Sequence[WindowRecord], start_s: float, end_s: float) -> str:

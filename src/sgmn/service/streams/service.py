@@ -108,7 +108,7 @@ class Streams:
             lag_s=options["lag_s"],
             realtime=options["realtime"],
             attempts=options["attempts"],
-            keep_frames=settings.keep_frames_hours > 0,
+            kept_side=settings.keep_frames_px if settings.keep_frames_hours > 0 else None,
             record=options.get("record", False),
             last_event_id=row["last_event_id"],
             logged_gaps=row["gap_count"],

@@ -124,7 +124,9 @@ class Worker:
         resume = ResumePoint(
             timeline.last_window, settings, info.context_windows, config.max_gap_s, config.reason
         )
-        kept = KeptFrames(config.folder / FRAMES_FOLDER) if config.keep_frames else None
+        kept = None
+        if config.kept_side is not None:
+            kept = KeptFrames(config.folder / FRAMES_FOLDER)
         with self._open_source(info.max_side) as source:
             frames = SessionFrames(
                 source, resume, recognition.encoder.frames, kept, shift, recognition.add_gap
@@ -163,6 +165,7 @@ class Worker:
             address,
             rate_hz=FRAME_RATE_HZ,
             max_side=max_side,
+            jpeg_side=self._config.kept_side,
             settings=SourceSettings.for_address(address, self._config.attempts),
             on_state=self._report_source,
             with_audio=self._config.transcript.kind == "asr",

@@ -48,7 +48,7 @@ class WorkerConfig:
         realtime: Play a file in real time instead of at full speed.
         attempts: Failed connections in a row that end the stream; None for no limit.
         max_gap_s: The longest gap by which the time of the stream advances after a crash.
-        keep_frames: Whether to keep frames as JPEG files.
+        kept_side: Longer side of the frames that are kept as JPEG files, in pixels; None for none.
         record: Whether to record the stream.
         last_event_id: Newest event in the log; only later ones are reported.
         logged_gaps: Number of gaps in the log.
@@ -69,7 +69,7 @@ class WorkerConfig:
     realtime: bool = False
     attempts: int | None = 10
     max_gap_s: float = 3600.0
-    keep_frames: bool = True
+    kept_side: int | None = 640
     record: bool = False
     last_event_id: int = 0
     logged_gaps: int = 0

@@ -82,10 +82,10 @@ class SessionFrames:
         self._shift.set(0.0 if gap is None else gap.to_s - frame.time_s)
 
     def _keep(self, frame: LiveFrame) -> None:
-        if self._kept is None:
+        if self._kept is None or frame.jpeg is None:
             return
         try:
-            self._kept.save(self.frame_s, frame.rgb)
+            self._kept.save(self.frame_s, frame.jpeg)
         except OSError as error:  # the events matter more
             fault = f"frames cannot be kept ({error.strerror})"
             if fault not in self.faults:
