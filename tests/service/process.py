@@ -32,10 +32,12 @@ class ServiceProcess:
 
     Args:
         data: The data folder.
+        module: What runs: the command line of the service, or what behaves like it.
         settings: Settings, which become environment variables.
     """
 
-    def __init__(self, data: Path, **settings: object) -> None:
+    def __init__(self, data: Path, module: str = "sgmn.cli", **settings: object) -> None:
+        self.module = module
         self.data, self.admin_key = data, "sgmn_" + "k" * 43
         variables = {f"SGMN_{name.upper()}": str(value) for name, value in settings.items()}
         self.environment = {
@@ -53,7 +55,7 @@ class ServiceProcess:
         self.log = self.data.parent / f"{self.data.name}-{self.starts}.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "sgmn.cli", "serve"],
+                [sys.executable, "-m", self.module, "serve"],
                 env=self.environment,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sgmn.errors import SgmnError
 from sgmn.service.database.engine import Database
 
+MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 7_315_042_611  # of PostgreSQL; two processes must not migrate at once
 
 
@@ -57,5 +58,5 @@ def _require_known(connection: sa.Connection) -> None:
 
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     return config
