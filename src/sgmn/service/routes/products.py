@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from sgmn.catalogue.product_lookup import ProductLookup
+from sgmn.errors import MediaError
+from sgmn.media.image import encode_jpeg, read_image
 from sgmn.records import Product
 from sgmn.service import audit, problems
 from sgmn.service.auth import Caller, Editor, Viewer
-from sgmn.service.catalogues import change_catalogue, find_catalogue
+from sgmn.service.catalogues import catalogue_folder, change_catalogue, find_catalogue
 from sgmn.service.context import Context, ServiceContext
 from sgmn.service.fields import NO_CONTROL, CatalogueId
 from sgmn.service.idempotency import IDEMPOTENT, IdempotentRoute, answer
@@ -29,6 +32,7 @@ router = APIRouter(
     responses=problems.responses(401, 403, 404, 422),
 )
 MAX_IMAGES = 20
+MAX_IMAGE_SIDE_PX = 800
 ProductId = Annotated[
     str,
     Path(
@@ -103,20 +107,44 @@ def list_products(
 
 @router.get(
     "/images/{product_id:path}.jpg",
-    summary="Get the image of a product",
+    summary="Get an image of a product",
     response_class=Response,
     responses={200: {"content": {"image/jpeg": {}}, "description": "A JPEG."}},
 )
 def get_product_image(
-    context: Context, caller: Viewer, catalogue_id: CatalogueId, product_id: ProductId
+    context: Context,
+    caller: Viewer,
+    catalogue_id: CatalogueId,
+    product_id: ProductId,
+    number: Annotated[
+        int | None,
+        Query(ge=0, lt=1000, description="Which image, from 0; left out: a small main image."),
+    ] = None,
 ) -> Response:
-    """The main image of a product, at most 160 pixels a side."""
+    """The main image, at most 160 pixels a side, or any image, at most 800 pixels a side."""
     lookup = _open(context, caller, catalogue_id)
-    thumbnail = None if lookup is None else lookup.thumbnail(product_id)
-    if thumbnail is None:
+    if lookup is None:
+        raise not_found("image")
+    if number is None:
+        image = lookup.thumbnail(product_id)
+    else:
+        folder = catalogue_folder(context.settings, catalogue_id)
+        image = _read_image(lookup.get(product_id), number, folder)
+    if image is None:
         raise not_found("image")
     headers = {"Cache-Control": "private, max-age=300"}
-    return Response(thumbnail, media_type="image/jpeg", headers=headers)
+    return Response(image, media_type="image/jpeg", headers=headers)
+
+
+def _read_image(product: Product | None, number: int, folder: pathlib.Path) -> bytes | None:
+    """An image as JPEG; None if there is none, or it is not kept in the catalogue's folder."""
+    paths = () if product is None else product.image_paths
+    if number >= len(paths) or not paths[number].resolve().is_relative_to(folder.resolve()):
+        return None
+    try:
+        return encode_jpeg(read_image(paths[number], MAX_IMAGE_SIDE_PX))
+    except MediaError as error:
+        raise not_found("image") from error
 
 
 @router.get("/products/{product_id:path}", summary="Get a product")

@@ -4,6 +4,11 @@
 
 export const pages = [
   { path: "/console/live/:session?", menu: "live", load: () => import("./live.js") },
+  { path: "/console/sessions", menu: "sessions", load: () => import("./sessions.js") },
+  { path: "/console/catalogues", menu: "catalogues", load: () => import("./catalogues.js") },
+  { path: "/console/catalogues/:catalogue", menu: "catalogues", load: () => import("./catalogue.js") },
+  { path: "/console/catalogues/:catalogue/products/:product", menu: "catalogues", load: () => import("./product.js") },
+  { path: "/console/improve/:catalogue?", menu: "improve", load: () => import("./improve.js") },
 ];
 
 /** The entries of the menu, in order; those without a page yet are left out. */
