@@ -130,7 +130,7 @@ def measure(folder: Path, workers: int, first_batch: int, start_s: float) -> dic
     from sgmn.data.dataset import read_dataset
     from sgmn.model.inputs import Preprocessor
     from sgmn.training.config import DataConfig, ModelConfig, TrainConfig
-    from sgmn.training.data.batch_loader import build_loader
+    from sgmn.training.data.batch_loader import load_batches
     from sgmn.training.data.batches import Batches, BatchSpec
     from sgmn.training.run_setup import build_starting_model, load_examples
 
@@ -144,7 +144,7 @@ def measure(folder: Path, workers: int, first_batch: int, start_s: float) -> dic
         for number in range(first_batch, first_batch + 10**6):
             yield BatchSpec(number, batches.positions(number, batches.order))
 
-    loader = iter(build_loader(batches, specs(), workers))
+    loader = load_batches(batches, specs(), workers)
     clips = int(next(loader).targets.shape[0])
     first_s = time.time()
     for _ in range(BATCHES):

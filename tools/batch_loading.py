@@ -24,7 +24,7 @@ import torch
 from sgmn.data import dataset
 from sgmn.model.inputs import ItemInputs
 from sgmn.model.network import select_device
-from sgmn.training.data.batch_loader import build_loader
+from sgmn.training.data.batch_loader import load_batches
 from sgmn.training.data.batches import Batch, Batches
 from sgmn.training.run_setup import load_examples, prepare_run
 from sgmn.workflows.job_run import read_config, unpack_job
@@ -66,7 +66,7 @@ def measure_cost(batches: Batches) -> str:
 def measure_arrival(batches: Batches, workers: int, seconds: float, device: torch.device) -> str:
     """Measure how batches arrive, from when every worker has sent its first one."""
     start_s = time.monotonic()
-    arriving = iter(build_loader(batches, count(len(batches)), workers))
+    arriving = load_batches(batches, count(len(batches)), workers)
     copy_to_device(next(arriving), device)
     first_s = time.monotonic() - start_s
     for _ in range(workers - 1):

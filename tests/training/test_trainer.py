@@ -109,9 +109,9 @@ def test_the_checkpoint_holds_the_averaged_weights(
 ) -> None:
     trainer = make_trainer(tmp_path)
     trainer.run()
-    assert trainer.ema_network is not None
+    assert trainer.average is not None
     saved, name = read_weights(tmp_path), "towers.image_projection.weight"
-    assert torch.equal(saved[name], trainer.ema_network.module.state_dict()[name])
+    assert torch.equal(saved[name], trainer.average.network.state_dict()[name])
     assert not torch.equal(saved[name], trainer.network.state_dict()[name])
 
 

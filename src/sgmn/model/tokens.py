@@ -52,6 +52,8 @@ def _concatenate(tensors: Sequence[Tensor]) -> Tensor:
 
 def _pad(tensor: Tensor, sizes: Sequence[int]) -> Tensor:
     missing = [target - size for size, target in zip(tensor.shape[1:], sizes, strict=True)]
+    if not any(missing):
+        return tensor
     return functional.pad(tensor, [n for count in reversed(missing) for n in (0, count)])
 
 

@@ -141,6 +141,8 @@ class TrainConfig:
         steps: optimizer steps.
         batch_size: clips in a batch.
         accumulation_steps: batches in an optimizer step.
+        cached_negatives: compare each clip with the products of all batches of a step, for one
+            more forward pass, see `sgmn.training.cached_negatives`.
         gradient_checkpointing: recompute activations of the towers to save memory.
         lr: peak learning rate of newly initialized parameters.
         backbone_lr: peak learning rate of pretrained parameters.
@@ -154,21 +156,25 @@ class TrainConfig:
             its shop (0..1).
         drop_title_prob: probability that a product has no title (0..1).
         drop_word_prob: probability that a word of a transcript is missing (0..1).
-        max_dropped_frames_fraction: maximum fraction of a clip's frames that are dropped (0..1).
+        drop_tail_prob: probability that a clip loses its end, 0, 0.1 … or 0.9 of it (0..1).
+        max_dropped_frames_fraction: otherwise, maximum fraction dropped anywhere in it (0..1).
         color_jitter: strength of random brightness, contrast and color changes; 0 for none.
         low_light_prob: probability of a dark clip (0..1), see `sgmn.training.data.degradation`.
         low_resolution_prob: probability of a clip of few pixels (0..1).
         seed: seed of initialization, augmentation and order.
-        workers: processes that prepare batches; 0 prepares them in the training process.
+        workers: processes that prepare batches (with frozen towers, one thread); 0 for none.
         threads: compute threads; 0 for PyTorch's default.
         checkpoint_minutes: minutes between checkpoints.
         log_every_steps: steps between lines of the log.
+        keep_better: compare the result with the start on the clips of the split "val", and keep
+            the better of them; see `sgmn.workflows.start_comparison`.
         device: "auto", "cpu" or "cuda".
     """
 
     steps: int = 1000
     batch_size: int = 24
     accumulation_steps: int = 1
+    cached_negatives: bool = False
     gradient_checkpointing: bool = False
     lr: float = 1e-3
     backbone_lr: float = 1e-5
@@ -181,6 +187,7 @@ class TrainConfig:
     wrong_transcript_prob: float = 0.0
     drop_title_prob: float = 0.1
     drop_word_prob: float = 0.15
+    drop_tail_prob: float = 0.0
     max_dropped_frames_fraction: float = 0.3
     color_jitter: float = 0.3
     low_light_prob: float = 0.0
@@ -190,17 +197,18 @@ class TrainConfig:
     threads: int = 0
     checkpoint_minutes: float = 5.0
     log_every_steps: int = 10
+    keep_better: bool = False
     device: str = "auto"
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "steps", "batch_size", "accumulation_steps", "log_every_steps")
-        require_at_least(self, 0, "seed", "workers", "threads", "weight_decay", "color_jitter")
-        require_at_least(self, 0, "backbone_lr")
+        require_at_least(self, 0, "seed", "workers", "threads", "color_jitter")
+        require_at_least(self, 0, "weight_decay", "backbone_lr")
         require_above_zero(self, "lr", "head_lr_multiplier", "max_grad_norm")
         require_above_zero(self, "checkpoint_minutes")
         require_fraction(self, "warmup_fraction", "ema_decay", "drop_transcript_prob")
         require_fraction(self, "wrong_transcript_prob", "drop_title_prob", "drop_word_prob")
-        require_fraction(self, "max_dropped_frames_fraction")
+        require_fraction(self, "drop_tail_prob", "max_dropped_frames_fraction")
         require_fraction(self, "low_light_prob", "low_resolution_prob")
 
 

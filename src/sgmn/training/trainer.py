@@ -17,19 +17,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from threading import Event
-from typing import cast
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sgmn.errors import SettingsError
 from sgmn.model import checkpoint
 from sgmn.model.bundle import ModelBundle
 from sgmn.model.network import SGMN, select_device
 from sgmn.training import distributed
+from sgmn.training.cached_negatives import CachedNegatives
 from sgmn.training.config import LossConfig, TrainConfig
-from sgmn.training.data.batch_loader import build_loader
+from sgmn.training.data.batch_loader import load_batches
 from sgmn.training.data.batch_mining import HardBatchOrder, find_duplicates
 from sgmn.training.data.batches import Batch, Batches, BatchSpec
 from sgmn.training.data.boxes import PatchGrids
@@ -38,7 +37,8 @@ from sgmn.training.losses.objective import BatchLoss, Objective
 from sgmn.training.optimizer import build_optimizer, warmup_cosine
 from sgmn.training.run_log import RunLog
 from sgmn.training.run_state import load_state, save_state
-from sgmn.training.training_step import TrainingStep
+from sgmn.training.training_step import SeparateBatches
+from sgmn.training.weight_average import WeightAverage
 
 _LOG = logging.getLogger("sgmn.training")
 
@@ -50,7 +50,7 @@ class StepReport:
     Attributes:
         step: number of the step, from 1.
         steps: steps of the run.
-        loss: mean loss of the step's batches.
+        loss: mean loss of the step's batches, or with cached negatives, of all together.
         accuracy: fraction of clips whose best product in the batch is theirs (0..1).
         lr: learning rate of the first parameter group.
         samples_per_s: clips per second.
@@ -99,16 +99,21 @@ class Trainer:
         self.duplicates = find_duplicates(self.network, batches, loss)
         is_sold = batches.examples.labeled_mask()
         dim, classes = self.network.towers.dim, self.duplicates.classes
-        self.objective = Objective(dim, loss, classes, is_sold).to(self.device)
+        self._set_objective(Objective(dim, loss, classes, is_sold))
         self.order = HardBatchOrder(self.network, batches, self.duplicates) if loss.mining else None
         self.signature = f"{batches.signature()} {loss}"
         self.optimizer = build_optimizer(self.network, config)
-        self.ema_network = _build_ema(self.network, config.ema_decay)
+        decay = config.ema_decay
+        self.average = WeightAverage(self.network, decay) if decay else None
         self.step = 0
         self.stop_event = stop_event or Event()
         self.read_errors: set[str] = set()  # one line for each unreadable file
-        training_step = TrainingStep(self.network, self.objective)
-        self._training_step = distributed.average_gradients(training_step)
+
+    def _set_objective(self, objective: Objective) -> None:
+        self.objective = objective.to(self.device)
+        together = self.config.cached_negatives and self.config.accumulation_steps > 1
+        passes = CachedNegatives if together else SeparateBatches
+        self._passes = passes(self.network, self.objective)
 
     def _patch_grids(self, loss: LossConfig) -> PatchGrids | None:
         """Return the patches on each canvas if guidance is trained on labels."""
@@ -126,7 +131,7 @@ class Trainer:
     def _modules(self) -> dict[str, nn.Module]:
         """Return the modules that a run changes."""
         modules: dict[str, nn.Module] = {"network": self.network, "objective": self.objective}
-        return modules if self.ema_network is None else modules | {"average": self.ema_network}
+        return modules if self.average is None else modules | {"average": self.average}
 
     def run(self, report: Callable[[StepReport], None] = lambda step: None) -> bool:
         """Train until the last step or until `stop` is called, then write a checkpoint.
@@ -160,7 +165,7 @@ class Trainer:
     @property
     def trained_network(self) -> SGMN:
         """The network to use: with averaged weights if `ema_decay` > 0."""
-        return self.network if self.ema_network is None else cast(SGMN, self.ema_network.module)
+        return self.network if self.average is None else self.average.network
 
     def save(self) -> None:
         """Write the state to resume from and the model."""
@@ -170,7 +175,7 @@ class Trainer:
         checkpoint.save(trained, self.folder / "checkpoint")
 
     def _steps(self) -> Iterator[StepReport]:
-        loader = iter(build_loader(self.batches, self.remaining_batches(), self.config.workers))
+        loader = load_batches(self.batches, self.remaining_batches(), self.config.workers)
         while self.step < self.config.steps:
             start_s = time.monotonic()
             batches = [next(loader) for _ in range(self.config.accumulation_steps)]
@@ -196,31 +201,24 @@ class Trainer:
             yield BatchSpec(index, share(positions), share(neighbors))
 
     def train_step(self, batches: list[Batch]) -> list[BatchLoss]:
-        """Make one optimizer step on the mean loss of some batches; returns their losses."""
+        """Make one optimizer step; returns the loss of each batch, or of all of them together."""
         torch.manual_seed(self.config.seed * 1_000_003 + self.step)  # same dropout after a resume
         factor = warmup_cosine(self.step, self.config.steps, self.config.warmup_fraction)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak_lr"] * factor
-        results = []
-        for number, batch in enumerate(batches, start=1):
-            last = number == len(batches)
-            with nullcontext() if last else distributed.skip_averaging(self._training_step):
-                results.append(self._backward(batch, len(batches)))
+        self._report_read_errors(batches)
+        results = self._passes.backward(batches)
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.max_grad_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        if self.ema_network is not None:
-            self.ema_network.update_parameters(self.network)
+        if self.average is not None:
+            self.average.update_parameters(self.network)
         return results
 
-    def _backward(self, batch: Batch, batch_count: int) -> BatchLoss:
-        for line in batch.read_errors:
+    def _report_read_errors(self, batches: list[Batch]) -> None:
+        for line in (line for batch in batches for line in batch.read_errors):
             self.read_errors.add(line)
             _LOG.warning("Left out of a batch: %s", line)
-        result: BatchLoss = self._training_step(batch)
-        if result.loss.requires_grad:  # not if no clip has a transcript and only text is trained
-            torch.autograd.backward(result.loss / batch_count)
-        return result._replace(loss=result.loss.detach())
 
 
 def require_new_run_folder(folder: Path) -> None:
@@ -235,11 +233,3 @@ def require_new_run_folder(folder: Path) -> None:
         raise SettingsError(
             "already contains a run", folder, "add --resume, or choose another folder"
         )
-
-
-def _build_ema(network: SGMN, decay: float) -> AveragedModel | None:
-    """Return an exponential moving average of a network; None if the decay is 0."""
-    if decay == 0:
-        return None
-    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-    return AveragedModel(network, multi_avg_fn=average, use_buffers=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -26,6 +26,7 @@ from sgmn.product_text import build_product_text
 from sgmn.records import Clip, Product
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.data.batches import Batches, ClipKeys, NetworkInput
+from sgmn.training.data.dropped_frames import sample_dropped_frames
 from sgmn.training.data.example_loader import LoadedClip
 from sgmn.training.data.examples import Examples, Key
 from sgmn.training.data.grounding_labels import GroundingLabels, measure_patch_grids
@@ -34,6 +35,7 @@ from sgmn.training.data.token_cache import (
     TokenCache,
     hash_file,
     hash_towers,
+    to_float32,
     trim_padding,
 )
 from sgmn.training.data.token_edits import (
@@ -91,7 +93,11 @@ class CachedBatches(Batches):
     def _loader_settings(train: TrainConfig) -> TrainConfig:
         """Cache entries are complete; batches drop transcripts, titles and frames later."""
         return replace(
-            train, drop_transcript_prob=0.0, drop_title_prob=0.0, max_dropped_frames_fraction=0.0
+            train,
+            drop_transcript_prob=0.0,
+            drop_title_prob=0.0,
+            drop_tail_prob=0.0,
+            max_dropped_frames_fraction=0.0,
         )
 
     def fill(self, progress: Callable[[int, int], None] = lambda done, total: None) -> list[str]:
@@ -163,7 +169,7 @@ class CachedBatches(Batches):
     def clip_entry(self, item: Item, variant: int) -> str:
         """Return the name of the cache entry of a clip or photo."""
         augmentation = (variant, _item_id(item), self.train.color_jitter, self.train.drop_word_prob)
-        data = sorted((k, v) for k, v in asdict(self.data).items() if k not in KEYS_NOT_CACHED)
+        data = self._cached_settings
         if isinstance(item, Photo):  # composed with photos of all other examples
             count = len(self.examples.items)
             facts = ("photo", augmentation, data, self._text_hashes, count)
@@ -173,6 +179,11 @@ class CachedBatches(Batches):
         return self.cache.entry_name(
             files, "clip", item.start, item.end, item.text, augmentation, data, labels
         )
+
+    @cached_property
+    def _cached_settings(self) -> list[tuple[str, Any]]:
+        settings = asdict(self.data).items()
+        return sorted((key, value) for key, value in settings if key not in KEYS_NOT_CACHED)
 
     def _product_entry(self, product: Product, variant: int) -> str:
         augmentation = (variant, repr(product.key), self.train.color_jitter) if variant else ()
@@ -188,8 +199,7 @@ class CachedBatches(Batches):
         entries = [self.cache.read(name) for name in names]
         mask = pad_sequence([entry.tokens.image_mask[0] for entry in entries], batch_first=True)
         silent = torch.from_numpy(rng.random(len(cached)) < self.train.drop_transcript_prob)
-        max_fraction = self.train.max_dropped_frames_fraction
-        kept = _sample_kept_frames(mask, max_fraction, rng)
+        kept = _sample_kept_frames(mask, self.train, rng)
         keys = [tuple(self.examples.product_keys(item)) for item in cached]
         targets = list(keys)
         if self.data.counterfactual_prob:
@@ -203,7 +213,7 @@ class CachedBatches(Batches):
                 other = self.cache.read(silent_entry(names[row]))
                 own = replace_text(entries[row].tokens, other.tokens)
                 entries[row] = entries[row]._replace(tokens=own)
-        tokens = ItemTokens.cat(entry.tokens for entry in entries)
+        tokens = to_float32(ItemTokens.cat(entry.tokens for entry in entries))
         tokens = remove_text(remove_frames(tokens, ~kept), silent)
         labels = None
         if self.patch_grids is not None:
@@ -269,13 +279,10 @@ def silent_entry(name: str) -> str:
     return f"{name}-silent"
 
 
-def _sample_kept_frames(
-    image_mask: Tensor, max_fraction: float, rng: np.random.Generator
-) -> Tensor:
-    """Draw which frames stay (B, T) bool: all but a random span of each row, at least one."""
+def _sample_kept_frames(image_mask: Tensor, train: TrainConfig, rng: np.random.Generator) -> Tensor:
+    """Draw which frames stay (B, T) bool, see `sample_dropped_frames`."""
     kept = torch.ones_like(image_mask)
     for row, count in enumerate(image_mask.sum(1).tolist()):
-        length = min(int(rng.uniform(0, max_fraction) * count), count - 1)
-        start = int(rng.integers(count - length + 1)) if length > 0 else 0
-        kept[row, start : start + max(0, length)] = False
+        dropped = sample_dropped_frames(count, train, rng)
+        kept[row, dropped.start : dropped.stop] = False
     return kept

@@ -24,6 +24,7 @@ from sgmn.training.data import boxes
 from sgmn.training.data.boxes import FrameBoxes
 from sgmn.training.data.composition import random_crop
 from sgmn.training.data.degradation import Degradation, apply_light, sample_light
+from sgmn.training.data.dropped_frames import sample_dropped_frames
 from sgmn.training.data.examples import Examples, Key, labeled_keys
 from sgmn.training.data.photo_clips import PhotoClips, PhotoFrame, read_cached_image
 from sgmn.training.data.transcript_sampler import TranscriptSampler
@@ -209,7 +210,8 @@ class ExampleLoader:
             Frame(candidates[i].time_s, degradation.apply(candidates[i].rgb, rng))
             for i in positions
         ]
-        return _drop_span(frames, self.train.max_dropped_frames_fraction, rng)
+        dropped = sample_dropped_frames(len(frames), self.train, rng)
+        return frames[: dropped.start] + frames[dropped.stop :]
 
 
 def _boxes_where(photos: Sequence[PhotoFrame], other: Key | None) -> tuple[FrameBoxes, ...]:
@@ -225,10 +227,3 @@ def sample_segments(count: int, segments: int, rng: np.random.Generator) -> list
         return list(range(count))
     edges = np.linspace(0, count, segments + 1)
     return [int(position) for position in rng.uniform(edges[:-1], edges[1:])]
-
-
-def _drop_span(frames: list[Frame], max_fraction: float, rng: np.random.Generator) -> list[Frame]:
-    """Drop a random span of the frames; at least one frame stays."""
-    length = int(rng.uniform(0, max_fraction) * len(frames))
-    start = int(rng.integers(len(frames) - length + 1))
-    return frames[:start] + frames[start + length :] or frames[:1]

@@ -6,7 +6,7 @@ fraction of the time.
 Every example and variant is a file named by a hash of all that determines its content: the
 towers' weights, the media files, and how they are sampled and augmented. An entry is therefore
 never stale. An interrupted run resumes where it stopped, and several runs may share a cache.
-Vectors are float16 and memory-mapped when read.
+Vectors are float16.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from sgmn import tar_member
@@ -125,12 +125,11 @@ class TokenCache:
         draft.replace(path)
 
     def read(self, name: str) -> CachedEntry:
-        """Read an entry, in float32. Raises CheckpointError for a damaged file."""
+        """Read an entry, in float16. Raises CheckpointError for a damaged file."""
         path = self.entry_path(name)
         try:
-            with safe_open(path, "pt") as file:
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                metadata = file.metadata()
+            content = path.read_bytes()  # a third of the time of `safe_open` for many small tensors
+            tensors, metadata = load(content), _read_metadata(content)
             tokens = _read_rows(ItemTokens, tensors, "")
             if LABEL_PREFIX + "visible" in tensors:
                 labels = _read_rows(GroundingLabels, tensors, LABEL_PREFIX)
@@ -146,20 +145,39 @@ class TokenCache:
         return CachedEntry(tokens, labels, key)
 
     def read_tokens(self, names: Iterable[str]) -> ItemTokens:
-        """Read the tokens of entries as rows."""
-        return ItemTokens.cat(self.read(name).tokens for name in names)
+        """Read the tokens of entries as rows, in float32."""
+        return to_float32(ItemTokens.cat(self.read(name).tokens for name in names))
 
     def read_or_empty(self, names: Iterable[str], dim: int) -> ItemTokens:
         """Read entries as rows; an entry that does not exist is a row without images and text."""
-        blank = empty_tokens(dim)
-        return ItemTokens.cat(
-            self.read(name).tokens if self.entry_path(name).exists() else blank for name in names
+        blank = empty_tokens(dim).map_tensors(_shorten)
+        return to_float32(
+            ItemTokens.cat(
+                self.read(name).tokens if self.entry_path(name).exists() else blank
+                for name in names
+            )
         )
 
 
+def to_float32(rows: R) -> R:
+    """Convert the vectors of rows."""
+    return rows.map_tensors(lambda t: t.float() if t.is_floating_point() else t)
+
+
+def _shorten(tensor: Tensor) -> Tensor:
+    return tensor.half() if tensor.is_floating_point() else tensor
+
+
+def _read_metadata(content: bytes) -> dict[str, str]:
+    """Return the metadata in the header of a file, which `load` leaves out."""
+    header = content[8 : 8 + int.from_bytes(content[:8], "little")]
+    if b"__metadata__" not in header:
+        return {}
+    return cast(dict[str, str], json.loads(header)["__metadata__"])
+
+
 def _read_rows(kind: type[R], tensors: Mapping[str, Tensor], prefix: str) -> R:
-    rows = (tensors[prefix + field.name] for field in fields(cast(Any, kind)))
-    return kind(*(t.float() if t.is_floating_point() else t for t in rows))
+    return kind(*(tensors[prefix + field.name] for field in fields(cast(Any, kind))))
 
 
 def no_labels(tokens: ItemTokens) -> GroundingLabels:
@@ -172,10 +190,7 @@ def no_labels(tokens: ItemTokens) -> GroundingLabels:
 def _compact(tokens: ItemTokens, labels: GroundingLabels | None) -> dict[str, Tensor]:
     """Remove the padding of a single row and convert its vectors to float16."""
     row = trim_padding(tokens)
-    tensors = {
-        name: tensor.half() if tensor.is_floating_point() else tensor
-        for name, tensor in _named_tensors(row)
-    }
+    tensors = {name: _shorten(tensor) for name, tensor in _named_tensors(row)}
     if labels is not None:
         tensors |= {LABEL_PREFIX + name: tensor for name, tensor in _named_tensors(labels)}
     return {name: tensor.contiguous() for name, tensor in tensors.items()}

@@ -13,7 +13,6 @@ from torch import Tensor
 from sgmn.model.bundle import ModelBundle
 from sgmn.model.network import SGMN
 from sgmn.model.parts import Parts, PartsConfig
-from sgmn.training import distributed
 from sgmn.training.ablation.baselines.image_objective import ImageObjective
 from sgmn.training.ablation.baselines.instance_contrast import (
     InstanceContrastObjective,
@@ -26,7 +25,6 @@ from sgmn.training.data.batches import Batches
 from sgmn.training.losses.objective import Objective
 from sgmn.training.run_state import save_state
 from sgmn.training.trainer import Trainer
-from sgmn.training.training_step import TrainingStep
 
 TEXT_WEIGHT = 0.5  # of cos(transcript, title)
 
@@ -96,9 +94,7 @@ class BaselineTrainer(Trainer):
         super().__init__(model, batches, config, folder, replace(loss, mining=False), stop_event)
         is_sold, classes = batches.examples.labeled_mask(), self.duplicates.classes
         dim = self.network.towers.dim
-        self.objective = baseline.build_objective(dim, loss, classes, is_sold).to(self.device)
-        step = TrainingStep(self.network, self.objective)
-        self._training_step = distributed.average_gradients(step)
+        self._set_objective(baseline.build_objective(dim, loss, classes, is_sold))
 
     def save(self) -> None:
         """Write the state to resume from."""
