@@ -1,7 +1,8 @@
 // Catalogues: one of each shop or more.
 
 import { list, post } from "../api.js";
-import { choice, field, formDialog } from "../components/forms.js";
+import { field, formDialog } from "../components/forms.js";
+import { shopField } from "../components/shop-field.js";
 import { formatDate, h, icon } from "../dom.js";
 import { t } from "../texts.js";
 
@@ -28,13 +29,10 @@ function catalogueRow(catalogue) {
 }
 
 function askForCatalogue(user, signal, navigate) {
-  const shop = user.shops
-    ? choice(Object.fromEntries(user.shops.map((name) => [name, name])), { name: "shop_id" })
-    : h("input", { name: "shop_id", required: true, maxlength: "100", autocomplete: "off" });
   formDialog({
     title: t("catalogueList.new"), action: t("catalogueList.make"), signal,
     content: [
-      field(t("catalogueList.shopId"), shop, t("catalogueList.shopHint")),
+      shopField(user),
       field(t("catalogueList.name"), h("input", { name: "name", required: true, maxlength: "200", autocomplete: "off" })),
     ],
     async send({ shop_id, name }) {

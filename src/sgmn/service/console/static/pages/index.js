@@ -3,12 +3,15 @@
 // `async (context) => Node`; see `app.js` for the context.
 
 export const pages = [
-  { path: "/console/live/:session?", menu: "live", load: () => import("./live.js") },
+  { path: "/console/live", menu: "live", load: () => import("./live.js") },
+  { path: "/console/live/:session", menu: "live", load: () => import("./live-session.js") },
+  { path: "/console/review", menu: "review", load: () => import("./review.js") },
   { path: "/console/sessions", menu: "sessions", load: () => import("./sessions.js") },
   { path: "/console/catalogues", menu: "catalogues", load: () => import("./catalogues.js") },
   { path: "/console/catalogues/:catalogue", menu: "catalogues", load: () => import("./catalogue.js") },
   { path: "/console/catalogues/:catalogue/products/:product", menu: "catalogues", load: () => import("./product.js") },
   { path: "/console/improve/:catalogue?", menu: "improve", load: () => import("./improve.js") },
+  { path: "/console/settings/:tab?", menu: "settings", load: () => import("./settings.js") },
 ];
 
 /** The entries of the menu, in order; those without a page yet are left out. */
