@@ -54,6 +54,8 @@ def train(
         command = ["sgmn", *sys.argv[1:]]
         summary = trainer.batches.examples.summary()
         write_card(output / "checkpoint", run, summary, command, accuracy)
+        if run.train.keep_better and trainer.step == run.train.steps:
+            _keep_better(run, output, skip_invalid)
 
 
 def _prepare_trainer(run: RunConfig, output: Path, skip_invalid: bool) -> Trainer:
@@ -103,3 +105,33 @@ def _run(trainer: Trainer, steps: int) -> str:
     last = accuracies[-20:]
     in_batches = f"; batch accuracy {100 * sum(last) / len(last):.0f}%" if last else ""
     return f"{trainer.step} of {steps} steps{in_batches}."
+
+
+def _keep_better(run: RunConfig, output: Path, skip_invalid: bool) -> None:
+    """Put the starting model back into the run's checkpoint unless training has improved it."""
+    from sgmn.cli import console
+    from sgmn.model import checkpoint
+    from sgmn.workflows import start_comparison as workflow
+
+    datasets = [read_dataset(folder, skip_invalid) for folder in run.data.folders]
+    clips = [c for d in datasets for c in d.clips if c.split == workflow.HELD_OUT and c.product_ids]
+    if not clips:
+        text = f'warning: no labeled clip has "split": "{workflow.HELD_OUT}", so the model is not'
+        typer.echo(f"{text} compared with {run.model.source}, from which it started", err=True)
+        return
+    start, trained = checkpoint.load(run.model.source), checkpoint.load(output / "checkpoint")
+    products = [product for data in datasets for product in data.products]
+    with console.progress_bar() as bar:
+        task = bar.add_task("comparing", total=None)
+        result = workflow.compare_with_start(
+            start, trained, clips, products, lambda n, m: bar.update(task, completed=n, total=m)
+        )
+    for line in result.damage:
+        typer.echo(f"warning: {line}", err=True)
+    typer.echo(str(result))
+    if not result.is_better:
+        worse = workflow.keep_start(output, start)
+        typer.echo(
+            f"Training did not improve {run.model.source}: {output / 'checkpoint'} is the model"
+            f" that it started from, and {worse} the trained one."
+        )
