@@ -4,10 +4,12 @@ import { connection, get, post, request } from "./api.js";
 import { h, icon, replace } from "./dom.js";
 import { addKeys } from "./keys.js";
 import { showHelp } from "./components/help.js";
+import { conflictPanel } from "./components/saving.js";
 import { showToast, toasts } from "./components/toast.js";
 import { applyTheme, nextTheme } from "./components/theme.js";
 import { showLogin } from "./pages/login.js";
 import { menu, pages } from "./pages/index.js";
+import { openReviews } from "./reviews.js";
 import { loadTexts, t } from "./texts.js";
 
 const main = h("main", { id: "main", tabindex: "-1" });
@@ -37,7 +39,8 @@ function logIn() {
 }
 
 function open() {
-  replace(document.body, skipLink(), shell(), toasts);
+  replace(document.body, skipLink(), shell(), conflictPanel(), toasts);
+  openReviews(user.id);
   show();
 }
 
