@@ -15,6 +15,7 @@ from sgmn.training.config import RunConfig
 from sgmn.training.config_file import read_config
 from sgmn.training.run_setup import checkpoint_towers, load_examples, prepare_run
 from sgmn.training.trainer import Trainer
+from sgmn.training.training_step import SeparateBatches
 
 PRESETS = {  # name: family of the tiny towers, clips in a step
     "lpr4m-clip-b32": ("clip", 128),
@@ -71,7 +72,7 @@ def gradients(run: RunConfig, folder: Path) -> tuple[int, dict[str, torch.Tensor
     # part, as a recomputation ends as soon as it has what it needs.
     next(layer.children()).register_forward_pre_hook(lambda *_: calls.append(1))
     torch.manual_seed(0)  # of dropout
-    trainer._backward(trainer.batches[0], 1)
+    SeparateBatches(trainer.network, trainer.objective).backward([trainer.batches[0]])
     grads = {n: p.grad for n, p in trainer.network.named_parameters() if p.grad is not None}
     return len(calls), grads
 

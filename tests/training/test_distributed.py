@@ -20,6 +20,7 @@ from sgmn.model.inputs import ItemInputs
 from sgmn.model.network import SGMN
 from sgmn.model.score_head import ScoreHead
 from sgmn.model.scoring import ClipVectors, ProductVectors, score
+from sgmn.training.cached_negatives import CachedNegatives
 from sgmn.training.config import LossConfig
 from sgmn.training.data.batches import Batch
 from sgmn.training.data.token_edits import remove_text
@@ -162,6 +163,14 @@ def learn_objective(source: str, batches: Sequence[Callable[..., Batch]]) -> dic
     return {"losses": losses, "gradients": gradients(network)}
 
 
+def learn_cached(network: SGMN, share: Callable[[list[int]], list[int]]) -> dict[str, Tensor]:
+    """Return the gradients of two batches with cached negatives; `share` selects their rows."""
+    passes = CachedNegatives(network, build_step(network).objective)
+    batches = [batch_of(network.towers.dim, share(rows)) for rows in ([0, 1, 2, 3], [4, 5])]
+    passes.backward(batches)
+    return gradients(network)
+
+
 def build_step(network: SGMN) -> TrainingStep:
     return TrainingStep(network, Objective(network.towers.dim, NO_TRIPLETS, torch.arange(S)))
 
@@ -194,6 +203,7 @@ def work(rank: int, folder: Path) -> None:
         "share": learn_share(rank),
         "once": learn_objective(source, [batch_of]),
         "accumulated": learn_objective(source, [silent_batch_of, batch_of]),
+        "cached": learn_cached(full_network(checkpoint.load(source)), lambda r: [*local_share(r)]),
     }
     torch.save(results, folder / f"{rank}.pt")
     distributed.destroy_process_group()
@@ -249,6 +259,16 @@ def test_the_objective_of_two_processes_equals_that_of_one(
         for parameter, gradient in expected.items():
             own = result[name]["gradients"][parameter]
             torch.testing.assert_close(own, gradient, rtol=1e-4, atol=1e-5, msg=parameter)
+
+
+@pytest.mark.slow
+def test_cached_negatives_of_two_processes_equal_those_of_one(results: Results) -> None:
+    source, found = results
+    expected = learn_cached(full_network(checkpoint.load(source)), lambda rows: rows)
+    for result in found:
+        for name, gradient in expected.items():
+            own = result["cached"][name]
+            torch.testing.assert_close(own, gradient, rtol=1e-4, atol=1e-5, msg=name)
 
 
 @pytest.mark.slow

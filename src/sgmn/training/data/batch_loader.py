@@ -18,7 +18,7 @@ READ_AHEAD = 2  # batches, as for each worker of a DataLoader
 
 
 def load_batches(
-    batches: Batches, specs: Iterator[int] | Iterator[BatchSpec], workers: int
+    batches: Batches, specs: Iterator[int | BatchSpec], workers: int
 ) -> Iterator[Batch]:
     """Load the batches of some specs, in order.
 
@@ -31,7 +31,7 @@ def load_batches(
 
 
 def read_ahead(
-    batches: Batches, specs: Iterator[int] | Iterator[BatchSpec], depth: int = READ_AHEAD
+    batches: Batches, specs: Iterator[int | BatchSpec], depth: int = READ_AHEAD
 ) -> Iterator[Batch]:
     """Read batches in a thread, `depth` of them ahead.
 
@@ -46,7 +46,7 @@ def read_ahead(
 
 
 def _build_loader(
-    batches: Batches, specs: Iterator[int] | Iterator[BatchSpec], workers: int
+    batches: Batches, specs: Iterator[int | BatchSpec], workers: int
 ) -> DataLoader[Batch]:
     return DataLoader(
         batches,
