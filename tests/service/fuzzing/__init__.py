@@ -1,0 +1,1 @@
+"""Generated requests against the application in this process; see `tools/service_fuzz.py`."""
