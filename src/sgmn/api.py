@@ -29,24 +29,26 @@ Vectors = NDArray[np.float32]
 ImageSource = str | Path | ImageArray
 
 
-def load(source: str | Path = "builtin", device: str = "auto") -> Model:
+def load(source: str | Path = "builtin", device: str = "auto", runtime: str = "torch") -> Model:
     """Load a model.
 
     Args:
         source: "builtin", a checkpoint by its folder or its name on the hub ("user/model"), or a
             backbone by folder or hub name.
         device: A device name of PyTorch; "auto" is the first GPU if there is one, else the CPU.
+        runtime: What runs the image and text towers on the CPU: "torch", "openvino",
+            "openvino-bf16", "onnx", or "auto", the fastest that is installed.
 
     Raises:
         CheckpointError: The model cannot be loaded.
-        SettingsError: The device does not exist.
+        SettingsError: The device does not exist, or the runtime is not installed.
 
     Example:
         >>> model = load("small")
         >>> model.encode_text("a red mug").shape == (model.dim,)
         True
     """
-    return Model(Embedder(checkpoint.load(source), device))
+    return Model(Embedder(checkpoint.load(source), device, runtime=runtime))
 
 
 class Model:

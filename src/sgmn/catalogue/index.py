@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sgmn.catalogue import stamp as stamps
 from sgmn.catalogue.feed import Feed, read_feed
 from sgmn.catalogue.lance import Location
+from sgmn.catalogue.model_source import to_embedder
 from sgmn.catalogue.rows import ProductKey, VectorModality
 from sgmn.catalogue.stamp import ModelStamp
 from sgmn.catalogue.table import Hit, ProductTable
@@ -21,6 +22,7 @@ from sgmn.catalogue.update import (
     UpdateReport,
 )
 from sgmn.errors import CheckpointError, IndexingError
+from sgmn.model.runtimes import TORCH
 from sgmn.product_text import DEFAULT_TEXT_FIELDS, TextFields
 from sgmn.records import ImageArray, Product
 
@@ -57,8 +59,10 @@ class Index:
         >>> [hit.product.title for hit in index.search(text="red shoes", k=3)]  # doctest: +SKIP
     """
 
-    def __init__(self, table: ProductTable, embedder: Embedder | None = None) -> None:
-        self.table = table
+    def __init__(
+        self, table: ProductTable, embedder: Embedder | None = None, runtime: str = TORCH
+    ) -> None:
+        self.table, self._runtime = table, runtime
         if embedder is not None:
             self.embedder = embedder
 
@@ -69,7 +73,10 @@ class Index:
 
     @classmethod
     def open(
-        cls, path: str | Path, model: str | Path | ModelBundle | Embedder | None = None
+        cls,
+        path: str | Path,
+        model: str | Path | ModelBundle | Embedder | None = None,
+        runtime: str = TORCH,
     ) -> Index:
         """Open an index.
 
@@ -77,6 +84,7 @@ class Index:
             path: The folder of the index.
             model: The model that built the index. By default it is found by the name that the
                 index stores, and loaded when it is first needed.
+            runtime: What runs the towers of the model, see `sgmn.load`.
 
         Raises:
             IndexingError: `path` is not an index, or another model built it.
@@ -84,8 +92,8 @@ class Index:
         """
         table = ProductTable.open(path)
         if model is None:
-            return cls(table)
-        embedder = _to_embedder(model)
+            return cls(table, runtime=runtime)
+        embedder = to_embedder(model, runtime)
         stamps.require_match(table.stamp, ModelStamp.from_embedder(embedder), table.path)
         return cls(table, embedder)
 
@@ -107,6 +115,7 @@ class Index:
         path: str | Path,
         model: str | Path | ModelBundle | Embedder | None = None,
         text_fields: TextFields | None = None,
+        runtime: str = TORCH,
     ) -> Index:
         """Open the index at `path`, or create an empty one there.
 
@@ -115,9 +124,9 @@ class Index:
         one. Raises IndexingError if the index has another model or another text.
         """
         if cls.exists(path):
-            index = cls.open(path, model)
+            index = cls.open(path, model, runtime)
         else:
-            embedder = _to_embedder(model or DEFAULT_MODEL)
+            embedder = to_embedder(model or DEFAULT_MODEL, runtime)
             stamp = ModelStamp.from_embedder(embedder, text_fields or DEFAULT_TEXT_FIELDS)
             index = cls(ProductTable.create_or_open(path, stamp), embedder)
         if text_fields is not None:
@@ -145,7 +154,7 @@ class Index:
                 "does not name its model", self.path, "pass the model that built the index"
             )
         try:
-            embedder = _to_embedder(self.stamp.name)
+            embedder = to_embedder(self.stamp.name, self._runtime)
         except CheckpointError as error:
             raise IndexingError(
                 f"was built by {self.stamp}, which cannot be loaded ({error})",
@@ -288,13 +297,3 @@ class Index:
     def count(self) -> int:
         """The number of products."""
         return self.table.count()
-
-
-def _to_embedder(model: str | Path | ModelBundle | Embedder) -> Embedder:
-    from sgmn.model import checkpoint  # needs PyTorch
-    from sgmn.model.embedder import Embedder
-
-    model = getattr(model, "embedder", model)  # of a `sgmn.Model`
-    if isinstance(model, Embedder):
-        return model
-    return Embedder(checkpoint.load(model) if isinstance(model, str | Path) else model)

@@ -23,12 +23,14 @@ from sgmn.cli.options import (
     MarkdownOption,
     ModalitiesOption,
     ModelOption,
+    RuntimeOption,
     SeedOption,
     SkipInvalidOption,
     SplitOption,
     flag,
 )
 from sgmn.errors import SgmnError
+from sgmn.model.runtimes import TORCH
 
 if TYPE_CHECKING:
     from sgmn.catalogue.index import Index
@@ -71,6 +73,7 @@ def evaluate(
     dataset: DatasetArgument,
     index: OptionalIndexOption = None,
     model: ModelOption = None,
+    runtime: RuntimeOption = TORCH,
     modalities: ModalitiesOption = ALL_MODALITIES,
     split: SplitOption = "",
     skip_invalid: SkipInvalidOption = False,
@@ -98,7 +101,7 @@ def evaluate(
     damage: list[str] = []
     if protocol is not None:
         _require_absent({"--index": index, "--split": split, "--grounding": grounding})
-        names = (dataset, protocol, gallery, model, modalities)
+        names = (dataset, protocol, gallery, model, runtime, modalities)
         run = ProtocolRun(*names, without_titles, seed, trec, predictions).evaluate(damage)
         _publish(run, markdown, json_out)
     elif index is None:
@@ -107,7 +110,7 @@ def evaluate(
         selected, data = loading.parse_modalities(modalities), read_dataset(dataset, skip_invalid)
         choice = (selected, without_titles, grounding, seed, trec, predictions)
         _require_clips(grounding, data, split)
-        ranking = _ClipRanking(Index.open(index, model), *choice)
+        ranking = _ClipRanking(Index.open(index, model, runtime), *choice)
         meta = {"dataset": dataset.name, "split": split, "use": modalities}
         _evaluate_with_index(data, ranking, meta, damage, markdown, json_out)
     for line in damage:
@@ -144,7 +147,7 @@ def _evaluate_with_index(
     clips, streams, unlabeled = evaluation.select_labeled(data, meta["split"])
     embedder, stamp = ranking.index.embedder, ranking.index.stamp
     meta |= {"model": embedder.model.name, "fingerprint": stamp.fingerprint}
-    meta |= {"text": stamp.text_fields}
+    meta |= {"text": stamp.text_fields, "runtime": embedder.runtime}
     if unlabeled:
         typer.echo(f"skipped: {unlabeled} clips or streams without labels", err=True)
     if clips:

@@ -50,6 +50,7 @@ class ProtocolRun:
     protocol: str
     gallery: str
     model: str | None
+    runtime: str
     modalities: str
     without_titles: bool
     seed: int
@@ -72,14 +73,16 @@ class ProtocolRun:
         selected = loading.parse_modalities(self.modalities)
         benchmark = read_benchmark(self.folder, protocol, name)
         model = checkpoint.load(self.model or "builtin")
+        embedder = Embedder(model, runtime=self.runtime)
         meta: dict[str, Any] = {"dataset": self.folder.name, "split": "test"}
         meta |= {"use": self.modalities, "model": model.name, "fingerprint": model.fingerprint()}
         meta |= {"protocol": protocol.name, "gallery": name, "missing": len(benchmark.missing)}
+        meta |= {"runtime": embedder.runtime}
         meta |= {"titles": "ignored"} if self.without_titles else {}
         with ResultFiles(self.trec, self.predictions, model.name, meta) as files:
             ranked = rank_benchmark(
                 benchmark,
-                Embedder(model),
+                embedder,
                 selected,
                 damage,
                 without_titles=self.without_titles,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sgmn.cli.options import ModelOption, flag
+from sgmn.cli.options import ModelOption, RuntimeOption, flag
 from sgmn.errors import SgmnError
+from sgmn.model.runtimes import TORCH
 
 if TYPE_CHECKING:
     from sgmn.catalogue.fetch.options import FetchOptions
@@ -100,6 +101,7 @@ def index(
     cache: CacheOption = None,
     allow_private: AllowPrivateOption = False,
     batch_size: BatchSizeOption = 32,
+    runtime: RuntimeOption = TORCH,
 ) -> None:
     """Create or update the index of a catalogue.
 
@@ -117,7 +119,7 @@ def index(
     if remove:
         _remove(Index.open(output, model), remove, shop)
     if catalogue is not None:
-        target = Index.open_or_create(output, model, text_fields)
+        target = Index.open_or_create(output, model, text_fields, runtime)
         options = FetchOptions(cache or default_cache_folder(), allow_private)
         result = _add(target, catalogue, shop or "", options, sync, strict, batch_size)
         if report is not None:

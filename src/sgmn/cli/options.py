@@ -46,6 +46,16 @@ ShopOption = Annotated[
 SkipInvalidOption = Annotated[
     bool, flag("--skip-invalid", help="Report and skip invalid lines instead of failing.")
 ]
+RuntimeOption = Annotated[
+    str,
+    typer.Option(
+        "--runtime",
+        metavar="NAME",
+        help="What runs the image and text towers on the CPU: torch, openvino, openvino-bf16, "
+        "onnx, auto (the fastest that is installed, by a short measurement), or a folder of "
+        "`sgmn export`.",
+    ),
+]
 ModalitiesOption = Annotated[
     str,
     typer.Option(

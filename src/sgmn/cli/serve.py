@@ -31,6 +31,15 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Settings in TOML; see docs/how-to/service.md."),
 ]
+ServedRuntimeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--runtime",
+        metavar="NAME",
+        help="What runs the image and text towers on the CPU; see docs/how-to/runtimes.md. "
+        "Default: torch.",
+    ),
+]
 
 
 def serve(
@@ -38,6 +47,7 @@ def serve(
     port: PortOption = None,
     data: DataOption = None,
     config: ConfigOption = None,
+    runtime: ServedRuntimeOption = None,
 ) -> None:
     """Serve the HTTP API for catalogues, streams and events of many shops.
 
@@ -50,4 +60,4 @@ def serve(
     except ModuleNotFoundError as error:
         message = f"needs {error.name}, which is not installed"
         raise SgmnError(message, "sgmn serve", 'pip install "sgmn[serve]"') from error
-    run(read_settings(config, host=host, port=port, data=data), typer.echo)
+    run(read_settings(config, host=host, port=port, data=data, runtime=runtime), typer.echo)

@@ -13,9 +13,11 @@ from sgmn.cli.options import (
     IndexOption,
     ModalitiesOption,
     ModelOption,
+    RuntimeOption,
     ShopOption,
     flag,
 )
+from sgmn.model.runtimes import TORCH
 
 STANDARD_STREAM = "-"  # standard input or output
 
@@ -98,6 +100,7 @@ class WatchOptions:
         ),
     ] = None
     model: ModelOption = None
+    runtime: RuntimeOption = TORCH
     shop: ShopOption = None
     modalities: ModalitiesOption = ALL_MODALITIES
     timeline: Annotated[

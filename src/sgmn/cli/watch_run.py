@@ -54,7 +54,7 @@ def run(options: WatchOptions) -> None:
 def _open_recognizer(
     options: WatchOptions, modalities: tuple[Modality, ...]
 ) -> tuple[StreamRecognizer, Index]:
-    index = Index.open(options.index, options.model)
+    index = Index.open(options.index, options.model, options.runtime)
     shelf = loading.ShelfCache(index, modalities)[loading.resolve_shop(index, options.shop)]
     timeline = loading.read_timeline_settings(options.timeline, index.embedder.model)
     return StreamRecognizer(index.embedder, shelf, timeline, modalities), index

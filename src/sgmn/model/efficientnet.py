@@ -79,12 +79,17 @@ class LiteTower(nn.Module):
 
     def forward(self, pixels: Tensor) -> Features:
         """Compute the features of images."""
-        needs_all = self._has_early_gradient or pixels.requires_grad or pixels.device.type != "cpu"
-        chunks = (pixels,) if needs_all else torch.split(pixels, CPU_CHUNK)
+        chunks = (pixels,) if self._needs_all(pixels) else torch.split(pixels, CPU_CHUNK)
         hidden = torch.cat([self._forward_early(chunk) for chunk in chunks])
         for block in self.blocks[EARLY_BLOCKS:]:
             hidden = block(hidden)
         return Features(relu6_inplace(self.head(hidden)))
+
+    def _needs_all(self, pixels: Tensor) -> bool:
+        """Whether all images must be computed at once."""
+        if torch.jit.is_tracing():  # an export must not depend on the size of a batch
+            return True
+        return self._has_early_gradient or pixels.requires_grad or pixels.device.type != "cpu"
 
     def _forward_early(self, pixels: Tensor) -> Tensor:
         hidden = relu6_inplace(self.stem(pixels))

@@ -18,8 +18,11 @@ from sgmn.model.bundle import ModelBundle
 from sgmn.model.calibration import ScoreCalibration
 from sgmn.model.glance import EncodedFrames, FrameImage, add_glances, glance_canvas
 from sgmn.model.guidance import GuidanceOutput
+from sgmn.model.inputs import ImageInputs
 from sgmn.model.network import select_device
 from sgmn.model.ranker import Ranker
+from sgmn.model.runtimes import TORCH
+from sgmn.model.runtimes.loading import load_towers, resolve_runtime
 from sgmn.model.scoring import ClipVectors, ProductVectors
 from sgmn.model.tokens import ImageTokens, ItemTokens, TextTokens
 from sgmn.records import ClipContent, ImageArray, ProductContent
@@ -32,12 +35,22 @@ class Embedder:
         model: The model; its network is moved to the device.
         device: A device name; "auto" is the first GPU if there is one, else the CPU.
         batch_size: Number of images or texts that are encoded together.
+        runtime: What runs the towers, a name of `runtimes.RUNTIMES`; the attribute of
+            this name never is "auto".
     """
 
-    def __init__(self, model: ModelBundle, device: str = "auto", batch_size: int = 64) -> None:
+    def __init__(
+        self,
+        model: ModelBundle,
+        device: str = "auto",
+        batch_size: int = 64,
+        runtime: str = TORCH,
+    ) -> None:
         self.model, self.batch_size = model, batch_size
         self.network = model.network.to(select_device(device)).eval()
         self.preprocessor = model.preprocessor
+        self.runtime = resolve_runtime(model, runtime)
+        self.towers = load_towers(model, self.runtime)
 
     @cached_property
     def ranker(self) -> Ranker:
@@ -59,14 +72,19 @@ class Embedder:
         """Encode images (H, W, 3) with the image tower."""
         batches = batched(images, self.batch_size) if images else [()]
         inputs = (self.preprocessor.prepare_images(batch) for batch in batches)
-        return ImageTokens.cat(self.network.encode_images(batch).to("cpu") for batch in inputs)
+        return ImageTokens.cat(self._encode_batch(batch) for batch in inputs)
+
+    def _encode_batch(self, images: ImageInputs) -> ImageTokens:
+        return self.network.encode_images(images, self.towers).to("cpu")
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> TextTokens:
         """Encode texts with the text tower."""
         batches = batched(texts, self.batch_size) if texts else [()]
         inputs = (self.preprocessor.tokenize_texts(batch) for batch in batches)
-        return TextTokens.cat(self.network.encode_texts(batch).to("cpu") for batch in inputs)
+        return TextTokens.cat(
+            self.network.encode_texts(batch, self.towers).to("cpu") for batch in inputs
+        )
 
     def build_tokens(self, images: Sequence[ImageTokens], texts: Sequence[str]) -> ItemTokens:
         """Build clips or products from the encoded images and the text of each item."""
@@ -126,7 +144,7 @@ class Embedder:
         canvas = glance_canvas(self.preprocessor.canvases)
         preprocessor = replace(self.preprocessor, canvases=(canvas,))
         inputs = (preprocessor.prepare_images(batch) for batch in batched(images, self.batch_size))
-        return ImageTokens.cat(self.network.encode_images(batch).to("cpu") for batch in inputs)
+        return ImageTokens.cat(self._encode_batch(batch) for batch in inputs)
 
     def encode_clips(self, contents: Sequence[ClipContent]) -> ClipVectors:
         """Encode decoded clips."""

@@ -22,7 +22,7 @@ from sgmn.model.parts import Parts, PartsConfig
 from sgmn.model.score_head import ScoreHead
 from sgmn.model.scoring import LEARNED_TERMS, ClipVectors, ProductVectors, score
 from sgmn.model.tokens import ImageTokens, ItemTokens, TextTokens, grid_positions
-from sgmn.model.towers import Towers, build_towers
+from sgmn.model.towers import TowerEncoder, Towers, build_towers
 
 Color = tuple[float, float, float]  # red, green, blue in 0..1
 GRAY: Color = (0.5, 0.5, 0.5)
@@ -102,19 +102,20 @@ class SGMN(nn.Module):
         """Score every clip with every product (B, S), without the re-ranker."""
         return score(self.encode_clips(clips), self.encode_products(products), self.head())
 
-    def encode_images(self, images: ImageInputs) -> ImageTokens:
-        """Encode images with the image tower."""
-        groups = [self._encode_pixels(pixels) for _, pixels in images.groups]
+    def encode_images(self, images: ImageInputs, towers: TowerEncoder | None = None) -> ImageTokens:
+        """Encode images with the image tower, or with its export in another runtime."""
+        towers = towers or self.towers
+        groups = [self._encode_pixels(pixels, towers) for _, pixels in images.groups]
         if not groups:
             patches = torch.zeros(0, 0, self.towers.dim, device=self.device)
             return ImageTokens(patches.sum(1), patches, patches[..., 0] > 0, patches[..., :2])
         order = torch.cat([rows for rows, _ in images.groups]).argsort()
         return ImageTokens.cat(groups)[order.to(self.device)]
 
-    def _encode_pixels(self, pixels: Tensor) -> ImageTokens:
+    def _encode_pixels(self, pixels: Tensor, towers: TowerEncoder) -> ImageTokens:
         """Encode pixels (n, 3, H, W) of one canvas."""
         normalized = (pixels.to(self.device).float() - self.mean) / self.std
-        encoding = self.towers.encode_image(normalized)
+        encoding = towers.encode_image(normalized)
         length = encoding.pooled.norm(dim=-1, keepdim=True).clamp(min=1e-12)
         patches = encoding.patches if self.parts.needs_tokens else encoding.patches[:, :0]
         mask = torch.ones(patches.shape[:2], dtype=torch.bool, device=self.device)
@@ -134,7 +135,7 @@ class SGMN(nn.Module):
         """The number of rows and columns of patches that the image tower makes of a canvas."""
         return self.towers.encode_image(torch.zeros(1, 3, *canvas, device=self.device)).grid
 
-    def encode_texts(self, texts: TextInputs) -> TextTokens:
+    def encode_texts(self, texts: TextInputs, towers: TowerEncoder | None = None) -> TextTokens:
         """Encode texts. The pieces of a long text are weighted by their number of tokens."""
         total = torch.zeros(texts.count, self.towers.dim, device=self.device)
         owner, mask = texts.owner.to(self.device), texts.mask.to(self.device)
@@ -142,7 +143,7 @@ class SGMN(nn.Module):
         if not len(owner):
             words = total.unsqueeze(1)[:, :0]
             return TextTokens(total, has_text, words, words[..., 0] > 0)
-        encoding = self.towers.encode_text(texts.ids.to(self.device), mask)
+        encoding = (towers or self.towers).encode_text(texts.ids.to(self.device), mask)
         pieces = functional.normalize(encoding.pooled, dim=-1) * mask.sum(1, keepdim=True)
         total = total.to(pieces.dtype).index_add(0, owner, pieces)
         columns = slice(None) if self.parts.needs_tokens else slice(0)

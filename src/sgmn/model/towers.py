@@ -11,7 +11,7 @@ projections. Towers are built from a config alone, so loading a checkpoint needs
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +46,16 @@ class TextEncoding(NamedTuple):
     pooled: Tensor
     words: Tensor
     mask: Tensor
+
+
+class TowerEncoder(Protocol):
+    """What encodes images and texts: `Towers`, or their export in another runtime."""
+
+    def encode_image(self, pixels: Tensor) -> ImageEncoding:
+        """Encode normalized pixels (N, 3, H, W)."""
+
+    def encode_text(self, ids: Tensor, mask: Tensor) -> TextEncoding:
+        """Encode token ids (M, L) with mask (M, L)."""
 
 
 class Towers(nn.Module):

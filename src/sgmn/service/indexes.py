@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sgmn.catalogue import lance
 from sgmn.catalogue.index import Index
 from sgmn.catalogue.table import ProductTable
+from sgmn.model.runtimes import TORCH
 from sgmn.service.catalogues import catalogue_folder, index_location
 from sgmn.service.context import ServiceContext
 
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
     from sgmn.model.embedder import Embedder
 
 MAX_MODELS = 2
-_MODELS: OrderedDict[str, Embedder] = OrderedDict()
+_MODELS: OrderedDict[tuple[str, str], Embedder] = OrderedDict()
 _LOCK = threading.Lock()
 
 
-def load_embedder(name: str) -> Embedder:
-    """A model by its name or folder, shared by all indexes of this process.
+def load_embedder(name: str, runtime: str = TORCH) -> Embedder:
+    """A model by its name or folder in a runtime, shared by all indexes of this process.
 
     Raises CheckpointError if it cannot be loaded.
     """
@@ -31,14 +32,15 @@ def load_embedder(name: str) -> Embedder:
     from sgmn.model import checkpoint
     from sgmn.model.embedder import Embedder
 
+    key = (name, runtime)
     with _LOCK:
-        if name not in _MODELS:
+        if key not in _MODELS:
             torch.set_num_threads(1)  # more would slow down the other processes of the service
-            _MODELS[name] = Embedder(checkpoint.load(name))
-        _MODELS.move_to_end(name)
+            _MODELS[key] = Embedder(checkpoint.load(name), runtime=runtime)
+        _MODELS.move_to_end(key)
         while len(_MODELS) > MAX_MODELS:
             _MODELS.popitem(last=False)
-        return _MODELS[name]
+        return _MODELS[key]
 
 
 def open_index(context: ServiceContext, catalogue_id: str) -> Index | None:
@@ -46,7 +48,7 @@ def open_index(context: ServiceContext, catalogue_id: str) -> Index | None:
     table = open_table(context, catalogue_id)
     if table is None:
         return None
-    return Index.open(table.path, load_embedder(table.stamp.name))
+    return Index.open(table.path, load_embedder(table.stamp.name, context.settings.runtime))
 
 
 def open_table(context: ServiceContext, catalogue_id: str) -> ProductTable | None:
@@ -61,7 +63,9 @@ def open_or_create_index(context: ServiceContext, catalogue_id: str) -> Index:
     if index is not None:
         return index
     location = index_location(context.settings, catalogue_id)
-    return Index.open_or_create(location, load_embedder(context.settings.model))
+    return Index.open_or_create(
+        location, load_embedder(context.settings.model, context.settings.runtime)
+    )
 
 
 def delete_files(context: ServiceContext, catalogue_id: str) -> None:

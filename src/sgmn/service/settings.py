@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from sgmn.errors import SettingsError
+from sgmn.model.runtimes import RUNTIMES, TORCH
 from sgmn.settings import parse_table, read_toml, require
 
 ENV_PREFIX = "SGMN_"
@@ -29,6 +30,8 @@ class ServiceSettings:
         database_url: A PostgreSQL address; "" for SQLite in the data folder.
         index_url: Object storage for indexes, such as s3://bucket/folder; "" for the data folder.
         model: The model of new catalogues.
+        runtime: What runs the towers of models on the CPU: torch, openvino, openvino-bf16, onnx,
+            auto, or a folder of `sgmn export`.
         secret: Seals stored addresses and webhook secrets; "" for a file in the data folder.
         admin_key: The secret of the first admin key; "" for a random one, printed once.
         log_level: The lowest level that is logged: debug, info, warning or error.
@@ -70,6 +73,7 @@ class ServiceSettings:
     database_url: str = field(default="", repr=False)
     index_url: str = ""
     model: str = "builtin"
+    runtime: str = TORCH
     secret: str = field(default="", repr=False)
     admin_key: str = field(default="", repr=False)
     log_level: str = "info"
@@ -106,6 +110,8 @@ class ServiceSettings:
         levels, formats = ("debug", "info", "warning", "error"), ("json", "console")
         require(self.log_level in levels, "log_level", self.log_level, _one_of(levels))
         require(self.log_format in formats, "log_format", self.log_format, _one_of(formats))
+        has_runtime = self.runtime in RUNTIMES or Path(self.runtime).is_dir()
+        require(has_runtime, "runtime", self.runtime, _one_of(RUNTIMES))
         for name in _NOT_NEGATIVE:
             require(getattr(self, name) >= 0, name, getattr(self, name), "pass 0 or more")
         require(0 < self.max_load <= 1, "max_load", self.max_load, "pass a number in 0..1")

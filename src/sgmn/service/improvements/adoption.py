@@ -27,7 +27,7 @@ def change_model(context: ServiceContext, job: Job, heart: Heart) -> Outcome:
     table = open_table(context, job.catalogue_id)
     if table is None:
         return Outcome(problem="The catalogue has no products.")
-    embedder = load_embedder(job.request["model"])
+    embedder = load_embedder(job.request["model"], context.settings.runtime)
     staging = catalogue_folder(context.settings, job.catalogue_id) / "reindex"
     shutil.rmtree(staging, ignore_errors=True)  # of a run that was interrupted
     products = tuple(table.products(job.shop_id))

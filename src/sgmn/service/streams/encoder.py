@@ -1,6 +1,6 @@
 """The encoder process: one model for all streams of the service.
 
-    python -m sgmn.service.streams.encoder SOCKET [--threads N]
+    python -m sgmn.service.streams.encoder SOCKET [--threads N] [--runtime NAME]
 
 It listens on a local socket. Each connection is one stream: `open` names its products, and each
 `window` brings the new frames of a window and is answered with `scores`. The windows that wait at
@@ -22,6 +22,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from sgmn.model.runtimes import TORCH
 from sgmn.service.streams.encoder_jobs import EncoderJobs
 from sgmn.service.streams.messages import ConnectionLost, Message, MessageBuffer, pack
 
@@ -151,6 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Encoder process of sgmn serve.")
     parser.add_argument("socket", type=Path)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--runtime", default=TORCH)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     import torch
@@ -161,7 +163,7 @@ def main() -> None:
         listener.bind(str(arguments.socket))
         arguments.socket.chmod(0o600)
         listener.listen(128)
-        server = EncoderServer(listener, EncoderJobs(), _write_report)
+        server = EncoderServer(listener, EncoderJobs(arguments.runtime), _write_report)
         server.watch_parent(sys.stdin.fileno())
         _write_report({"ready": True})
         server.serve()

@@ -20,6 +20,7 @@ from sgmn.errors import SgmnError
 from sgmn.live.evidence import timeline_settings
 from sgmn.model import checkpoint
 from sgmn.model.embedder import Embedder
+from sgmn.model.runtimes import TORCH
 from sgmn.model.scoring import MODALITIES, Modality
 from sgmn.records import ImageArray
 from sgmn.service.streams.encoder_stream import EncoderStream, WindowRequest, score_windows
@@ -41,9 +42,14 @@ class _OpenedShelf(NamedTuple):
 
 
 class EncoderJobs:
-    """Answers the requests of all streams. One fault never affects another stream."""
+    """Answers the requests of all streams. One fault never affects another stream.
 
-    def __init__(self) -> None:
+    Args:
+        runtime: What runs the towers of the models.
+    """
+
+    def __init__(self, runtime: str = TORCH) -> None:
+        self._runtime = runtime
         self._streams: dict[int, EncoderStream] = {}
         self._embedders: dict[str, Embedder] = {}  # by fingerprint
         self._shelves: dict[tuple[str, tuple[Modality, ...]], _OpenedShelf] = {}
@@ -133,7 +139,7 @@ class EncoderJobs:
 
     def _load_model(self, stamp: ModelStamp, path: Path) -> Embedder:
         if stamp.fingerprint not in self._embedders:
-            embedder = Embedder(checkpoint.load(stamp.name))
+            embedder = Embedder(checkpoint.load(stamp.name), runtime=self._runtime)
             require_match(stamp, ModelStamp.from_embedder(embedder), path)
             self._embedders[stamp.fingerprint] = embedder
         return self._embedders[stamp.fingerprint]

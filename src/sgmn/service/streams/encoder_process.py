@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Any
 
 from sgmn.media.reconnecting_stream import backoff_delays
+from sgmn.model.runtimes import TORCH
 
 SILENCE_TIMEOUT_S = 120.0  # without a report; a batch on a busy machine takes seconds
 STOP_TIMEOUT_S = 10.0
@@ -28,6 +29,7 @@ class EncoderProcess:
 
     Args:
         threads: Number of its threads.
+        runtime: What runs the towers of its models, see `ServiceSettings.runtime`.
 
     Attributes:
         socket: Its local socket. It exists while the encoder is ready.
@@ -35,12 +37,12 @@ class EncoderProcess:
         restarts: How often it was started again.
     """
 
-    def __init__(self, threads: int = 1) -> None:
+    def __init__(self, threads: int = 1, runtime: str = TORCH) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="sgmn-")
         self.socket = Path(self._folder.name) / "encoder"
         self.load: dict[str, Any] = {}
         self.restarts = 0
-        self._threads, self._lock = threads, Lock()
+        self._threads, self._runtime, self._lock = threads, runtime, Lock()
         self._process: subprocess.Popen[str] | None = None
         self._stopped = Event()
         self._reported_s = monotonic()
@@ -95,7 +97,7 @@ class EncoderProcess:
         environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         command = [sys.executable, "-m", "sgmn.service.streams.encoder", str(self.socket)]
         with subprocess.Popen(
-            [*command, "--threads", str(self._threads)],
+            [*command, "--threads", str(self._threads), "--runtime", self._runtime],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

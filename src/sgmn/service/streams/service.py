@@ -83,7 +83,7 @@ class Streams:
         settings = self._context.settings
         cpus = os.cpu_count() or 1
         max_streams = settings.max_streams or STREAMS_PER_CPU * cpus
-        encoder = EncoderProcess(settings.encoder_threads)
+        encoder = EncoderProcess(settings.encoder_threads, settings.runtime)
 
         def config(row: Row) -> WorkerConfig:
             return self._worker_config(row, encoder.socket)

@@ -1,0 +1,144 @@
+"""Exported towers give the vectors of PyTorch, for any number of images and texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cosine_similarity
+
+from sgmn.errors import CheckpointError, SettingsError
+from sgmn.model import backbones, checkpoint
+from sgmn.model.bundle import ModelBundle
+from sgmn.model.embedder import Embedder
+from sgmn.model.runtimes import engines, opening
+from sgmn.model.runtimes.exporting import Export, export_towers
+from sgmn.model.runtimes.towers import ExportedTowers, check_equal
+from sgmn.records import ClipContent
+from tests.conftest import noise
+
+ENGINES = ("openvino", "onnx")
+TEXTS = ["red milk", "", "today we have green apple juice for you", "hello"]
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache folder of this test run; exports are shared by its tests."""
+    folder = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+
+
+def build_lite(text: Path, seed: int) -> ModelBundle:
+    """A tiny model of the built-in family: a narrow EfficientNet-Lite with two canvases."""
+    config = {"model_type": "efficientnet_lite", "width": 0.25, "depth": 0.4}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return backbones.build_composed(config, str(text), 32, ((96, 64), (64, 64)))
+
+
+@pytest.fixture(scope="module")
+def lite(backbone: Callable[[str], Path]) -> ModelBundle:
+    return build_lite(backbone("bert"), 5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_vectors_equal_those_of_pytorch(
+    engine: str, tiny: Callable[[], Any], rng: np.random.Generator
+) -> None:
+    model = tiny()
+    plain, fast = Embedder(model, "cpu"), Embedder(model, "cpu", runtime=engine)
+    images = [noise(rng, *size) for size in ((40, 30), (32, 32), (20, 90), (64, 48), (33, 31))]
+    expected, found = plain.encode_images(images), fast.encode_images(images)
+    assert cosine_similarity(expected.pooled, found.pooled).min() > 0.9999
+    assert torch.allclose(expected.patches, found.patches, atol=1e-4)
+    assert torch.equal(expected.patch_positions, found.patch_positions)
+    texts, found_texts = plain.encode_texts(TEXTS), fast.encode_texts(TEXTS)
+    assert torch.allclose(texts.pooled, found_texts.pooled, atol=1e-5)
+    assert torch.equal(texts.word_mask, found_texts.word_mask)
+    assert torch.allclose(texts.words, found_texts.words, atol=1e-4)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_towers_of_the_built_in_family_do_not_depend_on_the_batch(
+    engine: str, lite: ModelBundle, rng: np.random.Generator
+) -> None:
+    embedder = Embedder(lite, "cpu", runtime=engine)
+    images = [noise(rng, 50, 30) for _ in range(7)]
+    together = embedder.encode_images(images).pooled
+    alone = torch.cat([embedder.encode_images([image]).pooled for image in images])
+    expected = Embedder(lite, "cpu").encode_images(images).pooled
+    assert torch.allclose(together, alone, atol=1e-5)
+    assert torch.allclose(together, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["clip", "siglip", "chinese_clip"])
+def test_pretrained_pairs_can_be_exported(
+    family: str, backbone: Callable[[str], Path], tmp_path: Path
+) -> None:
+    model = checkpoint.load(backbone(family))
+    export_towers(model, tmp_path / "export")
+    towers = ExportedTowers(tmp_path / "export", engines.file_opener("onnx", 1))
+    check_equal(towers, model.network.towers)
+
+
+def test_clips_are_scored_alike(tiny: Callable[[], Any], rng: np.random.Generator) -> None:
+    clip = ClipContent((noise(rng), noise(rng)), "red milk")
+    expected = Embedder(tiny(), "cpu").encode_clips([clip])
+    found = Embedder(tiny(), "cpu", runtime="openvino").encode_clips([clip])
+    assert torch.allclose(expected.image, found.image, atol=1e-4)
+    assert torch.allclose(expected.text, found.text, atol=1e-4)
+
+
+def test_the_export_of_a_model_is_kept(lite: ModelBundle) -> None:
+    first = opening.open_exported(lite, "openvino")
+    folder = opening.find_cached_export(lite)
+    times = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert sorted(path.name for path in times if path.suffix != ".checked") == [
+        "export.json",
+        "image-64x64.onnx",
+        "image-96x64.onnx",
+        "text.onnx",
+    ]
+    second = opening.open_exported(lite, "openvino")
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == times
+    assert first.export == second.export == Export.read(folder)
+    assert lite.fingerprint() == first.export.fingerprint and lite.fingerprint() in folder.name
+
+
+def test_an_export_that_differs_is_refused(
+    lite: ModelBundle, backbone: Callable[[str], Path]
+) -> None:
+    towers = opening.open_exported(lite, "onnx")
+    other = build_lite(backbone("bert"), 6)
+    with pytest.raises(CheckpointError, match=r"image-96x64\.onnx: .* cosine of"):
+        check_equal(towers, other.network.towers)
+
+
+def test_a_canvas_that_was_not_exported_is_named(lite: ModelBundle) -> None:
+    towers = opening.open_exported(lite, "onnx")
+    with pytest.raises(CheckpointError, match=r"has no canvas \(32, 32\)"):
+        towers.encode_image(torch.zeros(1, 3, 32, 32))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "other", "format_version": 1}'])
+def test_a_damaged_export_is_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / "export.json").write_text(content)
+    with pytest.raises(CheckpointError, match=r"export\.json: .*`sgmn export`"):
+        Export.read(tmp_path)
+
+
+def test_an_unknown_runtime_is_refused(tiny: Callable[[], Any]) -> None:
+    with pytest.raises(SettingsError, match="'runtime' is 'tensorrt'; choose from 'torch'"):
+        Embedder(tiny(), runtime="tensorrt")
+
+
+def test_a_missing_package_is_named(
+    tiny: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(engines.PACKAGES, "openvino", ("a_missing_package", "onnx"))
+    with pytest.raises(SettingsError, match=r"needs a_missing_package, which .*sgmn\[openvino\]"):
+        Embedder(tiny(), runtime="openvino")
