@@ -113,6 +113,10 @@ def evaluate(
         ranking = _ClipRanking(Index.open(index, model, runtime), *choice)
         meta = {"dataset": dataset.name, "split": split, "use": modalities}
         _evaluate_with_index(data, ranking, meta, damage, markdown, json_out)
+    _print_warnings(damage)
+
+
+def _print_warnings(damage: Sequence[str]) -> None:
     for line in damage:
         typer.echo(f"warning: {line}", err=True)
 
