@@ -14,6 +14,7 @@ Example:
 from sgmn.client.asynchronous import AsyncClient
 from sgmn.client.errors import ApiError, UnreachableError
 from sgmn.client.models import (
+    Alternative,
     Catalogue,
     Delivery,
     Key,
@@ -29,24 +30,43 @@ from sgmn.client.models import (
     Timeline,
     Webhook,
 )
+from sgmn.client.review_models import (
+    FrameSpan,
+    Improvement,
+    Improvements,
+    QueuedSegment,
+    RecordedPart,
+    Reviewed,
+    ReviewQueue,
+    SessionSegment,
+)
 from sgmn.client.synchronous import Client
 
 __all__ = [
+    "Alternative",
     "ApiError",
     "AsyncClient",
     "Catalogue",
     "Client",
     "Delivery",
+    "FrameSpan",
+    "Improvement",
+    "Improvements",
     "Key",
     "LogRow",
     "Now",
     "Operation",
     "OperationRow",
     "Product",
+    "QueuedSegment",
+    "RecordedPart",
     "Review",
+    "ReviewQueue",
+    "Reviewed",
     "SearchHit",
     "Segment",
     "Session",
+    "SessionSegment",
     "Timeline",
     "UnreachableError",
     "Webhook",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sgmn.client import calls
-from sgmn.client.async_sender import AsyncSender
+from sgmn.client.async_review_methods import AsyncReviewMethods
 from sgmn.client.models import (
     Catalogue,
     Delivery,
@@ -29,7 +29,7 @@ from sgmn.client.models import (
 _POLL_S = 0.5
 
 
-class AsyncClient(AsyncSender):
+class AsyncClient(AsyncReviewMethods):
     """A client of the HTTP API. Enter it with `async with`, or call `close`.
 
     Requests that fail for now are sent again, as far as that does no harm: each POST that makes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -35,6 +35,7 @@ class Catalogue:
     version: int
     created_s: float
     updated_s: float
+    model_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,15 @@ class Now:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another state of a segment, and how likely it is; `product_id` None means nothing."""
+
+    product_id: str | None
+    title: str | None
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A part of a stream; times are seconds of the stream, `product_id` None means nothing."""
 
@@ -147,6 +157,7 @@ class Segment:
     is_open: bool
     review_id: str | None
     verdict: str | None
+    alternatives: list[Alternative] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +224,7 @@ def build(model: type[Model], document: Mapping[str, Any]) -> Model:
     """
     hints = _hints(model)  # type: ignore[arg-type]  # a class is hashable
     known = fields(model)  # type: ignore[arg-type]
-    names = [field.name for field in known if field.name in document]
+    names = [one.name for one in known if one.name in document]
     return model(**{name: _convert(hints[name], document[name]) for name in names})
 
 

@@ -23,12 +23,12 @@ from sgmn.client.models import (
     Timeline,
     Webhook,
 )
-from sgmn.client.sender import Sender
+from sgmn.client.review_methods import ReviewMethods
 
 _POLL_S = 0.5
 
 
-class Client(Sender):
+class Client(ReviewMethods):
     """A client of the HTTP API. Enter it with `with`, or call `close`.
 
     Requests that fail for now are sent again, as far as that does no harm: each POST that makes
