@@ -94,3 +94,17 @@ def test_watch_imports_no_statistics() -> None:
     modules = ("torch", "scipy.stats", "scipy.optimize")
     code = "import sgmn.cli.watch_run, sgmn.cli.watch_recording"
     assert find_imported(code, modules) == ["torch"]
+
+
+def test_watch_imports_no_store_before_it_opens_an_index() -> None:
+    """A wrong option or a missing index is reported before the import of LanceDB and models."""
+    modules = ("torch", "lancedb", "transformers", "onnx", "onnxruntime", "openvino")
+    code = "import sgmn.cli.watch_run, sgmn.cli.watch_recording"
+    assert find_imported(code, modules) == ["torch"]
+
+
+def test_an_index_is_opened_without_a_model() -> None:
+    """The module of indexes needs neither PyTorch nor, until one is opened, LanceDB."""
+    modules = ("torch", "lancedb", "transformers")
+    code = "from sgmn.catalogue.index import Index\nassert not Index.exists('nowhere')"
+    assert find_imported(code, modules) == []

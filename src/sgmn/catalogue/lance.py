@@ -1,4 +1,7 @@
-"""LanceDB access: connections, error messages, and retries after commit conflicts."""
+"""LanceDB access: connections, error messages, and retries after commit conflicts.
+
+LanceDB takes a second to import, which only those who open an index should pay.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
-
-import lancedb
 
 from sgmn.errors import IndexingError
 
@@ -25,7 +26,23 @@ def to_location(path: Location) -> Location:
 
 def connect(location: Location) -> Any:
     """Connect to a database; every read sees all commits of other processes."""
+    import lancedb
+
     return lancedb.connect(location, read_consistency_interval=timedelta(0))
+
+
+def vector_index_config() -> Any:
+    """The config of the approximate index of vectors that are compared by cosine."""
+    from lancedb.index import IvfRq
+
+    return IvfRq(distance_type="cosine")
+
+
+def bitmap_index_config() -> Any:
+    """The config of the index of a column with few different values."""
+    from lancedb.index import Bitmap
+
+    return Bitmap()
 
 
 def has_table(location: Location, name: str) -> bool:

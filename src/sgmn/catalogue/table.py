@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
-from lancedb.index import Bitmap, IvfRq
 from numpy.typing import NDArray
 
 from sgmn.catalogue import lance, rows
@@ -245,7 +244,7 @@ class ProductTable:
         if not self._table.count_rows(f"{column} IS NOT NULL"):
             what = "an image" if modality == "image" else "a title"
             raise IndexingError(f"has no product with {what}", self.path)
-        config = IvfRq(distance_type="cosine")
+        config = lance.vector_index_config()
         create = partial(self._table.create_index, column, config=config, replace=True)
         self._retry(create, "cannot build a vector index")
 
@@ -257,7 +256,7 @@ class ProductTable:
 
     def _index_shops(self) -> None:
         if self.count() and not any(i.columns == ["shop_id"] for i in self._table.list_indices()):
-            self._table.create_index("shop_id", config=Bitmap())
+            self._table.create_index("shop_id", config=lance.bitmap_index_config())
 
     def write_rows(self, table: pa.Table) -> None:
         """Add or replace rows of the schema `rows.build_schema`; on disk when this returns.
