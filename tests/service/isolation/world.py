@@ -84,6 +84,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     "GET /v1/sessions/{session_id}/frames": ("resource", "viewer"),
     "GET /v1/sessions/{session_id}/frames/{time_s}.jpg": ("resource", "viewer"),
     "GET /v1/sessions/{session_id}/heatmaps/{time_s}.png": ("resource", "viewer"),
+    "GET /v1/sessions/{session_id}/windows/{time_s}": ("resource", "viewer"),
     "GET /v1/sessions/{session_id}/recordings": ("resource", "viewer"),
     "GET /v1/sessions/{session_id}/recording": ("resource", "viewer"),
     "GET /v1/sessions/{session_id}/export": ("resource", "viewer"),

@@ -18,6 +18,7 @@ from sgmn.service.context import ServiceContext
 from sgmn.service.database import tables
 from tests.service.conftest import SHOP, Headers
 from tests.service.streams.api import SESSION_TABLES, SessionApi, count_rows
+from tests.world import COLORS
 
 # These do not depend on the database.
 SQLITE_ONLY = pytest.mark.parametrize("module_database", ["sqlite"], indirect=True)
@@ -49,6 +50,7 @@ def test_a_session_is_recognized_reviewed_and_exported(api: SessionApi, tmp_path
     check_queue(api, session, machine)
     check_exports(api, session, tmp_path)
     check_pictures(api, session)
+    check_window(api, session)
 
 
 def check_queue(api: SessionApi, session: str, machine: list[dict[str, Any]]) -> None:
@@ -101,6 +103,15 @@ def check_pictures(api: SessionApi, session: str) -> None:
     assert api.request("GET", f"/{session}/heatmaps/4000.png").status_code == 404
     answer = api.request("GET", f"/{session}/heatmaps/12.3.png", params={"text": "the red milk"})
     assert answer.status_code == 409 and "no heat-maps" in answer.json()["detail"]
+
+
+def check_window(api: SessionApi, session: str) -> None:
+    window = api.get(f"/{session}/windows/12.3")
+    assert abs(window["center"] - 12.3) <= 1.0 and window["center"] < window["end"]
+    scores = [one["score"] for one in window["scores"]]
+    assert len(scores) == 5 and scores == sorted(scores, reverse=True)
+    titles = {one["product_id"]: one["title"] for one in window["scores"]}
+    assert set(titles.values()) <= set(COLORS)
 
 
 def test_reviews_keep_versions_and_can_be_undone(idle_api: SessionApi) -> None:

@@ -27,6 +27,7 @@ from sgmn.service.routes import (
     search,
     sessions,
     webhooks,
+    windows,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -46,6 +47,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     reviews.router,
     review_queue.router,
     media.router,
+    windows.router,
     recordings.router,
     exports.router,
     webhooks.router,

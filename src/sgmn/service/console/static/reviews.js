@@ -11,6 +11,7 @@ const FIELDS = ["start", "end", "product_id", "verdict"];
 export const changes = new EventTarget();
 const saved = new Map(); // key -> the review as the service has it
 const unsaved = new Map(); // key -> {session, id, catalogue, wanted, base, problem, theirs, edition}
+const steps = new Map(); // session -> how often one of its reviews has changed here
 let undoable = []; // lists of {session, id, catalogue, before}
 let user = null;
 let isRunning = false;
@@ -32,20 +33,31 @@ export function openReviews(userId) {
 
 window.addEventListener("beforeunload", (event) => unsaved.size && event.preventDefault());
 
-/** Loads the reviews of a session. */
+/** Loads the reviews of a session; ask for its `last_seq` before, to follow it from there. */
 export async function loadReviews(session, options) {
+  const before = steps.get(session);
   const { items } = await get(`/v1/sessions/${session}/reviews`, {}, options);
-  for (const key of saved.keys()) if (key.startsWith(`${session}/`)) saved.delete(key);
-  for (const review of items) saved.set(keyOf(session, review.id), review);
+  // What was saved meanwhile may be missing in the answer.
+  if (steps.get(session) === before) for (const key of saved.keys()) if (key.startsWith(`${session}/`)) saved.delete(key);
+  for (const review of items) keep(session, review);
   announce(session);
+}
+
+function keep(session, review) {
+  const key = keyOf(session, review.id);
+  if (review.version >= (saved.get(key)?.version ?? 0)) saved.set(key, review);
 }
 
 /** Learns of a review from a row of the log of its session. */
 export function learn(session, review) {
-  const key = keyOf(session, review.id);
-  if (review.deleted) saved.delete(key);
-  else if (review.version > (saved.get(key)?.version ?? 0)) saved.set(key, review);
+  if (review.deleted) saved.delete(keyOf(session, review.id));
+  else keep(session, review);
+  step(session);
   announce(session);
+}
+
+function step(session) {
+  steps.set(session, (steps.get(session) ?? 0) + 1);
 }
 
 function announce(session) {
@@ -105,7 +117,7 @@ function want({ session, id, catalogue, wanted }) {
   const key = keyOf(session, id);
   const before = unsaved.get(key);
   const base = before ? before.base : (saved.get(key)?.version ?? 0);
-  const problem = before?.theirs === undefined ? null : before.problem;
+  const problem = before?.problem === "conflict" ? "conflict" : null; // what was refused may be valid now
   unsaved.set(key, { ...before, session, id, catalogue, wanted: pick(wanted), base, problem, edition: (before?.edition ?? 0) + 1 });
   note();
   announce(session);
@@ -171,6 +183,7 @@ function settle(sent, review) {
   const key = keyOf(sent.session, sent.id);
   if (review) saved.set(key, review);
   else saved.delete(key);
+  step(sent.session);
   const current = unsaved.get(key);
   if (current?.edition === sent.edition) unsaved.delete(key);
   else if (current) unsaved.set(key, { ...current, base: review?.version ?? 0 });
@@ -191,8 +204,10 @@ async function handleRefusal(sent, error) {
     if (failure instanceof OfflineError || failure.status >= 500) return false;
     throw failure;
   }
-  // The answer to an earlier attempt may have been lost, or both have said the same.
-  if (JSON.stringify(pick(theirs)) === JSON.stringify(sent.wanted)) settle(sent, theirs);
+  // The answer to an earlier attempt may have been lost, both may have said the same, or the user
+  // has taken back what was never saved.
+  const isSame = JSON.stringify(pick(theirs)) === JSON.stringify(sent.wanted);
+  if (isSame || (!sent.wanted && !sent.base)) settle(sent, theirs);
   else mark(sent, { problem: "conflict", theirs });
   return true;
 }

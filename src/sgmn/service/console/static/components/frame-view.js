@@ -8,7 +8,10 @@ import { frameUrl } from "./sessions.js";
 
 const RETRY_MS = 2000;
 
-/** {node, show(timeS), setHeat(isOn)}; `onHeatFailure` is told that there are no heat-maps. */
+/**
+ * {node, show(timeS), setHeat(isOn)}; `onHeatFailure` is told that
+ * there are no heat-maps, and the frame is shown; without it the view says so itself.
+ */
 export function frameView(sessionId, signal, { onHeatFailure } = {}) {
   const picture = h("img", { alt: "", hidden: true });
   const note = h("p", { class: "frame-note", role: "status" });
@@ -40,10 +43,10 @@ export function frameView(sessionId, signal, { onHeatFailure } = {}) {
     if (isLater || !response) {
       await sleep(RETRY_MS, signal).catch(() => null);
       wanted ??= timeS;
-    } else if (heat && response.status === 409) {
+    } else if (heat && response.status === 409 && onHeatFailure) {
       isHeat = false;
       wanted ??= timeS;
-      onHeatFailure?.(note.textContent);
+      onHeatFailure(note.textContent);
     } else picture.hidden = true;
     return null;
   }

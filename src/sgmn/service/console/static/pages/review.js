@@ -16,6 +16,7 @@ const LIMIT = 100;
 const REFILL = 20; // ask for more when fewer are left
 const MOMENTS = [0.1, 0.3, 0.5, 0.7, 0.9];
 const UPCOMING = 6;
+const MAX_FOLLOWED = 64; // sessions
 
 /** The queue, of all streams or of the one in `?session=`. */
 export default async function showReview(context) {
@@ -34,6 +35,7 @@ class Queue {
   position = 0;
   total = 0;
   #known = new Set();
+  #sessions = new Map(); // id -> its last row when its reviews were loaded
   #following = new AbortController();
 
   constructor(sessionId, signal) {
@@ -57,8 +59,9 @@ class Queue {
 
   async refill() {
     const found = await get("/v1/review-queue", { limit: LIMIT, session_id: this.sessionId }, { signal: this.signal });
-    const sessions = [...new Set(found.items.map((item) => item.session_id))];
-    await Promise.all(sessions.map((session) => loadReviews(session, { signal: this.signal })));
+    const sessions = new Set(found.items.map((item) => item.session_id));
+    const unknown = [...sessions].filter((id) => !this.#sessions.has(id));
+    await Promise.all(unknown.map((id) => this.#load(id)));
     // Segments that are answered here, but not saved yet, are in the queue of the service.
     let added = 0;
     for (const item of found.items) {
@@ -70,20 +73,22 @@ class Queue {
       added += 1;
     }
     this.total = this.items.length + Math.max(0, found.total - found.items.length);
-    this.#follow();
+    if (unknown.length) this.#follow();
     return added;
+  }
+
+  async #load(id) {
+    const session = await get(`/v1/sessions/${id}`, {}, { signal: this.signal });
+    await loadReviews(id, { signal: this.signal });
+    this.#sessions.set(id, session.last_seq);
   }
 
   #follow() {
     this.#following.abort();
     this.#following = new AbortController();
-    const sessions = [...new Set(this.items.map((item) => item.session_id))].slice(-64);
+    const sessions = [...this.#sessions].slice(-MAX_FOLLOWED).map(([id, seq]) => ({ id, seq }));
     const row = ({ session, type, data }) => type === "sgmn.review/1" && learn(session, data);
-    Promise.all(sessions.map((id) => get(`/v1/sessions/${id}`, {}, { signal: this.signal }))).then(
-      (found) => follow(found.map(({ id, last_seq }) => ({ id, seq: last_seq })), { row }, this.#following.signal),
-      (error) => {
-        if (!this.signal.aborted) throw error;
-      });
+    follow(sessions, { row }, this.#following.signal);
   }
 
   /** Goes to the next segment without an answer; `step` -1 goes back to any segment. */

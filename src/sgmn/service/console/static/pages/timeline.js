@@ -22,7 +22,8 @@ const EXPORTS = [["json", "json"], ["chapters", "chaptersFile"], ["vtt", "vtt"],
 export default async function showTimeline(context) {
   const { params, signal } = context;
   const path = `/v1/sessions/${params.session}`;
-  const [session, { items }] = await Promise.all([get(path, {}, { signal }), get(`${path}/recordings`, {}, { signal }), loadReviews(params.session, { signal })]);
+  const session = await get(path, {}, { signal });
+  const [{ items }] = await Promise.all([get(`${path}/recordings`, {}, { signal }), loadReviews(session.id, { signal })]);
   const page = new Page(context, session, items);
   await page.load();
   page.start(Number(context.query.get("t")) || 0);

@@ -15,8 +15,8 @@ export default async function showWhy(context) {
   const { params, signal } = context;
   const timeS = Number(params.time);
   const path = `/v1/sessions/${params.session}`;
-  const [session, timeline, live] = await Promise.all([
-    get(path, {}, { signal }), get(`${path}/timeline`, { layer: "machine" }, { signal }), get(`${path}/now`, {}, { signal }), loadReviews(params.session, { signal })]);
+  const [session, timeline, evidence] = await Promise.all([
+    get(path, {}, { signal }), get(`${path}/timeline`, { layer: "machine" }, { signal }), loadEvidence(path, timeS, signal), loadReviews(params.session, { signal })]);
   const segment = segmentAt(timeline.segments, timeS);
   const product = segment?.product_id ? await loadProduct(session.catalogue_id, segment.product_id) : null;
   const title = segment ? productTitle(segment.product_id, product) : t("timeline.none");
@@ -33,7 +33,7 @@ export default async function showWhy(context) {
       figure("why.frame", picture(session.id, timeS, signal, false)),
       figure("why.heat", picture(session.id, timeS, signal, true)),
       figure("why.shop", shopPicture(session, segment, product))),
-    h("div", { class: "why-facts" }, words(live.now, timeS, product), await chances(session, segment)));
+    h("div", { class: "why-facts" }, words(evidence, product), await chances(session, segment), await scores(session, evidence)));
 }
 
 function figure(text, node) {
@@ -53,10 +53,19 @@ function shopPicture(session, segment, product) {
   return h("div", { class: "why-product" }, productImage(session.catalogue_id, product), h("strong", {}, product.title), h("span", { class: "muted" }, productPrice(product)));
 }
 
-// The service tells what was said in the newest window only.
-function words(now, timeS, product) {
-  const isKnown = now && now.text && Math.abs(now.time_s - timeS) < 5;
-  const content = isKnown ? [h("p", { class: "said" }, marked(now.text, product)), h("p", { class: "muted small" }, t("why.shared"))] : h("p", { class: "muted" }, t("why.noWords"));
+/** The window at a time; null if its evidence is not kept any more. */
+async function loadEvidence(path, timeS, signal) {
+  try {
+    return await get(`${path}/windows/${timeS.toFixed(3)}`, {}, { signal });
+  } catch (error) {
+    if (error.status === 404) return null;
+    throw error;
+  }
+}
+
+function words(evidence, product) {
+  const missing = evidence ? "why.noWords" : "why.evidenceNone";
+  const content = evidence?.text ? [h("p", { class: "said" }, marked(evidence.text, product)), h("p", { class: "muted small" }, t("why.shared"))] : h("p", { class: "muted" }, t(missing));
   return h("section", { class: "card" }, h("h2", {}, t("why.words")), content);
 }
 
@@ -69,12 +78,24 @@ function marked(text, product) {
   });
 }
 
-async function chances(session, segment) {
+/** How likely each answer was when the segment began. */
+function chances(session, segment) {
   const list = segment ? [{ product_id: segment.product_id, probability: segment.confidence }, ...segment.alternatives] : [];
-  const rows = await Promise.all(list.map(async ({ product_id, probability }) => {
-    const product = product_id && (await loadProduct(session.catalogue_id, product_id));
-    return h("tr", {}, h("td", {}, h("span", { class: "why-row" }, product ? productImage(session.catalogue_id, product) : null, productTitle(product_id, product))), h("td", {}, confidenceBar(probability)));
+  return table(session, "why.chances", "why.share", list.map((one) => [one.product_id, confidenceBar(one.probability)]));
+}
+
+/** What the model made of this one window. */
+function scores(session, evidence) {
+  if (!evidence) return null;
+  const rows = evidence.scores.map((one) => [one.product_id, h("span", { class: "number" }, one.score.toFixed(2))]);
+  return table(session, "why.scores", "why.score", rows, "why.terms");
+}
+
+async function table(session, title, value, rows, note) {
+  const body = await Promise.all(rows.map(async ([productId, content]) => {
+    const product = productId && (await loadProduct(session.catalogue_id, productId));
+    return h("tr", {}, h("td", {}, h("span", { class: "why-row" }, product ? productImage(session.catalogue_id, product) : null, productTitle(productId, product))), h("td", {}, content));
   }));
-  const head = h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("why.chance")), h("th", { scope: "col" }, t("why.share"))));
-  return h("section", { class: "card" }, h("h2", {}, t("why.chances")), h("table", {}, head, h("tbody", {}, rows)), h("p", { class: "muted small" }, t("why.terms")));
+  const head = h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("why.chance")), h("th", { scope: "col" }, t(value))));
+  return h("section", { class: "card" }, h("h2", {}, t(title)), h("table", {}, head, h("tbody", {}, body)), note ? h("p", { class: "muted small" }, t(note)) : null);
 }
