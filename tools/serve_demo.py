@@ -51,16 +51,12 @@ def run_demo(address: str, key: str, stream: Path, process: Service) -> None:
     """Import the catalogue, and play the recording again and again while the service runs."""
     while not is_ready(address) and process.poll() is None:
         time.sleep(POLL_S)
-    headers = {"Authorization": f"Bearer {key}"}
-    with (
-        Client(address, key) as client,
-        httpx.Client(base_url=address, headers=headers, timeout=30) as http,
-    ):
+    with Client(address, key) as client:
         catalogue = ensure_catalogue(client, stream)
         print(f"{catalogue.product_count} products of shop {catalogue.shop_id}")
-        print(f'Key: {key}\ncurl "{address}/v1/sessions" -H "Authorization: Bearer {key}"')
+        print(f"Console: {address}/console\nKey to log in with: {key}", flush=True)
         while process.poll() is None:
-            play(client, http, catalogue, stream, process)
+            play(client, catalogue, stream, process)
 
 
 def is_ready(address: str) -> bool:
@@ -126,17 +122,14 @@ def _images(row: dict[str, Any]) -> list[str]:
     return [row["image"], *row.get("images", [])]
 
 
-def play(
-    client: Client, http: httpx.Client, catalogue: Catalogue, stream: Path, process: Service
-) -> None:
+def play(client: Client, catalogue: Catalogue, stream: Path, process: Service) -> None:
     """Recognize the recording once, in real time, and wait until it has ended."""
     words = json.loads(stream.with_suffix(".json").read_text())["transcript"]
     transcript = {"kind": "utterances"}
     session = client.start_session(
         catalogue.id, f"{stream.name}.mp4", transcript=transcript, realtime=True
     )
-    place = f"/v1/sessions/{session.id}/utterances"
-    http.post(place, json={"utterances": words}).raise_for_status()
+    client.add_utterances(session.id, words)
     print(f"session {session.id}", flush=True)
     while process.poll() is None and not client.get_session(session.id).is_over:
         time.sleep(POLL_S)

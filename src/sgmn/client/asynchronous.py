@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +161,10 @@ class AsyncClient(AsyncReviewMethods):
     async def delete_session(self, session_id: str) -> None:
         """Delete a session and all that belongs to it."""
         return await self._send(calls.call_for_nothing("DELETE", calls.session_path(session_id)))
+
+    async def add_utterances(self, session_id: str, utterances: Sequence[Mapping[str, Any]]) -> int:
+        """Add what was said: start and end in seconds of the stream, and text."""
+        return await self._send(calls.add_utterances(session_id, utterances))
 
     async def get_now(self, session_id: str) -> Now:
         """What is on sale now."""

@@ -195,6 +195,18 @@ def start_session(catalogue_id: str, source: str, options: Mapping[str, Any]) ->
     return call("POST", "/v1/sessions", Session, body)
 
 
+def add_utterances(session_id: str, utterances: Sequence[Mapping[str, Any]]) -> Call[int]:
+    """Add what was said."""
+
+    def parse(response: httpx.Response) -> int:
+        return int(response.json()["accepted"])
+
+    body = {"utterances": [dict(one) for one in utterances]}
+    content = json.dumps(body).encode()
+    path = session_path(session_id, "utterances")
+    return Call("POST", path, parse, headers=_headers("POST", body, None), content=content)
+
+
 def get_now(session_id: str) -> Call[Now]:
     """What is on sale now."""
     return call("GET", session_path(session_id, "now"), Now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +156,10 @@ class Client(ReviewMethods):
     def delete_session(self, session_id: str) -> None:
         """Delete a session and all that belongs to it."""
         return self._send(calls.call_for_nothing("DELETE", calls.session_path(session_id)))
+
+    def add_utterances(self, session_id: str, utterances: Sequence[Mapping[str, Any]]) -> int:
+        """Add what was said: start and end in seconds of the stream, and text."""
+        return self._send(calls.add_utterances(session_id, utterances))
 
     def get_now(self, session_id: str) -> Now:
         """What is on sale now."""

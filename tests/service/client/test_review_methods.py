@@ -50,6 +50,12 @@ def test_frames_and_recordings(target: Target, sgmn: Client) -> None:
         sgmn.get_heatmap(session, 3.0, "red milk")
 
 
+def test_words_of_a_stream(target: Target, sgmn: Client) -> None:
+    words = [{"start": 0.0, "end": 1.0, "text": "red milk"}]
+    with pytest.raises(ApiError, match="409 The session has ended"):
+        sgmn.add_utterances(target.ids["session_id"], words)
+
+
 def test_improvements(target: Target, sgmn: Client) -> None:
     catalogue, trained = target.ids["catalogue_id"], target.ids["improvement_id"]
     improvements = sgmn.list_improvements(catalogue)
