@@ -70,7 +70,7 @@ def report_of(gallery: Gallery, answers: dict[Clip, list[str]], missing: list[Cl
 
 
 def test_the_figures_of_lpr4m_in_its_full_gallery() -> None:
-    """Ranks 1, 3, 2, none and none: the last two are an unreturned truth and a missing clip."""
+    """Ranks 1, 3, 1, none and none: the last two are an unreturned truth and a missing clip."""
     first, second = clip("q1", "a", shop="l1", scale="small"), clip("q2", "c", shop="l1")
     third, fourth = clip("q3", "d", "a", shop="l2"), clip("q4", "a", shop="l2")
     missing = [clip("q5", "a", shop="l2")]
