@@ -45,6 +45,10 @@ def error_cases(world: Path, model: Path, index: Path, tmp: Path) -> dict[str, t
         "no such device": ("train", tmp / "device.toml", "-o", tmp / "run"),
         "clips without a catalogue": (*ablate, tmp / "bare"),
         "no such row": (*ablate, world, "--row", "+ magic"),
+        "no attention to draw": (
+            *(*ablate, world, "--baselines", "--row", "SGMN as published"),
+            *("--sheet", tmp / "sheet.html"),
+        ),
         "nothing to evaluate": ("evaluate", tmp / "empty", "-i", index),
         "nothing to index": ("index", tmp / "empty", "-o", tmp / "i", "-m", model),
         "a very long path": ("check", "x" * 300),

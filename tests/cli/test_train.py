@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -83,6 +84,37 @@ def test_an_ablation_trains_and_evaluates_a_row(
     assert "backbone alone, seed 0" in result.out and "R@1" in result.out
     again = run(*arguments, "--row", "backbone alone", "--seeds", 1)
     assert again.status == 0 and "R@1" in again.out
+
+
+def test_baselines_are_compared_on_a_sheet(
+    run: RunCommand, config: Path, world: Path, tmp_path: Path
+) -> None:
+    """Of the clips on which they disagree; runs that are complete are not repeated."""
+    out, sheet = tmp_path / "out", tmp_path / "new" / "sheet.html"
+    arguments = ("ablate", config, "-o", out, "--evaluate-on", world, "--baselines", "--seeds", 1)
+    rows = ("--row", "+ fusion", "--row", "zero-shot backbone", "--sheet", sheet)
+    result = run(*arguments, *rows)
+    assert result.status == 0, result.err
+    assert "zero-shot backbone, seed 0" in result.out and "+ fusion, seed 0" in result.out
+    for slug, is_right in (("zero-shot-backbone", False), ("plus-fusion", True)):
+        put_truth(out / "runs" / slug / "0" / "answers.json", first=is_right)
+    assert run(*arguments, *rows).status == 0
+    page = sheet.read_text()
+    assert "world0: clips on which 2 methods disagree" in page
+    assert "Colors show where <b>+ fusion</b> looks." in page  # the other one has no checkpoint
+    assert page.count("<section>") == 3 and page.count("<tr><th>") == 6
+    assert page.count('<img class="true"') == 6
+
+
+def put_truth(path: Path, *, first: bool) -> None:
+    """Move the true product of each clip to the first place of the answers or to the second."""
+    answers = json.loads(path.read_text())
+    for clips in answers.values():
+        for clip, found in clips.items():
+            others = [product for product in found if product != f"p{clip[1:]}"][:4]
+            truth = [f"p{clip[1:]}"]
+            clips[clip] = truth + others if first else others[:1] + truth + others[1:]
+    path.write_text(json.dumps(answers))
 
 
 def test_training_stops_at_a_signal_and_resumes(

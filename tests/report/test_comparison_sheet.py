@@ -16,12 +16,15 @@ def test_the_page_shows_answers_and_marks_true_products(tmp_path: Path) -> None:
     image = np.full((40, 20, 3), 99, np.uint8)
     frames = [(image, np.full((4, 2), 0.125)), (image, None)]
     clip = SheetClip("c1", 'the "red" one', frames, frozenset("a"), {"ours & theirs": products})
-    write_sheet(tmp_path / "sheet.html", "Mugs", [clip], {("", "b"): image})
+    write_sheet(tmp_path / "sheet.html", "Mugs", [clip], {("", "b"): image}, "ours & theirs")
     page = (tmp_path / "sheet.html").read_text()
     assert page.count("data:image/jpeg;base64,") == 3
     assert "<td>&lt;Red&gt; mug ✓</td>" in page and 'alt="Blue mug"' in page
     assert "ours &amp; theirs" in page and "the &quot;red&quot; one" in page
     assert '<img class="true"' not in page and "http" not in page
+    assert "where <b>ours &amp; theirs</b> looks" in page
+    write_sheet(tmp_path / "empty.html", "Mugs", [], {}, "ours")
+    assert "right, or wrong, on the same clips" in (tmp_path / "empty.html").read_text()
 
 
 def test_clips_on_which_methods_disagree_are_selected_from_the_whole_dataset() -> None:

@@ -59,7 +59,9 @@ class AblateOptions:
         bool,
         typer.Option(
             "--baselines",
-            help="Compare published methods with the full model and with the one that looks twice.",
+            help="Run another set of variants: the backbone without training, RICE-style instance "
+            "contrast, SEAM-style attention over frames, SGMN as published, the full model, and "
+            "the model with a second glance. Each is compared with the last.",
         ),
     ] = False
     sheet: Annotated[
@@ -67,8 +69,10 @@ class AblateOptions:
         typer.Option(
             "--sheet",
             metavar="FILE",
-            help="HTML page to write: clips of the first dataset on which the variants disagree, "
-            "with heatmaps of the last one and the first five answers of each.",
+            help="Also write an HTML page with up to 12 clips of the first --evaluate-on that some "
+            "variants answer right and others wrong: frames with the attention of the last variant "
+            "that is not a published method, and the first five answers of each variant. Shows the "
+            "first seed.",
         ),
     ] = None
     skip_invalid: SkipInvalidOption = False
@@ -85,6 +89,8 @@ def ablate(options: AblateOptions) -> None:
     from sgmn.training.ablation.table import build_table, write_table
 
     rows = select_rows(options.row or [], comparison_rows() if options.baselines else None)
+    if options.sheet is not None:
+        _check_sheet(options.sheet, rows)
     study = _prepare(options, rows)
     ranks: dict[str, list[Ranks]] = {}
     for seed in range(options.seeds):
@@ -119,6 +125,15 @@ def _prepare(options: AblateOptions, rows: Sequence[Row]) -> AblationStudy:
     for line in damage:
         typer.echo(f"warning: {line}", err=True)
     return study
+
+
+def _check_sheet(path: Path, rows: Sequence[Row]) -> None:
+    """Fail before hours of training rather than after them."""
+    from sgmn.outputs import require_writable
+    from sgmn.workflows.comparison import select_drawn_row
+
+    require_writable(path)
+    select_drawn_row(rows)
 
 
 def _write_sheet(options: AblateOptions, rows: list[Row], study: AblationStudy) -> None:

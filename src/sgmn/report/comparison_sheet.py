@@ -49,7 +49,11 @@ class SheetClip:
 
 
 def write_sheet(
-    path: Path, title: str, clips: Sequence[SheetClip], images: Mapping[tuple[str, str], ImageArray]
+    path: Path,
+    title: str,
+    clips: Sequence[SheetClip],
+    images: Mapping[tuple[str, str], ImageArray],
+    drawn: str,
 ) -> None:
     """Write the page.
 
@@ -58,13 +62,16 @@ def write_sheet(
         title: heading.
         clips: the clips, in order.
         images: main images by `Product.key`; products without one show their title only.
+        drawn: name of the method whose attention is drawn.
     """
     uris = {key: _encode(_shrink(image, PRODUCT_SIDE)) for key, image in images.items()}
     body = "\n".join(_section(clip, uris) for clip in clips)
+    body = body or "<p>The first answers of all methods are right, or wrong, on the same clips.</p>"
+    legend = f"Colors show where <b>{escape(drawn)}</b> looks."
     path.write_text(
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>\n'
-        f"<style>{STYLE}</style>\n<h1>{escape(title)}</h1>\n<p>Colors show the attention of the "
-        f"last method. True products have a green frame.</p>\n{body}\n</html>\n",
+        f"<style>{STYLE}</style>\n<h1>{escape(title)}</h1>\n<p>{legend} "
+        f"True products have a green frame.</p>\n{body}\n</html>\n",
         encoding="utf-8",
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sgmn.data.dataset import Dataset
-from sgmn.errors import MediaError
+from sgmn.errors import MediaError, SettingsError
 from sgmn.media.clips import read_timed_clip_frames
 from sgmn.media.image import read_image
 from sgmn.model import checkpoint
@@ -30,7 +30,7 @@ def write_comparison(
     Args:
         path: the HTML file.
         out: folder of the ablation.
-        rows: its rows; the last one has a checkpoint, whose attention is drawn.
+        rows: its rows; the attention of one of them is drawn, see `select_drawn_row`.
         name: of the dataset in the ablation.
         data: the dataset.
 
@@ -39,7 +39,8 @@ def write_comparison(
     """
     folders = {row.name: out / "runs" / row.slug / "0" for row in rows}
     answers = {method: _read_answers(f / ANSWERS_FILE, name) for method, f in folders.items()}
-    embedder = Embedder(checkpoint.load(folders[rows[-1].name] / "checkpoint"))
+    drawn = select_drawn_row(rows).name
+    embedder = Embedder(checkpoint.load(folders[drawn] / "checkpoint"))
     products = {product.key: product for product in data.products}
     sheet, damage, images = [], [], dict[tuple[str, str], ImageArray]()
     for clip in select_clips(data.clips, answers):
@@ -56,10 +57,21 @@ def write_comparison(
             continue
         maps = [(frame.rgb, compute_heatmap(embedder, frame.rgb, clip.text)) for frame in frames]
         sheet.append(SheetClip(clip.clip_id, clip.text, maps, frozenset(clip.product_ids), found))
-    write_sheet(
-        path, f"{Path(name).name}: clips on which {len(rows)} methods disagree", sheet, images
-    )
+    title = f"{Path(name).name}: clips on which {len(rows)} methods disagree"
+    write_sheet(path, title, sheet, images, drawn)
     return damage
+
+
+def select_drawn_row(rows: Sequence[Row]) -> Row:
+    """Return the row whose attention a sheet shows: the last one with a checkpoint.
+
+    Raises SettingsError if all rows are published methods, which have none.
+    """
+    own = [row for row in rows if not row.baseline]
+    if not own:
+        remedy = "add --row with a variant of this project, whose attention the page shows"
+        raise SettingsError("only published methods are run", "--sheet", remedy)
+    return own[-1]
 
 
 def _read_answers(path: Path, name: str) -> Answers:
