@@ -86,7 +86,8 @@ def test_a_request_that_still_runs_is_a_conflict(
     table = tables.idempotency
     with context.database.write() as connection:
         connection.execute(sa.update(table).values(status=None))
-    assert client.post("/v1/catalogues", json=NEW, headers=headers).status_code == 409
+    conflict = client.post("/v1/catalogues", json=NEW, headers=headers)
+    assert conflict.status_code == 409 and int(conflict.headers["Retry-After"]) > 0
     with context.database.write() as connection:  # as if a crash had interrupted it
         connection.execute(sa.update(table).values(created_s=table.c.created_s - 3600))
     assert client.post("/v1/catalogues", json=NEW, headers=headers).status_code == 201

@@ -25,7 +25,9 @@ def may_repeat(call: Call[Any], attempt: int) -> bool:
 
 def is_temporary(response: httpx.Response) -> bool:
     """Whether an answer asks to come back later."""
-    return response.status_code in TEMPORARY
+    # A request that is sent again, while the service still works on it, is a conflict for now.
+    is_going_on = response.status_code == 409 and "retry-after" in response.headers
+    return response.status_code in TEMPORARY or is_going_on
 
 
 def delay_s(attempt: int, headers: Mapping[str, str] | None = None) -> float:

@@ -150,7 +150,8 @@ def _find_answer(
     with context.database.read() as connection:
         row = connection.execute(sa.select(_TABLE).where(reservation.where)).mappings().first()
     if row is None or row["status"] is None:
-        raise ApiError(409, "The first request with this Idempotency-Key has not ended yet.")
+        detail = "The first request with this Idempotency-Key has not ended yet."
+        raise ApiError(409, detail, headers={"Retry-After": "2"})
     if row["request_sha256"] != request_sha256:
         raise ApiError(409, "This Idempotency-Key was used for another request; use a new one.")
     body = context.sealer.open(row["body_sealed"])
