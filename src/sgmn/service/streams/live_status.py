@@ -16,7 +16,7 @@ class LiveStatus:
     Attributes:
         now: What is on sale, see `worker_recognition.describe_belief`.
         heartbeat: The newest heartbeat.
-        heartbeat_s: When it came, in seconds since 1970.
+        heartbeat_s: When it came, by the monotonic clock.
         cpu: CPU time of the worker per second; None until it is measured.
         started_s: When its thread was started, by the monotonic clock.
     """

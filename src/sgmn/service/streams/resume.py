@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from threading import Event
-from time import time
+from time import monotonic, time
 
 from sgmn.live.evidence import TimelineSettings
 from sgmn.media.live_source import LiveFrame
@@ -64,7 +64,7 @@ class ResumePoint:
 def play_in_real_time(
     frames: Iterable[LiveFrame], from_s: float, stop_event: Event
 ) -> Iterator[LiveFrame]:
-    """Yield the frames of a recording, each at its time.
+    """Yield the frames of a recording, each at its time, however the clock is set meanwhile.
 
     Args:
         frames: The frames.
@@ -77,8 +77,8 @@ def play_in_real_time(
             yield frame
             continue
         if started_s is None:
-            started_s = time() - frame.time_s
+            started_s = monotonic() - frame.time_s
         due_s = started_s + frame.time_s
-        if stop_event.wait(max(0.0, due_s - time())):
+        if stop_event.wait(max(0.0, due_s - monotonic())):
             return
-        yield LiveFrame(frame.time_s, due_s, frame.rgb)
+        yield replace(frame, wall_s=time() - (monotonic() - due_s))

@@ -237,7 +237,7 @@ class SessionRunner:
         self._commit(lambda: self._store.change(self.session_id, trigger, detail))
 
     def _note_heartbeat(self, content: dict[str, Any]) -> None:
-        now_s, status = time(), self.status
+        now_s, status = monotonic(), self.status
         if status.heartbeat_s is not None and content["cpu_s"] >= status.heartbeat.get("cpu_s", 0):
             elapsed_s = max(1e-3, now_s - status.heartbeat_s)
             used = (content["cpu_s"] - status.heartbeat["cpu_s"]) / elapsed_s
