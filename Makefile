@@ -23,6 +23,7 @@ demo: $(VENV)/ready
 	$(BIN)/sgmn watch $(STREAM).mp4 --index $(DEMO)/index --transcript $(STREAM).json --truth $(STREAM).json \
 	  --output $(DEMO)/timeline.json --vtt $(DEMO)/chapters.vtt --html $(DEMO)/report.html
 	@echo "report: $(DEMO)/report.html"
+	@echo "make serve: the same stream in the console, a page to watch and correct it"
 
 # The service with the shop of the demo, and its recording as a stream that starts anew.
 serve: $(VENV)/ready
