@@ -23,8 +23,8 @@ from sgmn.client.review_models import (
 
 def get_review_queue(limit: int, session_id: str | None, shop_id: str | None) -> Call[ReviewQueue]:
     """Segments to review."""
-    query = {"limit": limit, "session_id": session_id, "shop_id": shop_id}
-    return call("GET", "/v1/review-queue", ReviewQueue, **query)
+    path = "/v1/review-queue"
+    return call("GET", path, ReviewQueue, limit=limit, session_id=session_id, shop_id=shop_id)
 
 
 def list_segments(catalogue_id: str, product_id: str) -> Call[list[SessionSegment]]:
