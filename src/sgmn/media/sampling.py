@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from math import floor
 
-# Error of a time in seconds due to floating point and containers that count microseconds.
-TIME_TOLERANCE_S = 1e-6
+# Error of a time in seconds: Matroska, WebM and FLV count milliseconds, so that the frame at 1/3 s
+# is at 0.333 s. Without tolerance it would be too early for a sample at 1/3 s, and dropped.
+TIME_TOLERANCE_S = 1e-3
 
 
 def select_evenly(count: int, max_frames: int) -> list[int]:
@@ -27,7 +28,7 @@ def select_evenly(count: int, max_frames: int) -> list[int]:
 class SamplingSchedule:
     """The times at which a video is sampled.
 
-    Sample k is the first frame at or after start_s + k / rate_hz.
+    Sample k is the first frame at or after start_s + k / rate_hz, to the millisecond.
 
     Attributes:
         start_s: Time of the first sample, in seconds.

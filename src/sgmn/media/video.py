@@ -32,8 +32,9 @@ def read_frames(
 ) -> Generator[Frame, None, None]:
     """Yield the sampled frames from `start_s` to before `end_s`, in order of time.
 
-    Sample k is the first frame at or after start_s + k / rate_hz. A frame that is due twice,
-    after a gap, is yielded once. Of a damaged video, everything that can be decoded is yielded.
+    Sample k is the first frame at or after start_s + k / rate_hz, to the millisecond. A frame that
+    is due twice, after a gap, is yielded once; frames after the last sample are not. Of a damaged
+    video, everything that can be decoded is yielded.
 
     Args:
         source: A video, its URL, or a folder of images, which are sorted by name and are
