@@ -30,6 +30,8 @@ def test_an_index_of_one_runtime_is_watched_in_another(
         result = run("watch", video, "-i", folder, "--runtime", runtime, "-o", path)
         assert result.status == 0, result.err
         timelines.append(json.loads(path.read_text())["segments"])
+    confidences = [[segment.pop("confidence") for segment in segments] for segments in timelines]
+    assert confidences[0] == pytest.approx(confidences[1], abs=1e-3)
     assert timelines[0] == timelines[1] and timelines[0]
 
 

@@ -42,6 +42,7 @@ def test_options_win_over_the_environment_and_that_over_the_file(tmp_path: Path)
         ({"SGMN_LOG_LEVEL": "loud"}, "use one of debug, info, warning, error"),
         ({"SGMN_PROT": "80"}, "SGMN_PROT: is no setting; did you mean SGMN_PORT?"),
         ({"SGMN_MAX_ROWS": "0"}, "'max_rows' is 0; pass a number above 0"),
+        ({"SGMN_RUNTIME": "cuda"}, "'runtime' is 'cuda'; use one of torch, openvino, "),
     ],
 )
 def test_invalid_variables_are_named(environment: dict[str, str], message: str) -> None:

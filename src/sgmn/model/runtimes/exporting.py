@@ -155,8 +155,8 @@ def _export_canvas(towers: Towers, canvas: Canvas, folder: Path) -> ExportedCanv
     height, width = canvas
     pixels = torch.zeros(_EXAMPLES, 3, height, width)
     file = f"image-{height}x{width}.onnx"
-    sizes = {name: {0: "images"} for name in ("pixels", "pooled", "patches")}
-    _export(_ImageTower(towers), (pixels,), folder / file, sizes, 1)
+    axes = {name: {0: "images"} for name in ("pixels", "pooled", "patches")}
+    _export(_ImageTower(towers), {"pixels": pixels}, axes, folder / file)
     with torch.inference_mode():
         grid = towers.encode_image(pixels[:1]).grid
     return ExportedCanvas(file, height, width, (int(grid[0]), int(grid[1])))
@@ -165,26 +165,23 @@ def _export_canvas(towers: Towers, canvas: Canvas, folder: Path) -> ExportedCanv
 def _export_text(towers: Towers, folder: Path) -> None:
     ids = torch.tensor([[1, 3, 2], [1, 2, 0]])  # ids that every vocabulary has
     mask = torch.tensor([[True, True, True], [True, True, False]])
-    sizes = {name: {0: "texts", 1: "tokens"} for name in ("ids", "mask", "words")}
-    _export(
-        _TextTower(towers), (ids, mask), folder / TEXT_FILE, sizes | {"pooled": {0: "texts"}}, 2
-    )
+    axes = {name: {0: "texts", 1: "tokens"} for name in ("ids", "mask", "words")}
+    axes["pooled"] = {0: "texts"}
+    _export(_TextTower(towers), {"ids": ids, "mask": mask}, axes, folder / TEXT_FILE)
 
 
 def _export(
-    tower: nn.Module,
-    inputs: tuple[Tensor, ...],
+    tower: _ImageTower | _TextTower,
+    inputs: dict[str, Tensor],
+    axes: dict[str, dict[int, str]],
     path: Path,
-    sizes: dict[str, dict[int, str]],
-    input_count: int,
 ) -> None:
-    """Trace a tower; `sizes` names the free axes of inputs and outputs, inputs first."""
-    names = list(sizes) if input_count == 1 else ["ids", "mask", "pooled", "words"]
-    options: dict[str, Any] = {"dynamic_axes": sizes, "dynamo": False, "opset_version": 17}
-    options |= {"input_names": names[:input_count], "output_names": names[input_count:]}
+    """Trace a tower; `axes` names the free axes of its inputs and outputs."""
+    options: dict[str, Any] = {"dynamic_axes": axes, "dynamo": False, "opset_version": 17}
+    options |= {"input_names": list(inputs), "output_names": list(tower.outputs)}
     try:
         with _quiet(), torch.no_grad():
-            torch.onnx.export(tower.eval(), inputs, str(path), **options)
+            torch.onnx.export(tower.eval(), tuple(inputs.values()), str(path), **options)
     except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
         reason = str(error).strip().splitlines()[0]
         message = f"the {path.stem.split('-')[0]} tower cannot be exported ({reason})"
@@ -206,6 +203,8 @@ def _quiet() -> Iterator[None]:
 
 
 class _ImageTower(nn.Module):
+    outputs = ("pooled", "patches")
+
     def __init__(self, towers: Towers) -> None:
         super().__init__()
         self.towers = towers
@@ -216,6 +215,8 @@ class _ImageTower(nn.Module):
 
 
 class _TextTower(nn.Module):
+    outputs = ("pooled", "words")
+
     def __init__(self, towers: Towers) -> None:
         super().__init__()
         self.towers = towers

@@ -26,6 +26,7 @@ REPORT = "int8.json"
 HELD_OUT = 5  # every fifth picture measures the cost and calibrates nothing
 MIN_PICTURES = 2 * HELD_OUT
 _BATCH = 8
+_ORT_WARNING, _ORT_ERROR = 2, 3  # severities of ONNX Runtime
 
 
 @dataclass(frozen=True)
@@ -108,14 +109,18 @@ def _reader(pixels: Tensor) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence the advice to run a preparation that these towers do not need."""
+    """Silence advice that these towers do not need, and a line per constant that is not used."""
+    import onnxruntime
+
     logger = logging.getLogger()
     level = logger.level
     logger.setLevel(logging.ERROR)
+    onnxruntime.set_default_logger_severity(_ORT_ERROR)
     try:
         yield
     finally:
         logger.setLevel(level)
+        onnxruntime.set_default_logger_severity(_ORT_WARNING)
 
 
 def _measure(folder: Path, network: SGMN, held_out: Sequence[Tensor]) -> QuantizationCost:
