@@ -45,7 +45,7 @@ export function pickProduct(catalogueId) {
       try {
         const options = { body: { text }, query: { limit: LIMIT }, signal: searching.signal };
         const { data } = await request("POST", `/v1/catalogues/${catalogueId}/search`, options);
-        replace(found, data.items.map(({ product }) => option(product)));
+        replace(found, data.items.map(({ product }, index) => option(product, index)));
         setText(message, t("pick.count", { count: data.items.length }));
         mark(0);
       } catch (error) {
@@ -54,12 +54,12 @@ export function pickProduct(catalogueId) {
       return null;
     }
 
-    function option(product) {
+    function option(product, index) {
       const choose = () => {
         chosen = product.product_id;
         dialog.close();
       };
-      return h("li", { role: "option", id: `pick-${product.product_id}`, data: { product: product.product_id }, on: { click: choose } },
+      return h("li", { role: "option", id: `pick-${index}`, data: { product: product.product_id }, on: { click: choose } },
         productImage(catalogueId, product), h("span", {}, product.title || product.product_id), h("span", { class: "muted" }, productPrice(product)));
     }
 
