@@ -23,7 +23,7 @@ def paths(service: ConsoleService) -> list[str]:
 
 def settle(visitor: Visitor) -> None:
     """Wait until the page shows what it has loaded."""
-    visitor.page.locator("main .card, main .tile").first.wait_for()
+    visitor.page.locator("main .card:visible, main .tile").first.wait_for()
     visitor.page.wait_for_timeout(300)
 
 

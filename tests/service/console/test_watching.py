@@ -114,4 +114,4 @@ def test_why_shows_frame_shop_image_and_chances(visit: Visit, service: ConsoleSe
     visitor.wait("() => document.querySelector('.why-product img')?.naturalWidth > 0")
     assert visitor.text("h1") == f"Why {segment['title']}?"
     assert visitor.page.locator("tbody tr").count() == 6 + len(segment["alternatives"])
-    visitor.wait_for_text(".frame-note", "no heat-maps")
+    visitor.wait_for_text("figure:nth-child(2) .frame-note", "no heat-maps")
