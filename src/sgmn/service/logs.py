@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any
 
+import anyio
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -88,6 +89,10 @@ class RequestLog:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self.app(scope, receive, send_with_id)
+            except ExceptionGroup as error:
+                # A client that goes away while events wait for it is no fault of the service.
+                if error.split(anyio.BrokenResourceError)[1] is not None:
+                    raise
             finally:
                 _log_request(scope, status, time.monotonic() - started)
 

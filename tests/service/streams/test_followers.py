@@ -9,11 +9,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import uvicorn
+from structlog.testing import capture_logs
 
 from sgmn.service.app import create_app
 from sgmn.service.context import ServiceContext
@@ -98,6 +101,40 @@ def test_a_slow_follower_delays_nobody_and_misses_nothing(
             if line.startswith(b"id: "):
                 seqs.append(int(line[4:]))
     assert seqs == list(range(1, 502))
+
+
+@SQLITE_ONLY
+def test_followers_that_do_not_read_delay_nobody_and_may_go_away(
+    address: str, context: ServiceContext, viewer: Headers
+) -> None:
+    followers, rows, size = 10, 200, 40_000
+    append_rows(context, rows, size)
+    last = rows + 1
+    with capture_logs() as entries, ExitStack() as stack:
+        for _ in range(followers):
+            stack.enter_context(open_without_reading(address, viewer))
+        append_rows(context, rows, size)
+        assert read_seqs(address, viewer, last, rows) == list(range(last + 1, last + rows + 1))
+        stack.close()  # they go away while rows wait for them
+        wait_for(lambda: count(entries, "request") > followers, "the end of all requests")
+    assert count(entries, "request failed") == 0
+
+
+def count(entries: list[Any], event: str) -> int:
+    """How many entries of a log are about an event."""
+    return sum(entry["event"] == event for entry in entries)
+
+
+@contextmanager
+def open_without_reading(address: str, headers: Headers) -> Iterator[socket.socket]:
+    """Ask for the stream from its first row on, and read nothing of it."""
+    url = httpx.URL(address)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect((url.host, url.port or 80))
+        request = f"GET /v1/sessions/{SESSION}/stream HTTP/1.1\r\nHost: x\r\nAuthorization: "
+        connection.sendall(f"{request}{headers['Authorization']}\r\n\r\n".encode())
+        yield connection
 
 
 @SQLITE_ONLY
