@@ -31,7 +31,7 @@ from sgmn.service.streams.worker_config import WorkerConfig
 from tests.service.conftest import SHOP
 from tests.world import COLORS, make_image
 
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 # Every window decides by itself, so that a model with random weights has many events.
 TIMELINE = {"switch_cost": 0.2, "nothing_threshold": 0.0, "window_s": 4.0, "hop_s": 2.0}
 RUNNER = RunnerSettings(heartbeat_timeout_s=20.0, stop_timeout_s=30.0, initial_backoff_s=0.05)
@@ -82,6 +82,7 @@ class StreamWorld:
         options: Fields of `WorkerConfig` that all sessions have.
         encoder: The encoder process; one of its own for each supervisor if None.
         sources: The source of each session.
+        database_folder: Where the database is; by default in `folder`.
     """
 
     folder: Path
@@ -91,9 +92,10 @@ class StreamWorld:
     runner: RunnerSettings = RUNNER
     encoder: EncoderProcess | None = None
     sources: dict[str, str] = field(default_factory=dict)
+    database_folder: Path | None = None
 
     def __post_init__(self) -> None:
-        self.database = Database(ServiceSettings(data=self.folder))
+        self.database = Database(ServiceSettings(data=self.database_folder or self.folder))
         upgrade(self.database)
         self.store = SessionStore(self.database, LogHub(self.database))
         table = ProductTable.open(self.index)
