@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures" / "console"
-SIZE = {"width": 1280, "height": 800}
+SIZE: Any = {"width": 1280, "height": 800}
 QUALITY, MAX_BYTES = 80, 100_000
 PICTURE_WAIT_MS = 2000  # for frames and product images
 READY = "() => [...document.images].every((image) => image.complete)"

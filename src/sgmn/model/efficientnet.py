@@ -87,7 +87,8 @@ class LiteTower(nn.Module):
 
     def _needs_all(self, pixels: Tensor) -> bool:
         """Whether all images must be computed at once."""
-        if torch.jit.is_tracing():  # an export must not depend on the size of a batch
+        # An export must not depend on the size of a batch.
+        if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
             return True
         return self._has_early_gradient or pixels.requires_grad or pixels.device.type != "cpu"
 

@@ -19,7 +19,7 @@ from tests.service.streams.shop import build_index
 from tests.service.streams.world import make_video
 
 SECRET = "the secret of the tests"
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "source_schemes": "file,https",
     "allow_private_addresses": "true",
     "secret": SECRET,

@@ -16,7 +16,7 @@ URL = "https://127.0.0.1:9/hook"  # where nobody listens
 def read_secret(visitor: Visitor) -> str:
     """The secret that is shown, after which the dialog is closed."""
     dialog = visitor.page.get_by_role("dialog")
-    secret = dialog.locator("input.secret").input_value()
+    secret: str = dialog.locator("input.secret").input_value()
     dialog.get_by_role("button", name="I have stored it").click()
     return secret
 

@@ -98,7 +98,7 @@ def _reader(pixels: Tensor) -> Any:
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
-            self.batches = iter(pixels.split(_BATCH))
+            self.batches = iter(torch.split(pixels, _BATCH))
 
         def get_next(self) -> dict[str, Any] | None:
             batch = next(self.batches, None)
@@ -138,7 +138,7 @@ def _measure(folder: Path, network: SGMN, held_out: Sequence[Tensor]) -> Quantiz
 
 @torch.inference_mode()
 def _encode(towers: TowerEncoder, pixels: Tensor) -> Tensor:
-    vectors = [towers.encode_image(batch).pooled for batch in pixels.split(_BATCH)]
+    vectors = [towers.encode_image(batch).pooled for batch in torch.split(pixels, _BATCH)]
     return normalize(torch.cat(vectors), dim=-1)
 
 
