@@ -102,7 +102,8 @@ class Export:
                 raise CheckpointError("is not an export of this version", path, remedy)
             del content["image"], content["text"]
             canvases = (item | {"grid": tuple(item["grid"])} for item in content.pop("canvases"))
-            colors: dict[str, Any] = {key: tuple(content.pop(key)) for key in ("mean", "std", "fill_color")}
+            names = ("mean", "std", "fill_color")
+            colors: dict[str, Any] = {name: tuple(content.pop(name)) for name in names}
             exported = tuple(ExportedCanvas(**item) for item in canvases)
             return cls(**content, **colors, canvases=exported)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
