@@ -13,6 +13,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import lancedb  # noqa: F401  (else the first kills would hit its import)
+
 from sgmn.catalogue.table import ProductTable
 from sgmn.catalogue.update import UpdateOptions, UpdateProgress
 from tests.catalogue.fakes import STAMP, FakeEncoder, products_with_title

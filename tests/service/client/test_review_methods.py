@@ -7,11 +7,17 @@ import asyncio
 import pytest
 from starlette.testclient import TestClient
 
-from sgmn.client import ApiError, AsyncClient, Client, FrameSpan, RecordedPart
+from sgmn.client import ApiError, AsyncClient, Client, FrameSpan, RecordedPart, retries
 from sgmn.service.context import ServiceContext
 from tests.service.conftest import Headers
 from tests.service.imports.shop import Shop
 from tests.service.isolation.world import MARK, Target, build_target
+
+
+@pytest.fixture(autouse=True)
+def _once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer of 503 is final: no encoder will start."""
+    monkeypatch.setattr(retries, "ATTEMPTS", 1)
 
 
 @pytest.fixture

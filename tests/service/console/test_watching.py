@@ -29,7 +29,9 @@ def test_a_live_stream_is_watched_and_answered(visit: Visit, service: ConsoleSer
     source = visitor.page.locator(".frame-view img").get_attribute("src")
     visitor.wait("(s) => document.querySelector('.frame-view img').src !== s", source)
     visitor.wait(NEXT_WINDOW, first)
-    assert "s behind" in visitor.text(".page-head") and "live" in visitor.text(".page-head .badge")
+    assert "s behind" in visitor.text(".page-head") and "live" in visitor.text(
+        ".page-head .badge[data-state]"
+    )
     assert visitor.page.locator(".runners-up li").count() == 3
     visitor.press("Enter")
     visitor.wait(SAVED)

@@ -16,6 +16,7 @@ from sgmn.service.context import ServiceContext
 from sgmn.service.database import tables
 from sgmn.service.ids import new_id
 from sgmn.service.indexes import open_table
+from sgmn.service.streams.journal import FILE_NAME, Header, JournalWriter, WindowRecord
 from sgmn.service.streams.kept_frames import FRAMES_FOLDER, KeptFrames
 from sgmn.service.streams.pinned_shelf import pin_shelf
 from sgmn.service.streams.recordings import RECORDING_FOLDER
@@ -219,6 +220,11 @@ def add_session(context: ServiceContext, catalogue_id: str) -> dict[str, str]:
         verdict="confirmed",
         version=1,
     )
+    ids = (f"{MARK}-1", f"{MARK}-2")
+    with JournalWriter(streams.folder(session) / FILE_NAME) as journal:
+        journal.append(Header(session, ids, {"hop_s": 2.0}, 6.0))
+        logits = np.array([2.0, 1.0], np.float32)
+        journal.append(WindowRecord(3.0, 8.0, 0.0, 8.0, 8, logits, MARK))
     frames = KeptFrames(streams.folder(session) / FRAMES_FOLDER)
     frames.save(3.0, encode_jpeg(np.zeros((32, 24, 3), np.uint8)))
     recording = streams.folder(session) / RECORDING_FOLDER
