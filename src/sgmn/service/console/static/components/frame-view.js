@@ -35,8 +35,8 @@ export function frameView(sessionId, signal, { onHeatFailure } = {}) {
     const [timeS, heat] = [wanted, isHeat];
     wanted = null;
     const url = heat ? `/v1/sessions/${sessionId}/heatmaps/${timeS.toFixed(3)}.png` : frameUrl(sessionId, timeS);
-    const response = await ask(url);
-    if (response?.ok) return draw(response, timeS);
+    const { response, blob } = await ask(url);
+    if (blob) return draw(response, blob, timeS);
     if (signal.aborted) return null;
     const isLater = heat && response?.status === 503;
     setText(note, isLater || !response ? t("frame.later") : await explain(response, heat));
@@ -53,15 +53,16 @@ export function frameView(sessionId, signal, { onHeatFailure } = {}) {
 
   async function ask(url) {
     try {
-      return await fetch(url, { signal });
+      const response = await fetch(url, { signal });
+      return { response, blob: response.ok ? await response.blob() : null };
     } catch {
-      return null; // offline, or the page was left
+      return { response: null, blob: null }; // offline, also in the middle of a picture, or the page was left
     }
   }
 
-  async function draw(response, timeS) {
+  function draw(response, blob, timeS) {
     const foundS = Number(response.headers.get("X-Frame-Time") ?? timeS);
-    const url = URL.createObjectURL(await response.blob());
+    const url = URL.createObjectURL(blob);
     if (picture.src) URL.revokeObjectURL(picture.src);
     picture.src = url;
     picture.alt = t("frame.alt", { time: formatTime(foundS) });
