@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -220,19 +221,24 @@ def add_session(context: ServiceContext, catalogue_id: str) -> dict[str, str]:
         verdict="confirmed",
         version=1,
     )
+    add_files(streams.folder(session), session)
+    return {"session_id": session, "review_id": "r1", "time_s": "3.0"}
+
+
+def add_files(folder: Path, session: str) -> None:
+    """The journal, a frame and a recording of a session."""
     ids = (f"{MARK}-1", f"{MARK}-2")
-    with JournalWriter(streams.folder(session) / FILE_NAME) as journal:
+    with JournalWriter(folder / FILE_NAME) as journal:
         journal.append(Header(session, ids, {"hop_s": 2.0}, 6.0))
         logits = np.array([2.0, 1.0], np.float32)
         journal.append(WindowRecord(3.0, 8.0, 0.0, 8.0, 8, logits, MARK))
-    frames = KeptFrames(streams.folder(session) / FRAMES_FOLDER)
+    frames = KeptFrames(folder / FRAMES_FOLDER)
     frames.save(3.0, encode_jpeg(np.zeros((32, 24, 3), np.uint8)))
-    recording = streams.folder(session) / RECORDING_FOLDER
+    recording = folder / RECORDING_FOLDER
     recording.mkdir()
     (recording / "0001.mp4").write_bytes(MARK.encode())
     part = {"start_s": 0.0, "end_s": 2.0, "is_complete": True}
     (recording / "0001.json").write_text(json.dumps(part))
-    return {"session_id": session, "review_id": "r1", "time_s": "3.0"}
 
 
 def add_events(context: ServiceContext, session: str) -> None:
