@@ -31,8 +31,9 @@ def export(
 ) -> None:
     """Export the image tower and the text tower of a model as ONNX files.
 
-    The batch size is free, and export.json describes the files. With --int8, a fifth of the
-    pictures measures what int8 costs. Pass the folder to --runtime to use it in other commands.
+    The files accept any batch size, and export.json describes them. With --int8, a fifth of the
+    pictures is held out to measure how much int8 changes the vectors. Pass the folder to --runtime
+    to use it in other commands.
     """
     from sgmn.model import checkpoint
     from sgmn.workflows.export import export_model

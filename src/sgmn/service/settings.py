@@ -37,10 +37,10 @@ class ServiceSettings:
         log_level: The lowest level that is logged: debug, info, warning or error.
         log_format: json or console.
         shutdown_grace_s: How long open requests may take when the service stops.
-        max_requests_per_s: Requests of a key in a second, in the long run; 0 for no limit.
-        max_requests_at_once: Requests of a key at once, after a while without any.
-        max_failed_logins_per_minute: Logins of an address with a wrong key in a minute, and
-            likewise requests without a valid key; 0 for no limit.
+        max_requests_per_s: Requests per second and key, in the long run; 0 for no limit.
+        max_requests_at_once: Requests of a key in a burst after a pause.
+        max_failed_logins_per_minute: Logins with a wrong key per minute and address, and
+            separately requests without a valid key; 0 for no limit.
         max_request_bytes: Maximum size of a request body other than an upload.
         max_upload_bytes: Maximum size of an uploaded catalogue.
         max_unpacked_bytes: Maximum size of all files of an uploaded zip archive.
@@ -61,7 +61,8 @@ class ServiceSettings:
         max_load: Share of the CPUs that streams may take, 0..1; further sessions are queued.
         encoder_threads: Threads of the process that encodes the frames of all streams.
         keep_frames_hours: How long frames of streams are kept; 0 to keep none.
-        keep_frames_px: Longer side of the frames that are kept, in pixels; smaller ones stay.
+        keep_frames_px: Longer side of the frames that are kept, in pixels; smaller frames are
+            not enlarged.
         keep_recordings_days: How long recordings of streams are kept.
         keep_journals_days: How long the evidence of ended sessions is kept.
         speech_models: Whisper models that sessions may use: auto, names, or folders.
