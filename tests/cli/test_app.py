@@ -89,18 +89,14 @@ def test_help_imports_no_heavy_module() -> None:
     assert find_imported("import sgmn.cli.app", HEAVY_MODULES) == []
 
 
-def test_watch_imports_no_statistics() -> None:
-    """`sgmn watch` shares code with `sgmn evaluate`, but starts without its slow imports."""
-    modules = ("torch", "scipy.stats", "scipy.optimize")
-    code = "import sgmn.cli.watch_run, sgmn.cli.watch_recording"
-    assert find_imported(code, modules) == ["torch"]
+def test_watch_imports_no_statistics_and_no_store_before_it_opens_an_index() -> None:
+    """`sgmn watch` shares code with `sgmn evaluate`, but starts without its slow imports.
 
-
-def test_watch_imports_no_store_before_it_opens_an_index() -> None:
-    """A wrong option or a missing index is reported before the import of LanceDB and models."""
-    modules = ("torch", "lancedb", "transformers", "onnx", "onnxruntime", "openvino")
+    A wrong option or a missing index is reported before the import of LanceDB and models.
+    """
+    modules = ("torch", "scipy.stats", "scipy.optimize", "lancedb", "transformers")
     code = "import sgmn.cli.watch_run, sgmn.cli.watch_recording"
-    assert find_imported(code, modules) == ["torch"]
+    assert find_imported(code, (*modules, "onnx", "onnxruntime", "openvino")) == ["torch"]
 
 
 def test_an_index_is_opened_without_a_model() -> None:

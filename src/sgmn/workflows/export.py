@@ -8,6 +8,7 @@ import torch
 
 from sgmn.errors import SgmnError
 from sgmn.media.image import SUFFIXES, read_image
+from sgmn.media.sampling import select_evenly
 from sgmn.model.bundle import ModelBundle
 from sgmn.model.inputs import fit_to_canvas
 from sgmn.model.runtimes import ONNX, quantization
@@ -64,8 +65,7 @@ def find_pictures(folder: Path) -> list[Path]:
     if len(paths) < MIN_PICTURES:
         message = f"has {len(paths)} pictures, but int8 needs {MIN_PICTURES} or more"
         raise SgmnError(message, folder, "add frames of your streams and photos of your products")
-    step = max(1.0, len(paths) / MAX_PICTURES)
-    return [paths[int(place * step)] for place in range(min(len(paths), MAX_PICTURES))]
+    return [paths[place] for place in select_evenly(len(paths), MAX_PICTURES)]
 
 
 def _quantize(model: ModelBundle, folder: Path, paths: list[Path]) -> QuantizationCost:

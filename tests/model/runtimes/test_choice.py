@@ -34,8 +34,10 @@ def test_the_choice_is_made_once(tiny: Callable[[], Any]) -> None:
     other = "torch" if chosen != "torch" else "onnx"
     choice.choices_path().write_text(json.dumps({key: other}))
     assert choice.choose_runtime(model) == other  # not measured again
+    engines = ["openvino", "openvino-bf16", "onnx"]
+    assert choice.describe_machine(model, engines) == key
     torch.set_num_threads(2)
-    assert choice.describe_machine(model, ["onnx"]) != key
+    assert choice.describe_machine(model, engines) != key
 
 
 def test_a_damaged_file_of_choices_is_replaced(tiny: Callable[[], Any]) -> None:

@@ -137,14 +137,14 @@ def get_product_image(
 
 
 def _read_image(product: Product | None, number: int, folder: pathlib.Path) -> bytes | None:
-    """An image as JPEG; None if there is none, or it is not kept in the catalogue's folder."""
+    """An image as JPEG; None if there is none that can be read in the catalogue's folder."""
     paths = () if product is None else product.image_paths
     if number >= len(paths) or not paths[number].resolve().is_relative_to(folder.resolve()):
         return None
     try:
         return encode_jpeg(read_image(paths[number], MAX_IMAGE_SIDE_PX))
-    except MediaError as error:
-        raise not_found("image") from error
+    except MediaError:
+        return None
 
 
 @router.get("/products/{product_id:path}", summary="Get a product")

@@ -15,7 +15,7 @@ const MIN_WIDTH = 0.05; // percent
  */
 export function lanes({ seek, view, title }) {
   const marks = h("div", { class: "lane-marks", "aria-hidden": "true" });
-  const rows = h("div", { class: "lane-rows" });
+  const rows = h("div", {});
   const cursor = h("div", { class: "lane-cursor", "aria-hidden": "true" });
   const field = h("div", { class: "lane-field", on: { pointerdown, pointermove, pointerup, pointercancel: release } }, rows, cursor);
   if (view) field.addEventListener("wheel", wheel, { passive: false });

@@ -3,12 +3,12 @@
 import { get, sleep } from "../api.js";
 import { showToast } from "./toast.js";
 
-/** Runs `run` with a pause after each run, until `signal` aborts, it throws, or returns true. */
+/** Runs `run` after each pause, until `signal` aborts, it throws, or returns true. */
 export async function poll(run, pauseMs, signal) {
   try {
     while (!signal.aborted) {
-      if (!document.hidden && (await run())) return;
       await sleep(pauseMs, signal);
+      if (!document.hidden && (await run())) return;
     }
   } catch (error) {
     if (!signal.aborted) showToast(error.message, "error");

@@ -5,7 +5,7 @@ import { t } from "../texts.js";
 import { productImage, productPrice } from "./products.js";
 
 /** The address of a product's page. */
-export function productPage(catalogueId, productId) {
+function productPage(catalogueId, productId) {
   return `/console/catalogues/${catalogueId}/products/${encodeURIComponent(productId)}`;
 }
 
