@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from sgmn.errors import CheckpointError
 from sgmn.model import backbones, checkpoint
 from sgmn.model.bundle import FORMAT_VERSION
 from sgmn.model.embedder import Embedder
+from sgmn.model.uninitialized import SkipInitialization
 from sgmn.records import ClipContent
 from tests.conftest import noise
 
@@ -38,6 +40,40 @@ def test_a_saved_model_loads_unchanged(
     clip = ClipContent((noise(rng),), "red milk for you")
     before, after = (Embedder(m).encode_clips([clip]) for m in (model, loaded))
     assert torch.equal(before.image, after.image) and torch.equal(before.text, after.text)
+
+
+def test_loading_the_builtin_model_draws_no_random_numbers() -> None:
+    """And it leaves no arbitrary value that `SkipInitialization` may have given."""
+    state = torch.random.get_rng_state()
+    first, second = checkpoint.load("builtin"), checkpoint.load("builtin")
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert first.fingerprint() == second.fingerprint()
+    assert all(parameter.requires_grad for parameter in first.network.towers.parameters())
+
+
+def test_initialization_skips_random_weights_and_keeps_constants() -> None:
+    torch.manual_seed(0)
+    with SkipInitialization():
+        norm = nn.LayerNorm(5)
+        skipped = [nn.Linear(7, 5), nn.Embedding(9, 5), nn.Conv2d(3, 4, 2)]
+        constant = nn.init.constant_(torch.empty(3), 2.0)
+    drawn = torch.randn(4)
+    torch.manual_seed(0)
+    assert torch.equal(torch.randn(4), drawn)
+    assert [module.weight.shape for module in skipped] == [(5, 7), (9, 5), (4, 3, 2, 2)]
+    assert torch.equal(norm.weight, torch.ones(5))
+    assert torch.equal(constant, torch.full((3,), 2.0))
+
+
+def test_a_file_can_be_overwritten_while_its_model_is_in_use(
+    tiny: Callable[[], Any], tmp_path: Path
+) -> None:
+    checkpoint.save(tiny(), tmp_path)
+    loaded = checkpoint.load(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    with weights.open("r+b") as file:  # in place, as `cp` does
+        file.write(bytes(weights.stat().st_size))
+    assert loaded.fingerprint() == tiny().fingerprint()
 
 
 def test_two_automodel_towers_can_be_composed(

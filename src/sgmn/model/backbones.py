@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sgmn.errors import CheckpointError
-from sgmn.model import efficientnet
+from sgmn.model import efficientnet, wordpiece
 from sgmn.model.bundle import ModelBundle
 from sgmn.model.inputs import Canvas
 from sgmn.model.network import GRAY, SGMN, Color, NetworkConfig
@@ -162,6 +162,9 @@ def load_pretrained(source: str) -> ModelBundle:
 
 def load_tokenizer(source: str | Path) -> Any:
     """Load the tokenizer of a folder or hub name."""
+    tokenizer = wordpiece.read_tokenizer(Path(source))
+    if tokenizer is not None:
+        return tokenizer
     from transformers import AutoTokenizer
 
     return _call_quietly(AutoTokenizer.from_pretrained, str(source))
@@ -190,7 +193,10 @@ def _find_package(name: str, content: str) -> Path:
 
 
 def load_minilm_weights(prefix: str, names: set[str]) -> dict[str, Tensor]:
-    """Load the weights of MiniLM with a prefix, as far as they are in `names`."""
+    """Load the weights of MiniLM with a prefix, as far as they are in `names`.
+
+    The file is mapped into memory: processes share its pages until they change a weight.
+    """
     stored = load_file(find_minilm_folder() / "model.safetensors")
     return {prefix + name: value for name, value in stored.items() if prefix + name in names}
 

@@ -47,7 +47,7 @@ class ModelBundle:
         for name, tensor in sorted(self.network.state_dict().items()):
             digest.update(name.encode())
             flat = tensor.detach().cpu().contiguous().flatten()
-            digest.update(flat.view(torch.uint8).numpy().tobytes())  # NumPy has no bfloat16
+            digest.update(flat.view(torch.uint8).numpy())  # NumPy has no bfloat16
         return digest.hexdigest()[:16]
 
 

@@ -26,6 +26,7 @@ from sgmn.model import backbones, hub
 from sgmn.model.bundle import FORMAT, FORMAT_VERSION, ModelBundle, config_to_json
 from sgmn.model.network import SGMN, Color, NetworkConfig
 from sgmn.model.parts import PartsConfig
+from sgmn.model.uninitialized import SkipInitialization
 
 TEXT_TOWER = "towers.text."
 BUILTIN = Path(__file__).parent.parent / "weights" / "builtin"
@@ -133,12 +134,13 @@ def _load_checkpoint(folder: Path, stored: dict[str, Any]) -> ModelBundle:
             folder,
             "upgrade sgmn" if version > FORMAT_VERSION else "train the model again",
         )
-    network = SGMN(_read_config(folder, stored))
+    with SkipInitialization():
+        network = SGMN(_read_config(folder, stored))
     weights = _read_weights(folder / "model.safetensors")
-    if network.config.text_source:
+    is_packaged = bool(network.config.text_source)
+    if is_packaged:
         weights |= backbones.load_minilm_weights(TEXT_TOWER, set(network.state_dict()))
     _load_weights(network, weights, folder)
-    is_packaged = bool(network.config.text_source)
     tokenizer = backbones.find_minilm_folder() if is_packaged else folder / "tokenizer"
     calibration = _read_calibration(folder, stored)
     return ModelBundle(
@@ -187,6 +189,7 @@ def _read_config(folder: Path, stored: dict[str, Any]) -> NetworkConfig:
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
+    """Read weights into memory of their own, so that the file can be overwritten."""
     if not path.is_file():
         pickles = sorted(
             p.name for p in path.parent.glob("*") if p.suffix in {".bin", ".pt", ".pth"}
@@ -195,7 +198,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         remedy = "provide model.safetensors; pickles are not read because they can run code"
         raise CheckpointError(f"has no weights{names}", path.parent, remedy)
     try:
-        return load_file(path)
+        return {name: tensor.clone() for name, tensor in load_file(path).items()}
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"is damaged ({error})", path, "restore the file") from error
 
@@ -212,4 +215,5 @@ def _load_weights(network: SGMN, weights: dict[str, Tensor], folder: Path) -> No
             folder,
             "restore config.json and model.safetensors from the same checkpoint",
         )
-    network.load_state_dict({n: weights[n].to(tensor.dtype) for n, tensor in expected.items()})
+    loaded = {name: weights[name].to(tensor.dtype) for name, tensor in expected.items()}
+    network.load_state_dict(loaded, assign=True)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from sgmn.errors import CheckpointError, SettingsError
-from sgmn.model import efficientnet
+from sgmn.model import bert, efficientnet
 
 
 class ImageEncoding(NamedTuple):
@@ -225,10 +225,12 @@ def _hidden_size(config: Any) -> int:
 
 
 def _build_tower(config: dict[str, Any]) -> nn.Module:
-    from transformers import AutoConfig, AutoModel
-
     if config["model_type"] == efficientnet.MODEL_TYPE:
         return efficientnet.LiteTower(config["width"], config["depth"])
+    if bert.is_supported(config):
+        return bert.BertTower(config)
+    from transformers import AutoConfig, AutoModel
+
     model: nn.Module = AutoModel.from_config(AutoConfig.for_model(**config))
     return model
 
