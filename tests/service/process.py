@@ -17,14 +17,18 @@ import httpx
 DEADLINE_S = 120.0
 
 
-def wait_for(condition: Callable[[], Any], what: str) -> Any:
-    """The first true value of a condition."""
-    deadline = time.monotonic() + DEADLINE_S
+def wait_for(condition: Callable[[], Any], what: str, longest_pause_s: float = 0.2) -> Any:
+    """The first true value of a condition, with a generous deadline.
+
+    The pauses grow, so that asking takes no time from the processes that are waited for.
+    """
+    deadline, pause_s = time.monotonic() + DEADLINE_S, 0.02
     while time.monotonic() < deadline:
         if value := condition():
             return value
-        time.sleep(0.05)
-    raise AssertionError(f"{what} did not happen within {DEADLINE_S:g} s")
+        time.sleep(pause_s)
+        pause_s = min(1.3 * pause_s, longest_pause_s)
+    raise AssertionError(f"waited {DEADLINE_S:.0f} s for {what}")
 
 
 class ServiceProcess:

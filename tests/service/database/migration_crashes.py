@@ -53,7 +53,9 @@ def kill_migration(settings: ServiceSettings, rng: Random) -> int:
     command = [sys.executable, "-m", MODULE, "migrate"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment)
     moment = rng.randint(1, STEPS)
-    wait_for(lambda: steps_in(progress) >= moment or process.poll() is not None, "the migration")
+    wait_for(
+        lambda: steps_in(progress) >= moment or process.poll() is not None, "the migration", 0.02
+    )
     process.kill()
     process.wait()
     return steps_in(progress)

@@ -13,7 +13,7 @@ from sgmn.service.catalogues import change_catalogue, index_location, insert_cat
 from sgmn.service.context import ServiceContext
 from sgmn.service.database import tables
 from tests.service.conftest import SHOP, Headers
-from tests.service.streams.world import wait_for
+from tests.service.process import wait_for
 
 TERMINAL = ("ended", "failed")
 

@@ -51,8 +51,8 @@ def streams(tmp_path: Path, stream_index: Path, encoder: EncoderProcess) -> Stre
 
 @pytest.fixture(scope="session")
 def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A video of ten minutes, of which there is time to interrupt the recognition."""
-    return make_video(tmp_path_factory.mktemp("video") / "long.mp4", 600)
+    """A video of five minutes, of which there is time to interrupt the recognition."""
+    return make_video(tmp_path_factory.mktemp("video") / "long.mp4", 300)
 
 
 @pytest.fixture(scope="session")
@@ -84,9 +84,15 @@ def media(tmp_path: Path, settings: ServiceSettings, video: Path) -> Path:
 
 @pytest.fixture
 def api(
-    context: ServiceContext, stream_index: Path, media: Path, editor: Headers
+    context: ServiceContext,
+    stream_index: Path,
+    media: Path,
+    editor: Headers,
+    encoder: EncoderProcess,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[SessionApi]:
-    """Requests of an editor of SHOP to a service that runs sessions."""
+    """Requests of an editor of SHOP to a service that runs sessions, with the shared encoder."""
+    monkeypatch.setattr("sgmn.service.streams.service.EncoderProcess", lambda *_: encoder)
     yield from _open_api(context, stream_index, editor, (run_streams,))
 
 

@@ -44,9 +44,10 @@ class CrashRound:
         folder: An empty folder.
         index: An index of six products of SHOP.
         model: The folder of its model.
-        video: A recording of ten minutes.
+        video: A recording, long enough that `last_window` is not its last one.
         rng: Chooses what is killed, and when.
         import_rows: Products that are imported meanwhile.
+        last_window: Everything is killed before it.
         kills: What was killed, and at which window.
     """
 
@@ -56,6 +57,7 @@ class CrashRound:
     video: Path
     rng: Random
     import_rows: int = 300
+    last_window: int = 280
     kills: list[tuple[str, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -86,7 +88,7 @@ class CrashRound:
             body = {"catalogue_id": self.catalogue, "source": self.video.name}
             session = self._post(client, "/v1/sessions", body)["id"]
             with self._consume(session) as restart_consumer:
-                moments = sorted(self.rng.sample(range(3, 280), len(targets)))
+                moments = sorted(self.rng.sample(range(3, self.last_window), len(targets)))
                 for moment, target in zip(moments, self._shuffle(targets), strict=True):
                     self._wait_for_window(session, moment)
                     self.kills.append((target, self._windows(session)))

@@ -17,7 +17,7 @@ def test_nothing_is_lost_whatever_is_killed(
     tmp_path: Path, stream_index: Path, long_video: Path, long_events: list[tuple[Any, ...]]
 ) -> None:
     model = stream_index.parent / "model"
-    crash_round = CrashRound(tmp_path, stream_index, model, long_video, Random(5))
+    crash_round = CrashRound(tmp_path, stream_index, model, long_video, Random(5), last_window=130)
     rows = crash_round.run(["service", "worker", "consumer"])
     check_events(rows, long_events)
     assert len(crash_round.kills) == 3

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from sgmn.service.streams.journal import FILE_NAME
+from tests.service.process import wait_for
 from tests.service.streams.sender import Sender, to_mpeg_ts
-from tests.service.streams.world import RUNNER, StreamWorld, comparable, kill, wait_for
+from tests.service.streams.world import RUNNER, StreamWorld, comparable, kill
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ from sgmn.service.streams.hub import KEPT_ROWS, LogHub
 from sgmn.service.streams.service import run_streams, streams_of
 from sgmn.service.streams.store import insert_session
 from tests.service.conftest import SHOP, Headers
-from tests.service.streams.world import wait_for
+from tests.service.process import wait_for
 
 SESSION = "ses_" + "b" * 26
 SQLITE_ONLY = pytest.mark.parametrize("module_database", ["sqlite"], indirect=True)

@@ -13,7 +13,8 @@ import pytest
 
 from sgmn.service.streams.encoder_process import EncoderProcess
 from sgmn.service.streams.kept_frames import FRAMES_FOLDER
-from tests.service.streams.world import StreamWorld, comparable, wait_for
+from tests.service.process import wait_for
+from tests.service.streams.world import StreamWorld, comparable
 
 pytestmark = pytest.mark.slow
 

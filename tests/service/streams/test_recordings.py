@@ -21,8 +21,9 @@ from sgmn.service.streams.janitor import clean_up
 from sgmn.service.streams.recordings import RECORDING_FOLDER
 from sgmn.service.streams.service import streams_of
 from tests.service.conftest import Headers
+from tests.service.process import wait_for
 from tests.service.streams.api import SessionApi
-from tests.service.streams.world import StreamWorld, kill, wait_for
+from tests.service.streams.world import StreamWorld, kill
 
 SQLITE_ONLY = pytest.mark.parametrize("module_database", ["sqlite"], indirect=True)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,21 +28,12 @@ from sgmn.service.streams.store import Row, SessionStore, insert_session
 from sgmn.service.streams.supervisor import Supervisor, SupervisorSettings
 from sgmn.service.streams.worker_config import WorkerConfig
 from tests.service.conftest import SHOP
+from tests.service.process import wait_for
 from tests.world import COLORS, make_image
 
-DEADLINE_S = 120.0
 # Every window decides by itself, so that a model with random weights has many events.
 TIMELINE = {"switch_cost": 0.2, "nothing_threshold": 0.0, "window_s": 4.0, "hop_s": 2.0}
 RUNNER = RunnerSettings(heartbeat_timeout_s=20.0, stop_timeout_s=30.0, initial_backoff_s=0.05)
-
-
-def wait_for(condition: Callable[[], Any], what: str) -> Any:
-    """Wait until a condition holds, with a generous deadline; return its value."""
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not (value := condition()):
-        assert time.monotonic() < deadline_s, f"waited {DEADLINE_S:.0f} s for {what}"
-        time.sleep(0.02)
-    return value
 
 
 def make_video(path: Path, seconds: int, seed: int = 0) -> Path:
@@ -177,13 +167,13 @@ class StreamWorld:
         """Wait until a session is in one of some states."""
         found: Row = wait_for(
             lambda: row if (row := self.row(session_id))["state"] in states else None,
-            f"{' or '.join(states)}",
+            " or ".join(states),
         )
         return found
 
     def wait_for_windows(self, session_id: str, count: int) -> None:
-        """Wait until a journal has some windows."""
-        wait_for(lambda: len(self.windows(session_id)) >= count, f"{count} windows")
+        """Wait until a journal has some windows, and no longer."""
+        wait_for(lambda: len(self.windows(session_id)) >= count, f"{count} windows", 0.02)
 
     def worker_pid(self, session_id: str) -> int | None:
         """The process id of the worker of a session, if it has one now."""
