@@ -47,6 +47,11 @@ class LogRow:
         """The row as consumers get it, `{seq, session, type, wall_s, data}`; made once for all."""
         return json.dumps(self.to_json(), ensure_ascii=False, separators=(",", ":"))
 
+    @property
+    def size_bytes(self) -> int:
+        """About how many bytes it takes as JSON."""
+        return len(self.json)
+
     def to_json(self) -> dict[str, Any]:
         """Return the row as plain JSON types."""
         return {
@@ -153,14 +158,18 @@ def log_transaction(database: Database, readers: Readers | None = None) -> Itera
 
 def read_rows(connection: sa.Connection, session_id: str, after: int, limit: int) -> list[LogRow]:
     """Return up to `limit` rows of a session after a number, in order."""
+    return list(iter_rows(connection, session_id, after, limit))
+
+
+def iter_rows(
+    connection: sa.Connection, session_id: str, after: int, limit: int
+) -> Iterator[LogRow]:
+    """Yield up to `limit` rows of a session after a number, in order."""
     query = (
         sa.select(_LOG)
         .where(_LOG.c.session_id == session_id, _LOG.c.seq > after)
         .order_by(_LOG.c.seq)
         .limit(limit)
     )
-    found = connection.execute(query).mappings()
-    return [
-        LogRow(row["session_id"], row["seq"], row["type"], row["wall_s"], row["data"])
-        for row in found
-    ]
+    for row in connection.execute(query).mappings():
+        yield LogRow(row["session_id"], row["seq"], row["type"], row["wall_s"], row["data"])

@@ -29,6 +29,7 @@ _PING_S = 10.0  # browsers do not show comments to a page, so a ping is an event
 _CHECK_S = 15.0  # how often a login is looked at: a revoked key ends the stream
 _WAIT_S = 15.0
 _RECONNECT_MS = 1000
+_QUEUED_ROWS = 8  # for a browser that reads slowly
 
 
 def _load_positions(
@@ -85,7 +86,7 @@ class _Follower:
         self._streams = streams
         self._sessions = [session_id for session_id, _ in positions]
         self._positions = [seq for _, seq in positions]
-        self._queue: asyncio.Queue[tuple[int, LogRow]] = asyncio.Queue(maxsize=100)
+        self._queue: asyncio.Queue[tuple[int, LogRow]] = asyncio.Queue(maxsize=_QUEUED_ROWS)
         self._told: list[Any] = [None] * len(positions)
         self._checked_s = self._pinged_s = time.monotonic()
 

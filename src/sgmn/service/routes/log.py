@@ -12,7 +12,6 @@ from pydantic import BaseModel, Field, JsonValue
 from sgmn.service import problems
 from sgmn.service.context import Context
 from sgmn.service.routes.session_models import SessionRow
-from sgmn.service.streams.hub import MAX_ROWS
 from sgmn.service.streams.service import streams_of
 
 router = APIRouter(
@@ -21,6 +20,7 @@ router = APIRouter(
     responses=problems.responses(401, 403, 404, 422),
 )
 MAX_WAIT_S = 30.0
+MAX_ROWS = 500
 _MAX_SEQ = 2**53
 _RECONNECT_MS = 1000
 _PING_S = 15.0
@@ -52,11 +52,14 @@ async def read_log(
     wait: Annotated[
         float, Query(ge=0, le=MAX_WAIT_S, description="Seconds to wait for the first row.")
     ] = 0.0,
-    limit: Annotated[int, Query(ge=1, le=MAX_ROWS, description="Maximum number of rows.")] = 200,
+    limit: Annotated[
+        int,
+        Query(ge=1, le=MAX_ROWS, description="Maximum number of rows; large rows: fewer."),
+    ] = 200,
 ) -> Rows:
     """The rows after a number, in order. With `wait`, the answer comes with the first of them."""
-    found = await streams_of(context).hub.rows_after(session["id"], after, wait)
-    rows = [Row.model_validate(row.to_json()) for row in found[:limit]]
+    found = await streams_of(context).hub.rows_after(session["id"], after, wait, limit)
+    rows = [Row.model_validate(row.to_json()) for row in found]
     return Rows(rows=rows, last_seq=rows[-1].seq if rows else after)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from threading import Lock
 
 import sqlalchemy as sa
@@ -12,11 +12,15 @@ from fastapi.concurrency import run_in_threadpool
 
 from sgmn.service.database import tables
 from sgmn.service.database.engine import Database
-from sgmn.service.log import LogRow, read_rows
+from sgmn.service.log import LogRow, iter_rows
 
 KEPT_ROWS = 256  # of each session, in memory
+KEPT_BYTES = 1 << 20  # of each session, in memory, as JSON
 MAX_TAILS = 1000  # sessions with rows in memory
-MAX_ROWS = 500  # that are read at once
+# What a follower holds while it waits for a slow connection. A follower that does not read keeps
+# it for as long as it likes, so it must be little.
+BATCH_ROWS = 32
+BATCH_BYTES = 128 << 10
 POLL_S = 0.25  # how often rows of other processes are looked for
 
 
@@ -25,6 +29,7 @@ class _Tail:
 
     def __init__(self) -> None:
         self.rows: OrderedDict[int, LogRow] = OrderedDict()
+        self.size_bytes = 0
         self.last_seq = 0
         self.changed = asyncio.Event()
         self.readers = 0
@@ -32,17 +37,16 @@ class _Tail:
     def add(self, rows: Sequence[LogRow]) -> None:
         for row in rows:
             self.rows[row.seq] = row
+            self.size_bytes += row.size_bytes
             self.last_seq = max(self.last_seq, row.seq)
-        while len(self.rows) > KEPT_ROWS:
-            self.rows.popitem(last=False)
+        while len(self.rows) > KEPT_ROWS or (self.size_bytes > KEPT_BYTES and len(self.rows) > 1):
+            self.size_bytes -= self.rows.popitem(last=False)[1].size_bytes
 
-    def after(self, seq: int) -> list[LogRow]:
+    def after(self, seq: int) -> Iterator[LogRow]:
         """The rows in memory that follow a number without a hole."""
-        found: list[LogRow] = []
-        while (row := self.rows.get(seq + 1)) is not None and len(found) < MAX_ROWS:
-            found.append(row)
+        while (row := self.rows.get(seq + 1)) is not None:
+            yield row
             seq += 1
-        return found
 
 
 class LogHub:
@@ -71,8 +75,13 @@ class LogHub:
         """Receive rows that have been committed."""
         self._call(self._add, rows)
 
-    async def rows_after(self, session_id: str, seq: int, wait_s: float) -> list[LogRow]:
-        """Return the rows after a number; waits up to `wait_s` for the first one."""
+    async def rows_after(
+        self, session_id: str, seq: int, wait_s: float, limit: int = BATCH_ROWS
+    ) -> list[LogRow]:
+        """Return the first rows after a number; waits up to `wait_s` for the first one.
+
+        There are at most `limit` of them, and no more than fit into `BATCH_BYTES`, or else one.
+        """
         self.open()
         tail = self._tails.setdefault(session_id, _Tail())
         tail.readers += 1
@@ -80,9 +89,9 @@ class LogHub:
             deadline_s = asyncio.get_running_loop().time() + wait_s
             while True:
                 changed = tail.changed
-                rows = tail.after(seq)
+                rows = _batch(tail.after(seq), limit)
                 if not rows and (seq < tail.last_seq or not tail.last_seq):
-                    rows = await run_in_threadpool(self._read, session_id, seq)
+                    rows = await run_in_threadpool(self._read, session_id, seq, limit)
                 remaining_s = deadline_s - asyncio.get_running_loop().time()
                 if rows or remaining_s <= 0 or self.is_closing:
                     return rows
@@ -136,15 +145,29 @@ class LogHub:
         if tail is not None:
             _wake(tail)
 
-    def _read(self, session_id: str, seq: int) -> list[LogRow]:
+    def _read(self, session_id: str, seq: int, limit: int) -> list[LogRow]:
         with self._database.read() as connection:
-            return read_rows(connection, session_id, seq, MAX_ROWS)
+            return _batch(iter_rows(connection, session_id, seq, limit), limit)
 
     def _last_seqs(self, session_ids: Sequence[str]) -> list[tuple[str, int]]:
         sessions = tables.sessions
         query = sa.select(sessions.c.id, sessions.c.last_seq).where(sessions.c.id.in_(session_ids))
         with self._database.read() as connection:
             return [(row[0], row[1]) for row in connection.execute(query)]
+
+
+def _batch(rows: Iterable[LogRow], limit: int) -> list[LogRow]:
+    """The first rows, as far as `limit` and `BATCH_BYTES` allow; at least one if there is one."""
+    found: list[LogRow] = []
+    size_bytes = 0
+    for row in rows:
+        size_bytes += row.size_bytes
+        if found and size_bytes > BATCH_BYTES:
+            break
+        found.append(row)
+        if len(found) == limit:
+            break
+    return found
 
 
 def _wake(tail: _Tail) -> None:
