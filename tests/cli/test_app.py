@@ -94,7 +94,7 @@ def test_watch_imports_no_statistics_and_no_store_before_it_opens_an_index() -> 
 
     A wrong option or a missing index is reported before the import of LanceDB and models.
     """
-    modules = ("torch", "scipy.stats", "scipy.optimize", "lancedb", "transformers")
+    modules = ("torch", "scipy", "PIL", "jinja2", "lancedb", "transformers")
     code = "import sgmn.cli.watch_run, sgmn.cli.watch_recording"
     assert find_imported(code, (*modules, "onnx", "onnxruntime", "openvino")) == ["torch"]
 

@@ -12,8 +12,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from sgmn import jsonl, tar_member
 from sgmn.catalogue.rows import record_fields
 from sgmn.errors import MediaError, RecordError
@@ -148,6 +146,8 @@ def _unreadable_image(error: MediaError, strict: bool) -> MediaError:
 
 def encode_thumbnail(pixels: ImageArray) -> bytes:
     """An image (H, W, 3) as a JPEG of at most THUMBNAIL_SIDE_PX pixels a side."""
+    from PIL import Image
+
     thumbnail = Image.fromarray(pixels)
     thumbnail.thumbnail((THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX))
     file = io.BytesIO()

@@ -16,8 +16,6 @@ from sgmn.live.events import Event
 from sgmn.live.recognizer import StreamRecognizer
 from sgmn.live.session import SessionResult, events_from_result
 from sgmn.records import Segment
-from sgmn.report.html import render_html
-from sgmn.workflows import report
 
 
 def watch_recording(
@@ -41,6 +39,9 @@ def watch_recording(
         elapsed_s = screen.elapsed_s
     write_timeline(options, result.segments, titles)
     if options.html is not None:
+        from sgmn.report.html import render_html  # needs a template engine
+        from sgmn.workflows import report
+
         content = report.build_watch_report(
             path, result, recognizer, index, utterances, truth, elapsed_s=elapsed_s
         )

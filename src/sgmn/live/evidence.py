@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from sgmn.errors import SettingsError, SgmnError
 from sgmn.live.decoder import LogProbs, log_normalize
@@ -112,7 +111,7 @@ def _log_prob_of_others(log_probs: LogProbs) -> LogProbs:
     # A sum over the other products, because 1 - max p would cancel.
     others = log_probs.copy()
     np.put_along_axis(others, log_probs.argmax(axis=1)[:, np.newaxis], -inf, axis=1)
-    total: LogProbs = logsumexp(others, axis=1, keepdims=True)
+    total: LogProbs = np.logaddexp.reduce(others, axis=1, keepdims=True)
     return total
 
 

@@ -1,4 +1,7 @@
-"""Read an image file as upright 8-bit RGB on white; a truncated file is an error."""
+"""Read an image file as upright 8-bit RGB on white; a truncated file is an error.
+
+Pillow is imported when the first image is read or written: videos need none.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,16 @@ import struct
 import zlib
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from sgmn import tar_member
 from sgmn.errors import MediaError, error_reason
 from sgmn.records import ImageArray
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MAX_PIXELS = 64_000_000
 JPEG_QUALITY = 80
@@ -22,17 +28,18 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", "
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 _REMEDY = "save it again as JPEG, PNG or WebP"
 _EXIF_ORIENTATION = 0x0112
-_TRANSPOSITIONS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_TRANSPOSITIONS = {  # names in `Image.Transpose`
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
 }
-# What Pillow's readers raise on damaged files; there is no common base class.
-_PILLOW_ERRORS = (
+# What Pillow's readers raise on damaged files, see also `_pillow_errors`; there is no common base
+# class.
+_READER_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -44,8 +51,6 @@ _PILLOW_ERRORS = (
     RuntimeError,
     struct.error,
     zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
 )
 
 # How much larger than `max_side` an image stays before the last, high-quality resize. From 480
@@ -71,6 +76,8 @@ def read_image(path: Path, max_side: int | None = None) -> ImageArray:
     path = Path(path)
     if max_side is not None and max_side < 1:
         raise ValueError(f"max_side is {max_side}; pass a number of pixels of at least 1")
+    from PIL import Image, UnidentifiedImageError
+
     source = _open_source(path)
     try:
         with Image.open(source, formats=_FORMATS) as image:
@@ -78,13 +85,15 @@ def read_image(path: Path, max_side: int | None = None) -> ImageArray:
             return _decode(image, max_side)
     except UnidentifiedImageError:
         raise MediaError("is not a readable image", path, _REMEDY) from None
-    except _PILLOW_ERRORS as error:
+    except _pillow_errors() as error:
         reason = str(error).strip() or type(error).__name__
         raise MediaError(f"cannot be read ({reason})", path, _REMEDY) from error
 
 
 def encode_jpeg(image: ImageArray) -> bytes:
     """Return an image (H, W, 3) as a JPEG file of quality JPEG_QUALITY."""
+    from PIL import Image
+
     file = BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=JPEG_QUALITY)
     return file.getvalue()
@@ -95,11 +104,13 @@ def read_size(path: Path) -> tuple[int, int]:
 
     Raises MediaError for a missing or unknown file.
     """
+    from PIL import Image
+
     source = _open_source(path)
     try:
         with Image.open(source, formats=_FORMATS) as image:
             return image.size
-    except _PILLOW_ERRORS as error:
+    except _pillow_errors() as error:
         raise MediaError("is not a readable image", path, _REMEDY) from error
 
 
@@ -114,6 +125,12 @@ def _open_source(path: Path) -> Path | BytesIO:
     except OSError as error:
         remedy = "restore the tar file, or import the dataset again"
         raise MediaError(f"cannot be read ({error_reason(error)})", path, remedy) from error
+
+
+def _pillow_errors() -> tuple[type[Exception], ...]:
+    from PIL import Image
+
+    return (*_READER_ERRORS, Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 def _require_file(path: Path) -> None:
@@ -142,6 +159,8 @@ def _require_size(image: Image.Image, path: Path) -> None:
 
 
 def _decode(image: Image.Image, max_side: int | None) -> ImageArray:
+    from PIL.Image import Resampling, Transpose
+
     if max_side is not None:
         # JPEG can decode at 1/2, 1/4 or 1/8 of its size, which saves most of the work.
         scale = _REDUCING_GAP * max_side / max(image.size)
@@ -151,13 +170,15 @@ def _decode(image: Image.Image, max_side: int | None) -> ImageArray:
     rgb = _convert_to_rgb(image)
     if max_side is not None and max(rgb.size) > max_side:
         size = (max_side, max_side)
-        rgb.thumbnail(size, Image.Resampling.BICUBIC, reducing_gap=_REDUCING_GAP)
+        rgb.thumbnail(size, Resampling.BICUBIC, reducing_gap=_REDUCING_GAP)
     if transposition is not None:
-        rgb = rgb.transpose(transposition)
+        rgb = rgb.transpose(Transpose[transposition])
     return np.array(rgb, dtype=np.uint8)
 
 
 def _convert_to_rgb(image: Image.Image) -> Image.Image:
+    from PIL import Image
+
     if image.mode.startswith("I") or image.mode == "F":
         return _scale_16_bit_gray(image).convert("RGB")
     if image.has_transparency_data:
@@ -169,6 +190,8 @@ def _convert_to_rgb(image: Image.Image) -> Image.Image:
 
 def _scale_16_bit_gray(image: Image.Image) -> Image.Image:
     """Scale 16-bit gray to 8 bits; Pillow's own conversion clips it to nearly all white."""
+    from PIL import Image
+
     gray = np.asarray(image)
     if image.mode == "F" or gray.min() < 0 or gray.max() > 65535:
         raise ValueError(f"32-bit gray, mode {image.mode}, has no known range")
