@@ -17,9 +17,9 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from tests.command import run as run  # a fixture
-from tests.messages import pytest_configure as pytest_configure
-from tests.messages import pytest_sessionfinish as pytest_sessionfinish
 from tests.world import make_stream, make_world
+
+pytest_plugins = ("tests.garbage", "tests.messages")
 
 # A slow machine is not a failure, and each run must try the same examples.
 settings.register_profile(
