@@ -16,6 +16,7 @@ from typing import NamedTuple
 import torch
 
 from sgmn.errors import SgmnError
+from sgmn.model.contributions import split_score
 from sgmn.model.embedder import Embedder
 from sgmn.model.guidance import GuidanceOutput
 from sgmn.model.heatmap import Heatmap, project_to_image
@@ -236,15 +237,11 @@ def _compute_contributions(
 ) -> tuple[TermContribution, ...]:
     """The terms of one pair, rescaled as in `scoring.combine_terms`."""
     terms = compute_terms(clips, product, weights)
-    present = sum(float(term.weight * term.presence) for term in terms.values())
-    scale = sum(float(term.weight) for term in terms.values()) / present if present else 0.0
     contributions = []
-    for name, term in terms.items():
-        weight, value, presence = float(term.weight), float(term.value), float(term.presence)
-        contribution = scale * weight * presence * value
-        contributions.append(
-            TermContribution(name, weight * (presence or 1.0), value, contribution, presence > 0)
-        )
+    for name, contribution in split_score(terms).items():
+        weight, value, presence = (float(number) for number in terms[name])
+        added, weight = float(contribution), weight * (presence or 1.0)
+        contributions.append(TermContribution(name, weight, value, added, presence > 0))
     return tuple(contributions)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -115,5 +116,21 @@ def test_why_shows_frame_shop_image_and_chances(visit: Visit, service: ConsoleSe
     visitor.wait(PICTURE)
     visitor.wait("() => document.querySelector('.why-product img')?.naturalWidth > 0")
     assert visitor.text("h1") == f"Why {segment['title']}?"
-    assert visitor.page.locator("tbody tr").count() == 6 + len(segment["alternatives"])
+    assert visitor.page.locator(".why-facts > :not(.why-parts) tbody tr").count() == 6 + len(
+        segment["alternatives"]
+    )
+    check_parts(visitor, service.get(f"/v1/sessions/{service.ended}/windows/12.0")["scores"])
     visitor.wait_for_text("figure:nth-child(2) .frame-note", "no heat-maps")
+
+
+def check_parts(visitor: Visitor, scores: list[dict[str, Any]]) -> None:
+    """The table has a column per product whose parts are kept, and they add up to its score."""
+    table = visitor.page.locator(".score-parts")
+    names = ["Picture as a whole"]  # the tiny model has this part only, as nothing is said
+    assert table.locator("tbody th").all_inner_texts() == names
+    shown = [text.replace("\u2212", "-") for text in table.locator("td").all_inner_texts()]
+    kept = [one for one in scores if one["terms"]]
+    assert len(kept) == 3 and len(shown) == 3 * (len(names) + 1)
+    parts = [sum(map(float, shown[column::3][:-1])) for column in range(3)]
+    assert parts == pytest.approx([one["score"] for one in kept], abs=0.006 * len(names))
+    assert shown[-3:] == [f"{one['score']:.2f}" for one in kept]

@@ -16,6 +16,7 @@ from PIL import Image
 from sgmn.data.dataset import read_dataset
 from sgmn.service.context import ServiceContext
 from sgmn.service.database import tables
+from sgmn.service.streams.score_terms import EXPLAINED_PRODUCTS
 from tests.service.conftest import SHOP, Headers
 from tests.service.streams.api import SESSION_TABLES, SessionApi, count_rows
 from tests.world import COLORS
@@ -110,6 +111,10 @@ def check_window(api: SessionApi, session: str) -> None:
     assert abs(window["center"] - 12.3) <= 1.0 and window["center"] < window["end"]
     scores = [one["score"] for one in window["scores"]]
     assert len(scores) == 5 and scores == sorted(scores, reverse=True)
+    kept = [one for one in window["scores"] if one["terms"]]
+    assert kept == window["scores"][:EXPLAINED_PRODUCTS]
+    for one in kept:
+        assert one["score"] == pytest.approx(sum(t["value"] for t in one["terms"]))
     titles = {one["product_id"]: one["title"] for one in window["scores"]}
     assert set(titles.values()) <= set(COLORS)
 

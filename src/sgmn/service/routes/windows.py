@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
@@ -12,6 +14,7 @@ from sgmn.service.routes.media import TimeInPath
 from sgmn.service.routes.reviews import read_titles
 from sgmn.service.routes.session_models import SessionRow
 from sgmn.service.streams.journal import FILE_NAME, Header, WindowRecord, read_journal
+from sgmn.service.streams.score_terms import ScoreTerms, rank
 from sgmn.service.streams.service import streams_of
 
 router = APIRouter(
@@ -22,12 +25,26 @@ router = APIRouter(
 MAX_SCORES = 5
 
 
+class ScoreTerm(BaseModel):
+    """A part of a score."""
+
+    name: str = Field(
+        description="image, match (the best frame), instances (the best details), glance "
+        "(a close-up), late (a close-up, detail by detail), text (words and title), text-image, "
+        "image-text, or other: what other products and moments changed."
+    )
+    value: float = Field(description="What it adds to the score.")
+
+
 class Score(BaseModel):
     """How well a product matches a window."""
 
     product_id: str
     title: str | None
     score: float = Field(description="Logit of the model: higher is a better match.")
+    terms: list[ScoreTerm] = Field(
+        description="Its parts, which add up to it. They are kept for the best products only."
+    )
 
 
 class WindowEvidence(BaseModel):
@@ -41,10 +58,7 @@ class WindowEvidence(BaseModel):
 
 @router.get("/{session_id}/windows/{time_s}", summary="Get the evidence of a moment")
 def get_window(context: Context, session: SessionRow, time_s: TimeInPath) -> WindowEvidence:
-    """The window nearest to a time; 404 if there is none, or its evidence is not kept any more.
-
-    A score is of picture and words together; the model does not keep its parts.
-    """
+    """The window nearest to a time; 404 if there is none, or its evidence is not kept any more."""
     streams = streams_of(context)
     header, window = None, None
     for record in read_journal(streams.folder(session["id"]) / FILE_NAME):
@@ -57,8 +71,7 @@ def get_window(context: Context, session: SessionRow, time_s: TimeInPath) -> Win
     if len(window.logits) != len(header.product_ids):
         raise ApiError(409, "The evidence of this session does not match its products.")
     titles = read_titles(streams, session)
-    best = (-window.logits).argsort(kind="stable")[:MAX_SCORES]
-    scores = [_score(header.product_ids[i], float(window.logits[i]), titles) for i in best]
+    scores = _list_scores(window, header.product_ids, titles)
     return WindowEvidence(center=window.center_s, end=window.end_s, text=window.text, scores=scores)
 
 
@@ -66,5 +79,21 @@ def _is_nearer(record: WindowRecord, found: WindowRecord | None, time_s: float) 
     return found is None or abs(record.center_s - time_s) < abs(found.center_s - time_s)
 
 
-def _score(product_id: str, score: float, titles: dict[str, str]) -> Score:
-    return Score(product_id=product_id, title=titles.get(product_id), score=score)
+def _list_scores(
+    window: WindowRecord, product_ids: Sequence[str], titles: dict[str, str]
+) -> list[Score]:
+    scores = []
+    for number, place in enumerate(rank(window.logits, MAX_SCORES)):
+        product_id, score = product_ids[place], float(window.logits[place])
+        terms = _list_terms(window.terms, number, score)
+        title = titles.get(product_id)
+        scores.append(Score(product_id=product_id, title=title, score=score, terms=terms))
+    return scores
+
+
+def _list_terms(terms: ScoreTerms | None, number: int, score: float) -> list[ScoreTerm]:
+    """The terms of the `number`-th best product, as far as they are kept."""
+    if terms is None or number >= len(terms.values):
+        return []
+    parts = terms.split(number, score)
+    return [ScoreTerm(name=name, value=value) for name, value in parts.items()]

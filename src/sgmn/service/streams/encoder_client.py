@@ -11,14 +11,13 @@ from threading import Event
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sgmn.errors import SgmnError
 from sgmn.live.windows import Window
 from sgmn.records import ImageArray
 from sgmn.service.streams.messages import ConnectionLost, Message, MessageSocket
+from sgmn.service.streams.score_terms import ScoreTerms, WindowScores
 
-Logits = NDArray[np.float32]
 _RETRY_S = 0.25  # pause between attempts to connect
 _ANSWER_TIMEOUT_S = 120.0  # of a window, behind those of all other streams
 _OPEN_TIMEOUT_S = 300.0  # the first stream waits until the model is loaded
@@ -154,21 +153,21 @@ class EncoderClient:
         self._context = deque(self._context, maxlen=info.context_windows)
         return info
 
-    def score(self, window: Window) -> Logits:
-        """Return the logits (S,) of the next window; waits for the encoder as long as it takes.
+    def score(self, window: Window) -> WindowScores:
+        """Return the scores of the next window; waits for the encoder as long as it takes.
 
         Raises SgmnError and StoppedError, as `open` does.
         """
         while True:
             try:
-                logits = self._ask(window)
+                scores = self._ask(window)
                 break
             except (ConnectionLost, TimeoutError) as error:
                 self._on_lost(str(error) or "no answer in time")
                 self._reopen()
         self._context.append(window)
         self.frames.discard_before((self._context[0] if self._context else window).frames.start)
-        return logits
+        return scores
 
     def close(self) -> None:
         """Close the connection."""
@@ -176,7 +175,7 @@ class EncoderClient:
             self._socket.close()
             self._socket = None
 
-    def _ask(self, window: Window) -> Logits:
+    def _ask(self, window: Window) -> WindowScores:
         if self._socket is None:
             raise ConnectionLost("not connected")
         first_new, images = self.frames.since(self._sent)
@@ -192,7 +191,8 @@ class EncoderClient:
         self._sent = self.frames.end
         if answer.type == "reopen":
             raise ConnectionLost("the encoder starts this stream again")
-        return np.frombuffer(answer.parts[0], "<f4").astype(np.float32)
+        logits = np.frombuffer(answer.parts[0], "<f4").astype(np.float32)
+        return WindowScores(logits, ScoreTerms.read(answer.parts[1])[0])
 
     def _reopen(self) -> None:
         """Connect again, and repeat the windows that influence the next one."""

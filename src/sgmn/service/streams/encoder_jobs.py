@@ -98,7 +98,7 @@ class EncoderJobs:
         try:
             streams = [self._streams[number] for number, _ in requests]
             parsed = [_parse_window(message) for _, message in requests]
-            logits = score_windows(streams, parsed)
+            scores = score_windows(streams, parsed)
         except Exception as error:  # noqa: BLE001 - told to the one who asked
             if len(requests) == 1:
                 self.forget(requests[0][0])
@@ -109,8 +109,8 @@ class EncoderJobs:
                 self.forget(number)
             return {place: ({"type": "reopen"}, ()) for place in places}
         return {
-            place: ({"type": "scores"}, (row.astype("<f4").tobytes(),))
-            for place, row in zip(places, logits, strict=True)
+            place: ({"type": "scores"}, (one.logits.astype("<f4").tobytes(), one.terms.to_bytes()))
+            for place, one in zip(places, scores, strict=True)
         }
 
     def _open(self, number: int, content: dict[str, Any]) -> dict[str, Any]:

@@ -7,18 +7,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
 from sgmn.catalogue.shelf import Shelf
 from sgmn.errors import SgmnError
 from sgmn.live.recognizer import CONTEXT_WINDOWS
 from sgmn.live.stream_graph import StreamGraph
+from sgmn.model.contributions import split_score
 from sgmn.model.embedder import Embedder
 from sgmn.model.glance import EncodedFrames
-from sgmn.model.scoring import ClipVectors, Modality
+from sgmn.model.scoring import ClipVectors, Modality, compute_terms
 from sgmn.records import ImageArray
-
-Logits = NDArray[np.float32]
+from sgmn.service.streams.score_terms import (
+    EXPLAINED_PRODUCTS,
+    TERM_NAMES,
+    ScoreTerms,
+    WindowScores,
+    rank,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,15 +95,29 @@ class EncoderStream:
         """Return the text of a request, if text is compared."""
         return request.text if "text" in self._modalities else ""
 
-    def score(self, clips: ClipVectors) -> Logits:
-        """Return the logits (S,) of the next window from its vectors (1, …)."""
+    def score(self, clips: ClipVectors) -> WindowScores:
+        """Return the scores of the next window from its vectors (1, …)."""
         ranker = self.embedder.ranker
         if self._graph.is_active:
             self._pending.append(clips)
             scores = next(self._graph_scores)
         else:
             scores = self._shelf.scores(clips, ranker)[0]
-        return np.asarray((scores * ranker.weights.logit_scale).float().numpy())
+        logits = np.asarray((scores * ranker.weights.logit_scale).float().numpy())
+        return WindowScores(logits, self._explain(clips, rank(logits, EXPLAINED_PRODUCTS)))
+
+    @torch.inference_mode()
+    def _explain(self, clips: ClipVectors, places: Sequence[int]) -> ScoreTerms:
+        """Return the terms of the scores of a window (1, …) with the products at some places.
+
+        They are the best ones, so a second pass has scored them.
+        """
+        ranker = self.embedder.ranker
+        weights = ranker.first_pass_weights if ranker.parts is None else ranker.weights
+        terms = split_score(compute_terms(clips, self._shelf.vectors[list(places)], weights))
+        names = tuple(name for name in TERM_NAMES if name in terms)
+        columns = [(terms[name][0] * weights.logit_scale).tolist() for name in names]
+        return ScoreTerms(names, tuple(zip(*columns, strict=True)))
 
     def _take_pending(self) -> Iterator[ClipVectors]:
         while True:  # asked for one window at a time, after it was added
@@ -106,7 +126,7 @@ class EncoderStream:
 
 def score_windows(
     streams: Sequence[EncoderStream], requests: Sequence[WindowRequest]
-) -> list[Logits]:
+) -> list[WindowScores]:
     """Score one window of each of several streams of one embedder together."""
     embedder = streams[0].embedder
     images = [s.wanted_images(r) for s, r in zip(streams, requests, strict=True)]

@@ -12,7 +12,8 @@ it is cut off when the journal is opened for writing.
 | letter | content |
 |---|---|
 | H | JSON: session, product ids, timeline settings, lag; the first record |
-| W | a window: numbers, logits as float32, what was said |
+| T | a window: numbers, logits as float32, terms of the best products, what was said |
+| W | a window of a journal of version 1: the same without terms |
 | G | JSON: a gap, see `Gap` |
 | E | JSON: the end of the stream, `{"end_s", "wall_s"}`; the last record |
 """
@@ -33,8 +34,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgmn.errors import SgmnError
+from sgmn.service.streams.score_terms import ScoreTerms
 
-JOURNAL_VERSION = 1
+JOURNAL_VERSION = 2
+_READ_VERSIONS = (1, 2)  # 1: before the terms of scores were kept
 FILE_NAME = "journal"
 _RECORD = struct.Struct("<II")  # length, CRC-32
 _WINDOW = struct.Struct("<ddddQI")  # center_s, end_s, wall_s, frame_s, frame count, product count
@@ -70,6 +73,7 @@ class WindowRecord:
         frame_count: Frames of the stream so far.
         logits: (S,) float32.
         text: What was said in the window.
+        terms: What the scores of the best products consist of; None in a journal of version 1.
     """
 
     center_s: float
@@ -79,6 +83,7 @@ class WindowRecord:
     frame_count: int
     logits: NDArray[np.float32]
     text: str = ""
+    terms: ScoreTerms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +212,9 @@ def _encode(record: Record) -> bytes:
             len(record.logits),
         )
         logits = np.asarray(record.logits, "<f4").tobytes()
-        return b"W" + numbers + logits + record.text.encode()
+        if record.terms is None:
+            return b"W" + numbers + logits + record.text.encode()
+        return b"T" + numbers + logits + record.terms.to_bytes() + record.text.encode()
     kind = {Header: b"H", Gap: b"G", End: b"E"}[type(record)]
     content = asdict(record)
     if isinstance(record, Header):
@@ -216,18 +223,25 @@ def _encode(record: Record) -> bytes:
 
 
 def _decode(kind: bytes, content: bytes, path: Path) -> Record:
-    if kind == b"W":
-        center_s, end_s, wall_s, frame_s, count, product_count = _WINDOW.unpack_from(content)
-        start, end = _WINDOW.size, _WINDOW.size + 4 * product_count
-        logits = np.frombuffer(content[start:end], "<f4")
-        text = content[end:].decode()
-        return WindowRecord(center_s, end_s, wall_s, frame_s, count, logits, text)
+    if kind in (b"W", b"T"):
+        return _decode_window(content, has_terms=kind == b"T")
     fields = json.loads(content)
     if kind == b"G":
         return Gap(**fields)
     if kind == b"E":
         return End(**fields)
-    if kind != b"H" or fields.pop("version") != JOURNAL_VERSION:
+    if kind != b"H" or fields.pop("version") not in _READ_VERSIONS:
         message = f"has a record {kind!r} of another version"
         raise SgmnError(message, path, "update sgmn to the version that wrote it")
     return Header(**{**fields, "product_ids": tuple(fields["product_ids"])})
+
+
+def _decode_window(content: bytes, *, has_terms: bool) -> WindowRecord:
+    center_s, end_s, wall_s, frame_s, count, product_count = _WINDOW.unpack_from(content)
+    start, end = _WINDOW.size, _WINDOW.size + 4 * product_count
+    logits = np.frombuffer(content[start:end], "<f4")
+    terms = None
+    if has_terms:
+        terms, end = ScoreTerms.read(content, end)
+    text = content[end:].decode()
+    return WindowRecord(center_s, end_s, wall_s, frame_s, count, logits, text, terms)

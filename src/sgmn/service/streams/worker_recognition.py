@@ -56,7 +56,7 @@ class Recognition(NamedTuple):
         self.finish(frames.wall_s)
 
     def _score(self, window: Window, frames: SessionFrames, *, is_new: bool) -> None:
-        logits = self.encoder.score(window)
+        scores = self.encoder.score(window)
         if not is_new:
             return  # it only influences later ones
         record = WindowRecord(
@@ -65,8 +65,9 @@ class Recognition(NamedTuple):
             wall_s=frames.wall_s,
             frame_s=frames.frame_s,
             frame_count=frames.count,
-            logits=logits,
+            logits=scores.logits,
             text=window.text,
+            terms=scores.terms,
         )
         self._add(record)
 

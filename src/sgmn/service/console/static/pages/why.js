@@ -4,6 +4,7 @@ import { get } from "../api.js";
 import { confidenceBar } from "../components/confidence.js";
 import { frameView } from "../components/frame-view.js";
 import { loadProduct, productImage, productPrice, productTitle } from "../components/products.js";
+import { scoreParts, signed } from "../components/score-parts.js";
 import { sessionName } from "../components/sessions.js";
 import { formatTime, h, icon } from "../dom.js";
 import { applyReviews, segmentAt } from "../layers.js";
@@ -33,7 +34,7 @@ export default async function showWhy(context) {
       figure("why.frame", picture(session.id, timeS, signal, false)),
       figure("why.heat", picture(session.id, timeS, signal, true)),
       figure("why.shop", shopPicture(session, segment, product))),
-    h("div", { class: "why-facts" }, words(evidence, product), await chances(session, segment), await scores(session, evidence)));
+    h("div", { class: "why-facts" }, words(evidence, product), await chances(session, segment), await scores(session, evidence), await parts(session, evidence)));
 }
 
 function figure(text, node) {
@@ -87,15 +88,22 @@ function chances(session, segment) {
 /** What the model made of this one window. */
 function scores(session, evidence) {
   if (!evidence) return null;
-  const rows = evidence.scores.map((one) => [one.product_id, h("span", { class: "number" }, one.score.toFixed(2))]);
-  return table(session, "why.scores", "why.score", rows, "why.terms");
+  const rows = evidence.scores.map((one) => [one.product_id, h("span", { class: "number" }, signed(one.score))]);
+  return table(session, "why.scores", "why.score", rows);
 }
 
-async function table(session, title, value, rows, note) {
+/** Why the best product has a higher score than the next ones. */
+async function parts(session, evidence) {
+  if (!evidence) return null;
+  return h("section", { class: "card why-parts" }, h("h2", {}, t("why.parts.title")),
+    await scoreParts(session.catalogue_id, evidence.scores), h("p", { class: "muted small" }, t("why.parts.note")));
+}
+
+async function table(session, title, value, rows) {
   const body = await Promise.all(rows.map(async ([productId, content]) => {
     const product = productId && (await loadProduct(session.catalogue_id, productId));
     return h("tr", {}, h("td", {}, h("span", { class: "why-row" }, product ? productImage(session.catalogue_id, product) : null, productTitle(productId, product))), h("td", {}, content));
   }));
   const head = h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("why.chance")), h("th", { scope: "col" }, t(value))));
-  return h("section", { class: "card" }, h("h2", {}, t(title)), h("table", {}, head, h("tbody", {}, body)), note ? h("p", { class: "muted small" }, t(note)) : null);
+  return h("section", { class: "card" }, h("h2", {}, t(title)), h("table", {}, head, h("tbody", {}, body)));
 }
