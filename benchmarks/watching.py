@@ -35,7 +35,8 @@ import sgmn
 from sgmn.catalogue.index import Index
 from sgmn.catalogue.shelf import Shelf
 from sgmn.live.frame_buffer import FrameBuffer
-from sgmn.live.recognizer import BATCH_SIZE, StreamRecognizer
+from sgmn.live.recognizer import StreamRecognizer
+from sgmn.live.recording import BATCH_SIZE
 from sgmn.live.session import Session
 from sgmn.live.windows import FRAME_RATE_HZ, cut_windows
 from sgmn.media import video

@@ -10,29 +10,25 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sgmn.background import prefetch
 from sgmn.batching import batched
 from sgmn.catalogue.shelf import Shelf
-from sgmn.errors import MediaError
+from sgmn.live.effort import ALL_FRAMES, DecodingReport, Effort
 from sgmn.live.evidence import TimelineSettings, timeline_settings
 from sgmn.live.frame_buffer import FrameBuffer
+from sgmn.live.recording import RecordingScorer
 from sgmn.live.stream_graph import StreamGraph
 from sgmn.live.timeline import Belief, OnlineDecoder, decode_segments
-from sgmn.live.windows import FRAME_RATE_HZ, Window, cut_windows, is_plausible_end
-from sgmn.media import video
+from sgmn.live.windows import Window
 from sgmn.model.embedder import Embedder
 from sgmn.model.scoring import MODALITIES, ClipVectors, Modality
 from sgmn.records import Segment, Utterance
 
-BATCH_SIZE = 8  # windows that are encoded together
-PREFETCH_FRAMES = 8  # frames that are decoded while others are encoded
 CONTEXT_WINDOWS = 15  # half a minute with the default hop
 
 Logits = NDArray[np.float64]
@@ -49,6 +45,7 @@ class RecognitionResult:
         scores: (W, S) logits, in the order of `product_ids`.
         product_ids: The S products of the shelf.
         damage: One line for each part of the video that could not be read.
+        decoding: What was decoded of the video.
 
     Example:
         >>> result = RecognitionResult((Segment(0, 9, "p1"),), 9.0, np.array([5.0]),
@@ -63,6 +60,7 @@ class RecognitionResult:
     scores: Logits
     product_ids: tuple[str, ...]
     damage: tuple[str, ...] = ()
+    decoding: DecodingReport = ALL_FRAMES
 
 
 @dataclass(frozen=True)
@@ -76,6 +74,8 @@ class StreamRecognizer:
         modalities: The modalities that are compared.
         context_windows: If the model has the part "interaction": how many windows before a window
             influence it and, in a recording, how many after it; see `stream_graph`.
+        effort: "exact" decodes all frames of a recording; "adaptive" only its key frames and, where
+            these leave doubt, all frames.
 
     Example:
         >>> recognizer = StreamRecognizer(index.embedder, index.shelf())  # doctest: +SKIP
@@ -87,11 +87,17 @@ class StreamRecognizer:
     timeline: TimelineSettings | None = None
     modalities: tuple[Modality, ...] = MODALITIES
     context_windows: int = CONTEXT_WINDOWS
+    effort: Effort = "exact"
 
     @cached_property
     def settings(self) -> TimelineSettings:
         """The timeline settings in use."""
         return self.timeline or timeline_settings(self.embedder.model)
+
+    @property
+    def links_windows(self) -> bool:
+        """Whether the score of a window depends on its neighbors."""
+        return StreamGraph(self.embedder.ranker, self.context_windows).is_active
 
     def watch(
         self,
@@ -111,16 +117,17 @@ class StreamRecognizer:
         """
         product_ids = tuple(self.shelf.product_ids)
         decoder = OnlineDecoder(product_ids, self.settings)
-        damage: list[str] = []
+        recording = RecordingScorer(self, source, utterances)
         times, rows, end_s = [], [], 0.0
-        for window, logits in self._score_recording(source, utterances, damage):
+        for window, logits in recording.scores():
             on_belief(decoder.push(window.center_s, logits))
             times.append(window.center_s)
             rows.append(logits)
             end_s = window.end_s
         times_s, scores = np.array(times), np.array(rows)
         segments = decode_segments(times_s, scores, product_ids, self.settings, (0.0, end_s))
-        return RecognitionResult(segments, end_s, times_s, scores, product_ids, tuple(damage))
+        damage, decoding = tuple(recording.damage), recording.decoding
+        return RecognitionResult(segments, end_s, times_s, scores, product_ids, damage, decoding)
 
     def score_windows(
         self,
@@ -165,35 +172,6 @@ class StreamRecognizer:
     def _to_logits(self, scores: Tensor) -> Logits:
         """Return scores times the logit scale."""
         return (scores * self.embedder.ranker.weights.logit_scale).double().numpy()
-
-    def _score_recording(
-        self, source: Path | str, utterances: Sequence[Utterance], damage: list[str]
-    ) -> Iterator[tuple[Window, Logits]]:
-        """Yield each window of a recording with its logits (S,); add faults to `damage`."""
-        settings = self.settings
-        frames = video.read_frames(
-            source, rate_hz=FRAME_RATE_HZ, max_side=self.embedder.max_side, damage=damage
-        )
-        decoded = chain.from_iterable(prefetch(batched(frames, PREFETCH_FRAMES)))
-        frame_buffer = FrameBuffer(self.embedder, decoded)
-        duration_s = video.read_duration(source, FRAME_RATE_HZ) or None
-        windows = cut_windows(
-            frame_buffer.frame_times_s(),
-            utterances,
-            settings.window_s,
-            settings.hop_s,
-            duration_s=duration_s,
-        )
-        yield from self.score_windows(windows, frame_buffer, BATCH_SIZE, self.context_windows)
-        if not frame_buffer.frame_count:
-            raise MediaError("contains no frames", source, "pass a video that plays")
-        # A header that promises more than there is may have been reported while reading.
-        last_s = frame_buffer.last_s
-        if not damage and not is_plausible_end(duration_s or 0.0, last_s, settings.window_s):
-            damage.append(
-                f"{source}: its frames end soon after {last_s:.0f} s, "
-                f"not at {duration_s:.0f} s as stated"
-            )
 
 
 def _split_batches(

@@ -18,7 +18,11 @@ from sgmn.media.rgb_conversion import convert_to_upright_rgb
 from sgmn.media.sampling import TIME_TOLERANCE_S, SamplingSchedule
 from sgmn.media.video_decoding import decode_video
 
-__all__ = ["Frame", "read_duration", "read_frames"]
+__all__ = ["Frame", "NoFramesError", "read_duration", "read_frames"]
+
+
+class NoFramesError(MediaError):
+    """A recording without a frame in the span of time that was asked for."""
 
 
 def read_frames(
@@ -29,6 +33,7 @@ def read_frames(
     end_s: float | None = None,
     max_side: int | None = None,
     damage: list[str] | None = None,
+    key_frames_only: bool = False,
 ) -> Generator[Frame, None, None]:
     """Yield the sampled frames from `start_s` to before `end_s`, in order of time.
 
@@ -45,15 +50,18 @@ def read_frames(
         max_side: Maximum length of the longer side, in pixels. Nothing is enlarged.
         damage: Receives one line at the end if the video is damaged; without it, the line is
             logged.
+        key_frames_only: Decode only key frames, which is far less work, and sample those. A
+            folder has key frames only.
 
     Raises:
-        MediaError: If no frame of this span can be read, or for any unreadable image in a folder.
+        NoFramesError: No frame of this span can be read.
+        MediaError: The source, or an image of a folder, cannot be read.
     """
     _require_valid_arguments(rate_hz, start_s, end_s, max_side)
     if container.is_folder(source):
         return _read_folder(Path(source), rate_hz, start_s, end_s, max_side)
     schedule = SamplingSchedule(start_s, rate_hz)
-    return _read_video(source, schedule, end_s, max_side, damage)
+    return _read_video(source, schedule, end_s, max_side, damage, key_frames_only)
 
 
 def read_duration(source: Path | str, rate_hz: float = 1.0) -> float:
@@ -85,11 +93,14 @@ def _read_video(
     end_s: float | None,
     max_side: int | None,
     damage: list[str] | None,
+    key_frames_only: bool,
 ) -> Generator[Frame, None, None]:
     faults: Counter[str] = Counter()
     reformatter, frame_count, last_s = VideoReformatter(), 0, None
     try:
-        for last_s, frame, pixel_aspect in decode_video(source, schedule, faults):
+        for last_s, frame, pixel_aspect in decode_video(
+            source, schedule, faults, key_frames_only=key_frames_only
+        ):
             if end_s is not None and last_s + TIME_TOLERANCE_S >= end_s:
                 break
             if not schedule.is_due(last_s):
@@ -118,12 +129,12 @@ def _no_frames_error(
     end_s: float | None,
     last_s: float | None,
     faults: Counter[str],
-) -> MediaError:
+) -> NoFramesError:
     reason = f" ({summarize_faults(faults)})" if faults else ""
     if last_s is None:
-        return MediaError(f"has no readable frame{reason}", source, container.REEXPORT_REMEDY)
+        return NoFramesError(f"has no readable frame{reason}", source, container.REEXPORT_REMEDY)
     span = f"at or after {start_s} s" if end_s is None else f"from {start_s} to {end_s} s"
-    return MediaError(
+    return NoFramesError(
         f"has no frame {span}, the last one read is at {last_s:.2f} s{reason}",
         source,
         "pass a time span that contains a frame of the video",

@@ -39,7 +39,11 @@ class DecodedFrame(NamedTuple):
 
 
 def decode_video(
-    source: Path | str, schedule: SamplingSchedule, faults: Counter[str]
+    source: Path | str,
+    schedule: SamplingSchedule,
+    faults: Counter[str],
+    *,
+    key_frames_only: bool = False,
 ) -> Iterator[DecodedFrame]:
     """Yield frames in order of time, starting at or before `schedule.start_s`.
 
@@ -51,11 +55,12 @@ def decode_video(
         source: A path or URL.
         schedule: The times to sample. The caller advances it.
         faults: Counts what could not be decoded, by description.
+        key_frames_only: Leave out all frames that need others to be decoded.
 
     Raises:
         MediaError: If the source cannot be opened or has no video stream.
     """
-    decoder = _Decoder(source, schedule, faults)
+    decoder = _Decoder(source, schedule, faults, key_frames_only)
     end = yield from decoder.run(schedule.start_s, "AUTO")
     if end is _End.OVERSHOT:
         faults.clear()
@@ -79,9 +84,14 @@ class _Decoder:
     """Reads a source in one or more runs that together yield every frame once."""
 
     def __init__(
-        self, source: Path | str, schedule: SamplingSchedule, faults: Counter[str]
+        self,
+        source: Path | str,
+        schedule: SamplingSchedule,
+        faults: Counter[str],
+        key_frames_only: bool,
     ) -> None:
         self.source, self.schedule, self.faults = source, schedule, faults
+        self._key_frames_only = key_frames_only
         self.last_s, self.end_s, self.header_duration_s = -1.0, 0.0, 0.0
         self._pending_s = -1.0  # the latest time sent to the decoder
 
@@ -102,7 +112,7 @@ class _Decoder:
                 if is_unverified and (frame.pts is None or time_s > start_s):
                     return _End.OVERSHOT
                 is_unverified = False
-                self.end_s = clock.end_s
+                self.end_s = max(self.end_s, clock.end_s)
                 if time_s > self.last_s:
                     self.last_s = time_s
                     yield DecodedFrame(time_s, frame, stream.sample_aspect_ratio)
@@ -119,7 +129,12 @@ class _Decoder:
             # Skipping saves a third of the work for typical H.264. It is exact: frames before
             # the next due time are never due, and no other frame references the skipped ones.
             is_early = time_s is not None and time_s < self.schedule.next_s - TIME_TOLERANCE_S
-            stream.codec_context.skip_frame = "NONREF" if is_early else "DEFAULT"
+            if self._key_frames_only:
+                self.end_s = max(self.end_s, time_s or 0.0)
+                if time_s is not None and (is_early or not packet.is_keyframe):
+                    continue
+            else:
+                stream.codec_context.skip_frame = "NONREF" if is_early else "DEFAULT"
             if time_s is not None and not is_early:
                 self._pending_s = max(self._pending_s, time_s)
             try:

@@ -1,0 +1,102 @@
+"""Scores the windows of a recording by its key frames, and again by all frames where in doubt.
+
+The recording is read once for its key frames. A block of windows is scored by them; then those in
+doubt are scored again by all frames of their span, which are decoded from the last key frame before
+it. So memory holds one block, and windows come out in order. A window that is scored again
+has the frames, and so the evidence, that it has when everything is decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from math import floor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgmn.live.effort import MAX_SPACING_S, choose_windows, find_doubt
+from sgmn.live.evidence import TimelineSettings, compute_evidence
+from sgmn.live.state_runs import find_runs
+from sgmn.live.windows import Window
+
+BLOCK_WINDOWS = 60  # two minutes with the default hop
+CONTEXT_WINDOWS = 15  # around a block, so that its edges are as sure as its middle
+
+Logits = NDArray[np.float64]
+ScoredWindow = tuple[Window, Logits]
+Rescore = Callable[[Sequence[Window]], Iterable[ScoredWindow]]
+
+
+@dataclass
+class AdaptiveScoring:
+    """Decides for which windows of a recording all frames are decoded.
+
+    Attributes:
+        settings: Timeline settings.
+        rescore: Scores neighboring windows again, by all their frames.
+        dense_count: Number of windows so far that have been scored by all frames.
+        window_count: Number of windows so far.
+    """
+
+    settings: TimelineSettings
+    rescore: Rescore
+    dense_count: int = 0
+    window_count: int = 0
+    _before: list[Logits] = field(default_factory=list)
+
+    def improve(self, windows: Iterable[ScoredWindow]) -> Iterator[ScoredWindow]:
+        """Yield the windows of a recording, scored by key frames, with their final scores."""
+        windows = iter(windows)
+        pending = list(islice(windows, BLOCK_WINDOWS + CONTEXT_WINDOWS))
+        while pending:
+            block = self._improve_block(pending)
+            yield from block
+            self._before = [*self._before, *(logits for _, logits in block)][-CONTEXT_WINDOWS:]
+            pending = [*pending[BLOCK_WINDOWS:], *islice(windows, BLOCK_WINDOWS)]
+
+    def _improve_block(self, pending: Sequence[ScoredWindow]) -> list[ScoredWindow]:
+        """Return the first block of the pending windows with its final scores."""
+        block = list(pending[:BLOCK_WINDOWS])
+        chosen = self._choose(pending)[: len(block)]
+        for start, stop in find_runs(chosen.astype(np.int64)):
+            if chosen[start]:
+                windows = [window for window, _ in block[start:stop]]
+                block[start:stop] = self.rescore(windows)
+        self.dense_count += int(chosen.sum())
+        self.window_count += len(block)
+        return block
+
+    def _choose(self, pending: Sequence[ScoredWindow]) -> NDArray[np.bool_]:
+        rows = np.array([*self._before, *(logits for _, logits in pending)])
+        doubt = find_doubt(compute_evidence(rows, self.settings), self.settings.switch_cost)
+        required = np.array([has_few_frames(window) for window, _ in pending])
+        return choose_windows(doubt[len(self._before) :], required, self.settings)
+
+
+def has_few_frames(window: Window) -> bool:
+    """Whether key frames are too sparse in this part of the recording."""
+    return len(window.frames) < floor((window.end_s - window.start_s) / MAX_SPACING_S)
+
+
+def assign_frames(windows: Sequence[Window], times_s: Iterable[float]) -> Iterator[Window]:
+    """Yield neighboring windows with the numbers of the frames that fall into them.
+
+    Args:
+        windows: The windows, in order.
+        times_s: Times of the frames, in order; consumed as windows need them. All frames from the
+            end of the last window on belong to it.
+    """
+    times, seen = iter(times_s), list[float]()
+    for window in windows[:-1]:
+        while not seen or seen[-1] < window.end_s:
+            time_s = next(times, None)
+            if time_s is None:
+                break
+            seen.append(time_s)
+        start, stop = np.searchsorted(seen, [window.start_s, window.end_s])
+        yield replace(window, frames=range(int(start), int(stop)))
+    seen.extend(times)
+    start = int(np.searchsorted(seen, windows[-1].start_s))
+    yield replace(windows[-1], frames=range(start, len(seen)))

@@ -1,0 +1,130 @@
+"""Scores the windows of one recording: decodes all of its frames, or only those that matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from math import floor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgmn.background import prefetch
+from sgmn.batching import batched
+from sgmn.errors import MediaError
+from sgmn.live.adaptive import AdaptiveScoring, assign_frames
+from sgmn.live.effort import ALL_FRAMES, DecodingReport, find_obstacle
+from sgmn.live.frame_buffer import FrameBuffer
+from sgmn.live.windows import FRAME_RATE_HZ, Window, cut_windows, is_plausible_end
+from sgmn.media import container, video
+from sgmn.media.frame import Frame
+from sgmn.records import Utterance
+
+if TYPE_CHECKING:
+    from sgmn.live.recognizer import StreamRecognizer
+
+BATCH_SIZE = 8  # windows that are encoded together
+PREFETCH_FRAMES = 8  # frames that are decoded while others are encoded
+
+Logits = NDArray[np.float64]
+
+
+@dataclass
+class RecordingScorer:
+    """Scores the windows of one recording.
+
+    Attributes:
+        recognizer: Scores windows.
+        source: A video file, or a folder of frames.
+        utterances: What is said.
+        damage: One line for each part of the video that could not be read.
+        decoding: What was decoded, once all windows have been scored.
+    """
+
+    recognizer: StreamRecognizer
+    source: Path | str
+    utterances: Sequence[Utterance] = ()
+    damage: list[str] = field(default_factory=list)
+    decoding: DecodingReport = ALL_FRAMES
+
+    def scores(self) -> Iterator[tuple[Window, Logits]]:
+        """Yield each window with its logits (S,), in order.
+
+        Raises MediaError if nothing of the video can be read.
+        """
+        is_adaptive = self.recognizer.effort == "adaptive" and not container.is_folder(self.source)
+        reason = self._find_obstacle() if is_adaptive else ""
+        if not is_adaptive or reason:
+            self.decoding = DecodingReport(reason=reason)
+            yield from self._score_all()
+            return
+        scoring = AdaptiveScoring(self.recognizer.settings, self.score_densely)
+        yield from scoring.improve(self._score_all(key_frames_only=True))
+        self.decoding = DecodingReport("adaptive", scoring.dense_count / scoring.window_count)
+
+    def _find_obstacle(self) -> str:
+        if self.recognizer.links_windows:
+            return "the windows of this model influence each other"
+        return find_obstacle(self.source)
+
+    def _score_all(self, *, key_frames_only: bool = False) -> Iterator[tuple[Window, Logits]]:
+        recognizer, settings = self.recognizer, self.recognizer.settings
+        frames = self._read_frames(key_frames_only=key_frames_only)
+        frame_buffer = FrameBuffer(recognizer.embedder, frames)
+        duration_s = video.read_duration(self.source, FRAME_RATE_HZ) or None
+        windows = cut_windows(
+            frame_buffer.frame_times_s(),
+            self.utterances,
+            settings.window_s,
+            settings.hop_s,
+            duration_s=duration_s,
+        )
+        yield from recognizer.score_windows(
+            windows, frame_buffer, BATCH_SIZE, recognizer.context_windows
+        )
+        if not frame_buffer.frame_count:
+            raise MediaError("contains no frames", self.source, "pass a video that plays")
+        # A header that promises more than there is may have been reported while reading.
+        last_s = frame_buffer.last_s
+        if not self.damage and not is_plausible_end(duration_s or 0.0, last_s, settings.window_s):
+            self.damage.append(
+                f"{self.source}: its frames end soon after {last_s:.0f} s, "
+                f"not at {duration_s:.0f} s as stated"
+            )
+
+    def score_densely(self, windows: Sequence[Window]) -> list[tuple[Window, Logits]]:
+        """Score neighboring windows by all their frames."""
+        recognizer, first, last = self.recognizer, windows[0], windows[-1]
+        # Whole seconds, so that the same frames are sampled as from the start of the recording.
+        start_s = floor(first.start_s * FRAME_RATE_HZ) / FRAME_RATE_HZ
+        is_cut = last.end_s < last.center_s + recognizer.settings.window_s / 2
+        frames = self._read_frames(start_s, None if is_cut else last.end_s)
+        frame_buffer = FrameBuffer(recognizer.embedder, _unless_empty(frames))
+        dense = assign_frames(windows, frame_buffer.frame_times_s())
+        return list(recognizer.score_windows(dense, frame_buffer, BATCH_SIZE))
+
+    def _read_frames(
+        self, start_s: float = 0.0, end_s: float | None = None, *, key_frames_only: bool = False
+    ) -> Iterator[Frame]:
+        """Read frames on another thread while others are encoded."""
+        frames = video.read_frames(
+            self.source,
+            rate_hz=FRAME_RATE_HZ,
+            start_s=start_s,
+            end_s=end_s,
+            max_side=self.recognizer.embedder.max_side,
+            damage=self.damage,
+            key_frames_only=key_frames_only,
+        )
+        return chain.from_iterable(prefetch(batched(frames, PREFETCH_FRAMES)))
+
+
+def _unless_empty(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Yield the frames; none where the recording has a gap."""
+    try:
+        yield from frames
+    except video.NoFramesError:
+        return

@@ -1,0 +1,129 @@
+"""Adaptive decoding: key frames first, and where they leave doubt the evidence of all frames."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sgmn.live.effort import DecodingReport, choose_windows, find_doubt, parse_effort
+from sgmn.live.recognizer import RecognitionResult, StreamRecognizer
+from sgmn.live.recording import RecordingScorer
+from sgmn.live.windows import cut_windows
+from sgmn.media import video
+from tests.live.color_streams import SETTINGS, ColorEmbedder, build_recognizer, color_sequence
+from tests.live.color_videos import write_color_video
+
+COLORS = color_sequence(("red", 30), ("blue", 31), ("green", 29))
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ninety seconds of three colors, with a key frame every two seconds."""
+    return write_color_video(tmp_path_factory.mktemp("colors") / "a.mp4", COLORS)
+
+
+def recognizer(embedder: ColorEmbedder | None = None, effort: str = "adaptive") -> StreamRecognizer:
+    return replace(build_recognizer(embedder or ColorEmbedder()), effort=parse_effort(effort))
+
+
+def watch_both(path: Path) -> tuple[RecognitionResult, RecognitionResult]:
+    """Watch a recording adaptively and exactly."""
+    return recognizer().watch(path), recognizer(effort="exact").watch(path)
+
+
+def test_the_timeline_is_found_with_fewer_frames(recording: Path) -> None:
+    embedder = ColorEmbedder()
+    result = recognizer(embedder).watch(recording)
+    assert [s.product_id for s in result.segments] == ["red", "blue", "green"]
+    assert [s.end for s in result.segments] == pytest.approx([30, 61, 90], abs=2)
+    assert result.decoding.effort == "adaptive" and 0 < result.decoding.dense_share < 0.4
+    assert 45 < embedder.image_count < 85  # of 90
+
+
+def test_windows_in_doubt_have_the_evidence_of_all_frames(recording: Path) -> None:
+    adaptive, exact = watch_both(recording)
+    np.testing.assert_array_equal(adaptive.times_s, exact.times_s)
+    same = np.isclose(adaptive.scores, exact.scores, atol=1e-6).all(axis=1)
+    assert same.mean() == pytest.approx(adaptive.decoding.dense_share)
+    changes = (abs(exact.times_s - 30) < 2) | (abs(exact.times_s - 61) < 2)
+    assert same[changes].all() and not same.all()
+
+
+@pytest.mark.parametrize("span", [(0, 1), (0, 9), (20, 27), (40, 45), (0, 45)])
+def test_any_span_is_scored_as_in_the_whole_recording(
+    recording: Path, span: tuple[int, int]
+) -> None:
+    scorer = RecordingScorer(recognizer(effort="exact"), recording)
+    exact = [logits for _, logits in scorer.scores()]
+    times_s = [frame.time_s for frame in video.read_frames(recording)]
+    windows = list(cut_windows(times_s, (), SETTINGS.window_s, SETTINGS.hop_s, duration_s=90.0))
+    dense = scorer.score_densely(windows[slice(*span)])
+    np.testing.assert_allclose([logits for _, logits in dense], exact[slice(*span)], atol=1e-6)
+    assert [len(w.frames) for w, _ in dense] == [len(w.frames) for w in windows[slice(*span)]]
+
+
+@pytest.mark.parametrize(
+    ("name", "gop_s", "seconds", "reason"),
+    [
+        ("a.mp4", 8.0, 40, "its key frames are 8.0 s apart, more than 3 s"),
+        ("a.mp4", 60.0, 5, "its key frames are 5.0 s apart, more than 3 s"),
+        ("a.ts", 2.0, 20, "it has no list of its key frames (MP4 and Matroska files have one)"),
+    ],
+)
+def test_all_frames_are_decoded_where_key_frames_do_not_suffice(
+    tmp_path: Path, name: str, gop_s: float, seconds: int, reason: str
+) -> None:
+    path = write_color_video(tmp_path / name, ["red"] * seconds, gop_s)
+    adaptive, exact = watch_both(path)
+    assert adaptive.decoding == DecodingReport("exact", 1.0, reason)
+    assert str(adaptive.decoding) == f"all frames decoded, because {reason}"
+    np.testing.assert_array_equal(adaptive.scores, exact.scores)
+    assert exact.decoding == DecodingReport("exact", 1.0, "")
+
+
+def test_a_variable_frame_rate_with_gaps_has_the_same_windows(tmp_path: Path) -> None:
+    """Key frames follow the number of frames, so seconds without any are among them."""
+    times_s = [t / 5 for t in range(450) if not 200 <= t < 290 and t % 7]
+    adaptive, exact = watch_both(write_color_video(tmp_path / "a.mkv", COLORS, 2.0, times_s))
+    assert adaptive.decoding.effort == "adaptive"
+    np.testing.assert_array_equal(adaptive.times_s, exact.times_s)
+    assert adaptive.duration_s == exact.duration_s
+    assert [s.product_id for s in adaptive.segments] == [s.product_id for s in exact.segments]
+    gap = (exact.times_s > 40) & (exact.times_s < 58)
+    np.testing.assert_allclose(adaptive.scores[gap], exact.scores[gap], atol=1e-6)
+
+
+def test_a_damaged_middle_is_reported_and_the_rest_is_recognized(
+    tmp_path: Path, recording: Path
+) -> None:
+    raw = bytearray(recording.read_bytes())
+    start = raw.index(b"mdat") + 4
+    middle = start + (len(raw) - start) // 3
+    raw[middle : middle + 2000] = bytes(2000)
+    path = tmp_path / "a.mp4"
+    path.write_bytes(raw)
+    result = recognizer().watch(path)
+    assert [s.product_id for s in result.segments][-1] == "green"
+    assert result.duration_s == pytest.approx(90, abs=0.5)
+    assert result.damage and all("is damaged" in line for line in result.damage)
+
+
+def test_the_most_doubtful_windows_are_chosen_within_a_budget() -> None:
+    doubt = np.array([0.0] * 20 + [0.5, 0.4] + [0.0] * 20 + [0.3] + [0.1] * 17)
+    none = np.zeros(60, np.bool_)
+    chosen = choose_windows(doubt, none, SETTINGS)
+    # A span of n windows decodes 2n + 4 s, and 3 s before it; a quarter of 120 s may be decoded.
+    assert np.flatnonzero(chosen).tolist() == [20, 21, 42, 43, 44, 45, 46, 47]
+    assert not choose_windows(doubt, none, SETTINGS, max_share=0.0).any()
+    assert choose_windows(doubt, ~none, SETTINGS, max_share=0.0).all()
+    assert not choose_windows(np.full(60, 0.01), none, SETTINGS).any()
+
+
+def test_doubt_is_largest_at_changes() -> None:
+    evidence = np.zeros((12, 2))
+    evidence[:6, 0] = evidence[6:, 1] = 2.0
+    doubt = find_doubt(evidence, switch_cost=3.0)
+    assert set(np.argsort(-doubt)[:2]) == {5, 6} and doubt[[0, 11]].max() < 0.1
