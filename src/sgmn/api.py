@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sgmn.live.effort import Effort, parse_effort
 from sgmn.live.recognizer import RecognitionResult, StreamRecognizer
 from sgmn.live.timeline import Belief
 from sgmn.media import video
 from sgmn.media.content_loader import load_clip_content
+from sgmn.media.hardware import find_hardware
 from sgmn.media.image import read_image
 from sgmn.media.transcript import read_transcript
 from sgmn.model import checkpoint
@@ -150,6 +152,8 @@ def watch(
     *,
     shop_id: str | None = None,
     modalities: Sequence[Modality] = MODALITIES,
+    effort: Effort = "adaptive",
+    hwaccel: str = "none",
     progress: Callable[[Belief], None] | None = None,
 ) -> RecognitionResult:
     """Watch a recording: which product is on sale, from when to when.
@@ -163,6 +167,9 @@ def watch(
             Without it, images alone decide.
         shop_id: The shop of the stream. Required if the index has several shops.
         modalities: Which modalities to use.
+        effort: "exact" decodes all frames; "adaptive" key frames and, where these leave doubt, all
+            frames. `decoding` of the result says what was done.
+        hwaccel: What decodes: "none" (the CPU), "auto", or a hardware decoder such as "cuda".
         progress: Called with the current belief after each window of the stream.
 
     Returns:
@@ -171,6 +178,7 @@ def watch(
     Raises:
         MediaError: The video or the transcript cannot be read.
         IndexingError: The shop is not in the index, or the model of the index is missing.
+        SettingsError: The effort does not exist, or the hardware decoder cannot be opened.
 
     Example:
         >>> import sgmn
@@ -179,7 +187,13 @@ def watch(
         >>> [(s.start, s.end, s.product_id) for s in result.segments]  # doctest: +SKIP
     """
     shelf = ShelfCache(index, modalities)[resolve_shop(index, shop_id)]
-    recognizer = StreamRecognizer(index.embedder, shelf, modalities=tuple(modalities))
+    recognizer = StreamRecognizer(
+        index.embedder,
+        shelf,
+        modalities=tuple(modalities),
+        effort=parse_effort(effort),
+        hardware=find_hardware(hwaccel).decoder,
+    )
     utterances = _read_utterances(transcript, Path(source))
     return recognizer.watch(Path(source), utterances, progress or (lambda belief: None))
 

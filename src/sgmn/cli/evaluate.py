@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +19,9 @@ from sgmn.cli.evaluate_protocol import (
 )
 from sgmn.cli.options import (
     ALL_MODALITIES,
+    AddressOption,
+    EffortOption,
+    EngineOption,
     JsonOption,
     MarkdownOption,
     ModalitiesOption,
@@ -31,28 +34,31 @@ from sgmn.cli.options import (
 )
 from sgmn.errors import SgmnError
 from sgmn.model.runtimes import TORCH
+from sgmn.scale.engines import LOCAL, open_engine
 
 if TYPE_CHECKING:
     from sgmn.catalogue.index import Index
     from sgmn.data.dataset import Dataset, Stream
     from sgmn.evaluation.grounding import GroundingReport
+    from sgmn.evaluation.ranking import RankedClip
     from sgmn.evaluation.report import Report
     from sgmn.evaluation.stream_report import StreamReport, StreamResult
-    from sgmn.model.embedder import Embedder
-    from sgmn.model.scoring import Modality
     from sgmn.records import Clip
+    from sgmn.scale.engine import Engine
+    from sgmn.workflows.evaluation_jobs import EvaluationSetup
 
 
 DatasetArgument = Annotated[
     Path, typer.Argument(metavar="DATASET", help="Dataset with labeled clips or streams.")
 ]
 OptionalIndexOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--index",
         "-i",
         metavar="FOLDER",
-        help="Index created by `sgmn index`. Required without --protocol.",
+        help="Index created by `sgmn index`: a folder, or an address such as s3://BUCKET/FOLDER. "
+        "Required without --protocol.",
     ),
 ]
 
@@ -74,6 +80,7 @@ def evaluate(
     index: OptionalIndexOption = None,
     model: ModelOption = None,
     runtime: RuntimeOption = TORCH,
+    effort: EffortOption = "exact",
     modalities: ModalitiesOption = ALL_MODALITIES,
     split: SplitOption = "",
     skip_invalid: SkipInvalidOption = False,
@@ -86,6 +93,8 @@ def evaluate(
     gallery: GalleryOption = "",
     trec: TrecOption = None,
     predictions: PredictionsOption = None,
+    engine: EngineOption = LOCAL,
+    address: AddressOption = None,
 ) -> None:
     """Measure how often the product of a clip or stream is found.
 
@@ -95,12 +104,15 @@ def evaluate(
     """
     from sgmn import outputs
     from sgmn.catalogue.index import Index
+    from sgmn.live.effort import parse_effort
     from sgmn.workflows import loading
+    from sgmn.workflows.evaluation_jobs import EvaluationSetup
 
     outputs.require_writable(json_out, predictions, trec and trec / "run.txt")
     damage: list[str] = []
     if protocol is not None:
-        _require_absent({"--index": index, "--split": split, "--grounding": grounding})
+        absent = {"--index": index, "--split": split, "--grounding": grounding}
+        _require_absent(absent | {"--engine": engine != LOCAL, "--address": address})
         names = (dataset, protocol, gallery, model, runtime, modalities)
         run = ProtocolRun(*names, without_titles, seed, trec, predictions).evaluate(damage)
         _publish(run, markdown, json_out)
@@ -108,11 +120,14 @@ def evaluate(
         raise SgmnError("is missing", "--index", "pass --index FOLDER, or --protocol NAME")
     else:
         selected, data = loading.parse_modalities(modalities), read_dataset(dataset, skip_invalid)
-        choice = (selected, without_titles, grounding, seed, trec, predictions)
         _require_clips(grounding, data, split)
-        ranking = _ClipRanking(Index.open(index, model, runtime), *choice)
+        where = (data.root.absolute(), index, model, runtime)
+        setup = EvaluationSetup(*where, selected, without_titles, parse_effort(effort))
         meta = {"dataset": dataset.name, "split": split, "use": modalities}
-        _evaluate_with_index(data, ranking, meta, damage, markdown, json_out)
+        with open_engine(engine, address) as cluster:
+            opened = Index.open(index, model, runtime)
+            ranking = _ClipRanking(opened, setup, cluster, grounding, seed, trec, predictions)
+            _evaluate_with_index(data, ranking, meta, damage, markdown, json_out)
     _print_warnings(damage)
 
 
@@ -157,18 +172,22 @@ def _evaluate_with_index(
     if clips:
         _publish(ranking.run(clips, meta, damage), markdown, json_out)
     if streams:
-        results = _watch_streams(streams, ranking.index, embedder, ranking.modalities, damage)
+        results = _watch_streams(streams, ranking, damage)
         path = evaluation.stream_report_path(json_out, data)
+        meta |= {"effort": ranking.setup.effort}
         _publish(StreamReport(results, meta=meta), markdown, path)
 
 
 @dataclass(frozen=True)
 class _ClipRanking:
-    """How clips are ranked, whether their grounding is measured too, and which files to write."""
+    """How clips are ranked, whether their grounding is measured too, and which files to write.
+
+    `engine` None ranks in this process.
+    """
 
     index: Index
-    modalities: Sequence[Modality]
-    without_titles: bool
+    setup: EvaluationSetup
+    engine: Engine | None
     grounding: bool
     seed: int
     trec: Path | None
@@ -179,23 +198,30 @@ class _ClipRanking:
         from sgmn.cli import console
         from sgmn.evaluation.exchange import ResultFiles
         from sgmn.evaluation.report import Report
-        from sgmn.workflows.evaluation import rank_clips
 
-        if self.without_titles:
+        if self.setup.without_titles:
             meta = meta | {"titles": "ignored"}
         with ResultFiles(self.trec, self.predictions, meta["model"], meta) as files:
-            ranked = rank_clips(
-                clips,
-                self.index,
-                self.index.embedder,
-                self.modalities,
-                damage,
-                without_titles=self.without_titles,
-                depth=files.depth,
-            )
+            ranked = self._rank(clips, files.depth, damage)
             queries = tuple(console.track(files.write(ranked), "ranking", len(clips)))
         grounding = self._measure_grounding(clips).to_dict() if self.grounding else None
         return Report(queries, self.seed, meta, grounding=grounding)
+
+    def _rank(self, clips: Sequence[Clip], depth: int, damage: list[str]) -> Iterator[RankedClip]:
+        from sgmn.workflows import evaluation, evaluation_jobs
+
+        setup = self.setup
+        if self.engine is not None:
+            return evaluation_jobs.rank_clips(clips, setup, self.engine, damage, depth)
+        return evaluation.rank_clips(
+            clips,
+            self.index,
+            self.index.embedder,
+            setup.modalities,
+            damage,
+            without_titles=setup.without_titles,
+            depth=depth,
+        )
 
     def _measure_grounding(self, clips: Sequence[Clip]) -> GroundingReport:
         from sgmn.cli import console
@@ -206,7 +232,7 @@ class _ClipRanking:
             report = measure_grounding(
                 clips,
                 self.index,
-                without_titles=self.without_titles,
+                without_titles=self.setup.without_titles,
                 seed=self.seed,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
@@ -215,23 +241,17 @@ class _ClipRanking:
 
 
 def _watch_streams(
-    streams: Sequence[Stream],
-    index: Index,
-    embedder: Embedder,
-    modalities: Sequence[Modality],
-    damage: list[str],
+    streams: Sequence[Stream], ranking: _ClipRanking, damage: list[str]
 ) -> tuple[StreamResult, ...]:
     """Watch each stream with the products of its shop, under a progress bar."""
     from sgmn.cli import console
-    from sgmn.live.recognizer import StreamRecognizer
-    from sgmn.workflows import evaluation, loading
+    from sgmn.workflows import evaluation, evaluation_jobs
 
-    shelves = loading.ShelfCache(index, modalities)
-
-    def recognizer(shop_id: str) -> StreamRecognizer:
-        return StreamRecognizer(embedder, shelves[shop_id], modalities=tuple(modalities))
-
-    results = evaluation.recognize_streams(streams, recognizer, damage)
+    if ranking.engine is None:
+        recognizer_of = evaluation_jobs.recognizers(ranking.index, ranking.setup)
+        results = evaluation.recognize_streams(streams, recognizer_of, damage)
+    else:
+        results = evaluation_jobs.watch_streams(streams, ranking.setup, ranking.engine, damage)
     return tuple(console.track(results, "watching", len(streams)))
 
 

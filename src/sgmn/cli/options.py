@@ -56,6 +56,42 @@ RuntimeOption = Annotated[
         "`sgmn export`.",
     ),
 ]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="Where the work is done: local (this process), or ray (a Ray cluster; see --address).",
+    ),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="ADDRESS",
+        help="Ray cluster for --engine ray: HOST:PORT of its head node, auto for the cluster of "
+        "this machine, or local to start one for this command. Defaults to RAY_ADDRESS, else to "
+        "local.",
+    ),
+]
+EffortOption = Annotated[
+    str,
+    typer.Option(
+        "--effort",
+        metavar="NAME",
+        help="How much of a recording is decoded: exact (all frames), or adaptive (key frames, and "
+        "all frames where these leave doubt).",
+    ),
+]
+HwaccelOption = Annotated[
+    str,
+    typer.Option(
+        "--hwaccel",
+        metavar="NAME",
+        help="What decodes a recording: none (the CPU), auto (the graphics card if it can), or "
+        "the name of a hardware decoder, such as cuda (NVDEC), vaapi or qsv.",
+    ),
+]
 ModalitiesOption = Annotated[
     str,
     typer.Option(

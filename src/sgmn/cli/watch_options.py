@@ -10,6 +10,8 @@ import typer
 
 from sgmn.cli.options import (
     ALL_MODALITIES,
+    EffortOption,
+    HwaccelOption,
     IndexOption,
     ModalitiesOption,
     ModelOption,
@@ -101,6 +103,8 @@ class WatchOptions:
     ] = None
     model: ModelOption = None
     runtime: RuntimeOption = TORCH
+    effort: EffortOption = "adaptive"
+    hwaccel: HwaccelOption = "none"
     shop: ShopOption = None
     modalities: ModalitiesOption = ALL_MODALITIES
     timeline: Annotated[

@@ -54,4 +54,6 @@ def watch_recording(
     warn_late_utterances(utterances, result.duration_s)
     speed = result.duration_s / elapsed_s
     summary = f"{result.duration_s:.0f} s in {elapsed_s:.1f} s: {speed:.1f}x real time"
+    if str(result.decoding):
+        summary += f"\n{result.decoding}"
     return SessionResult(events, result.segments, result.duration_s, result.damage), summary

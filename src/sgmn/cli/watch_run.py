@@ -18,10 +18,12 @@ from sgmn.cli.watch_checks import require_compatible
 from sgmn.cli.watch_live import watch_live
 from sgmn.cli.watch_options import WatchOptions
 from sgmn.cli.watch_recording import watch_recording
+from sgmn.live.effort import parse_effort
 from sgmn.live.recognizer import StreamRecognizer
 from sgmn.live.session import SessionResult
 from sgmn.media import video
 from sgmn.media.address import parse_address
+from sgmn.media.hardware import find_hardware
 from sgmn.model.scoring import Modality
 from sgmn.records import Segment
 from sgmn.workflows import evaluation, loading
@@ -54,10 +56,16 @@ def run(options: WatchOptions) -> None:
 def _open_recognizer(
     options: WatchOptions, modalities: tuple[Modality, ...]
 ) -> tuple[StreamRecognizer, Index]:
+    effort, search = parse_effort(options.effort), find_hardware(options.hwaccel)
+    if search.note:
+        typer.echo(f"note: {search.note}", err=True)
     index = Index.open(options.index, options.model, options.runtime)
     shelf = loading.ShelfCache(index, modalities)[loading.resolve_shop(index, options.shop)]
     timeline = loading.read_timeline_settings(options.timeline, index.embedder.model)
-    return StreamRecognizer(index.embedder, shelf, timeline, modalities), index
+    recognizer = StreamRecognizer(
+        index.embedder, shelf, timeline, modalities, effort=effort, hardware=search.decoder
+    )
+    return recognizer, index
 
 
 def _print_result(

@@ -51,7 +51,7 @@ class DecodingReport:
     def __str__(self) -> str:
         if self.effort == "adaptive":
             return f"{self.dense_share:.0%} of the recording decoded whole, key frames elsewhere"
-        return f"all frames decoded, because {self.reason}" if self.reason else "all frames decoded"
+        return f"all frames decoded, because {self.reason}" if self.reason else ""
 
 
 ALL_FRAMES = DecodingReport()

@@ -25,6 +25,7 @@ from sgmn.live.recording import RecordingScorer
 from sgmn.live.stream_graph import StreamGraph
 from sgmn.live.timeline import Belief, OnlineDecoder, decode_segments
 from sgmn.live.windows import Window
+from sgmn.media.container import HardwareDecoder
 from sgmn.model.embedder import Embedder
 from sgmn.model.scoring import MODALITIES, ClipVectors, Modality
 from sgmn.records import Segment, Utterance
@@ -76,6 +77,7 @@ class StreamRecognizer:
             influence it and, in a recording, how many after it; see `stream_graph`.
         effort: "exact" decodes all frames of a recording; "adaptive" only its key frames and, where
             these leave doubt, all frames.
+        hardware: Decodes recordings instead of the CPU.
 
     Example:
         >>> recognizer = StreamRecognizer(index.embedder, index.shelf())  # doctest: +SKIP
@@ -88,6 +90,7 @@ class StreamRecognizer:
     modalities: tuple[Modality, ...] = MODALITIES
     context_windows: int = CONTEXT_WINDOWS
     effort: Effort = "exact"
+    hardware: HardwareDecoder | None = None
 
     @cached_property
     def settings(self) -> TimelineSettings:

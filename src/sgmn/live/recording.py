@@ -118,6 +118,7 @@ class RecordingScorer:
             max_side=self.recognizer.embedder.max_side,
             damage=self.damage,
             key_frames_only=key_frames_only,
+            hardware=self.recognizer.hardware,
         )
         return chain.from_iterable(prefetch(batched(frames, PREFETCH_FRAMES)))
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -19,8 +22,22 @@ LIBAV_ERRORS = (av.FFmpegError, ValueError, OSError, ArithmeticError)
 MAX_PIXELS = 64_000_000
 REEXPORT_REMEDY = "check that it plays completely, and export it again as MP4 (H.264)"
 
+_LOG = logging.getLogger("sgmn.media")
 _NETWORK_TIMEOUTS_S = (10.0, 30.0)  # to open, to read
 _ROUNDING_S = 1e-3  # containers round times to milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class HardwareDecoder:
+    """A video decoder of the graphics card.
+
+    Attributes:
+        name: Its name in FFmpeg, such as cuda.
+        is_required: Fail for a video that it cannot decode, rather than let the CPU decode it.
+    """
+
+    name: str
+    is_required: bool = True
 
 
 def read_duration(source: Path | str) -> float:
@@ -51,23 +68,44 @@ def describe_error(error: BaseException) -> str:
 
 
 @contextmanager
-def open_container(source: Path | str) -> Iterator[InputContainer]:
-    """Open a file or URL as a context manager. Raises MediaError if it cannot be opened."""
-    is_remote = is_url(source)
-    if not is_remote:
+def open_container(
+    source: Path | str, hardware: HardwareDecoder | None = None
+) -> Iterator[InputContainer]:
+    """Open a file or URL as a context manager; `hardware` decodes it.
+
+    Raises MediaError if it cannot be opened, or not by hardware that is required.
+    """
+    if not is_url(source):
         _require_file(Path(source))
     try:
-        container = av.open(
-            os.fspath(source),
-            "r",
-            metadata_errors="replace",  # a title in an unknown encoding must not prevent decoding
-            timeout=_NETWORK_TIMEOUTS_S if is_remote else None,
-        )
+        container = _open(source) if hardware is None else _open_with_hardware(source, hardware)
     except LIBAV_ERRORS as error:
         message = f"cannot be opened ({describe_error(error)})"
         raise MediaError(message, source, REEXPORT_REMEDY) from error
     with container:
         yield container
+
+
+def _open_with_hardware(source: Path | str, hardware: HardwareDecoder) -> InputContainer:
+    accelerator = HWAccel(hardware.name, allow_software_fallback=False)
+    try:
+        return _open(source, accelerator)
+    except RuntimeError as error:  # the hardware does not know this codec
+        message = f"cannot be decoded by {hardware.name} ({error})"
+        if hardware.is_required:
+            raise MediaError(message, source, "pass --hwaccel auto or none") from error
+        _LOG.warning(f"{source}: {message}, so the CPU decodes it")
+        return _open(source)
+
+
+def _open(source: Path | str, accelerator: HWAccel | None = None) -> InputContainer:
+    return av.open(
+        os.fspath(source),
+        "r",
+        metadata_errors="replace",  # a title in an unknown encoding must not prevent decoding
+        timeout=_NETWORK_TIMEOUTS_S if is_url(source) else None,
+        hwaccel=accelerator,
+    )
 
 
 def _require_file(path: Path) -> None:

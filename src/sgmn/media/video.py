@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from math import isfinite
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from sgmn.media.damage import report_damage, summarize_faults
 from sgmn.media.frame import Frame
 from sgmn.media.rgb_conversion import convert_to_upright_rgb
 from sgmn.media.sampling import TIME_TOLERANCE_S, SamplingSchedule
-from sgmn.media.video_decoding import decode_video
+from sgmn.media.video_decoding import DecodedFrame, decode_video
 
 __all__ = ["Frame", "NoFramesError", "read_duration", "read_frames"]
 
@@ -34,6 +34,7 @@ def read_frames(
     max_side: int | None = None,
     damage: list[str] | None = None,
     key_frames_only: bool = False,
+    hardware: container.HardwareDecoder | None = None,
 ) -> Generator[Frame, None, None]:
     """Yield the sampled frames from `start_s` to before `end_s`, in order of time.
 
@@ -52,6 +53,7 @@ def read_frames(
             logged.
         key_frames_only: Decode only key frames, which is far less work, and sample those. A
             folder has key frames only.
+        hardware: Decodes instead of the CPU; see `hardware.find_hardware`.
 
     Raises:
         NoFramesError: No frame of this span can be read.
@@ -61,7 +63,11 @@ def read_frames(
     if container.is_folder(source):
         return _read_folder(Path(source), rate_hz, start_s, end_s, max_side)
     schedule = SamplingSchedule(start_s, rate_hz)
-    return _read_video(source, schedule, end_s, max_side, damage, key_frames_only)
+    faults: Counter[str] = Counter()
+    decoded = decode_video(
+        source, schedule, faults, key_frames_only=key_frames_only, hardware=hardware
+    )
+    return _read_video(source, decoded, schedule, faults, end_s, max_side, damage)
 
 
 def read_duration(source: Path | str, rate_hz: float = 1.0) -> float:
@@ -89,18 +95,16 @@ def _require_valid_arguments(
 
 def _read_video(
     source: Path | str,
+    decoded: Iterator[DecodedFrame],
     schedule: SamplingSchedule,
+    faults: Counter[str],
     end_s: float | None,
     max_side: int | None,
     damage: list[str] | None,
-    key_frames_only: bool,
 ) -> Generator[Frame, None, None]:
-    faults: Counter[str] = Counter()
     reformatter, frame_count, last_s = VideoReformatter(), 0, None
     try:
-        for last_s, frame, pixel_aspect in decode_video(
-            source, schedule, faults, key_frames_only=key_frames_only
-        ):
+        for last_s, frame, pixel_aspect in decoded:
             if end_s is not None and last_s + TIME_TOLERANCE_S >= end_s:
                 break
             if not schedule.is_due(last_s):

@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from sgmn.media.container import (
     LIBAV_ERRORS,
+    HardwareDecoder,
     describe_error,
     find_header_duration_s,
     find_origin_pts,
@@ -44,6 +45,7 @@ def decode_video(
     faults: Counter[str],
     *,
     key_frames_only: bool = False,
+    hardware: HardwareDecoder | None = None,
 ) -> Iterator[DecodedFrame]:
     """Yield frames in order of time, starting at or before `schedule.start_s`.
 
@@ -56,11 +58,12 @@ def decode_video(
         schedule: The times to sample. The caller advances it.
         faults: Counts what could not be decoded, by description.
         key_frames_only: Leave out all frames that need others to be decoded.
+        hardware: Decodes instead of the CPU.
 
     Raises:
         MediaError: If the source cannot be opened or has no video stream.
     """
-    decoder = _Decoder(source, schedule, faults, key_frames_only)
+    decoder = _Decoder(source, schedule, faults, key_frames_only, hardware)
     end = yield from decoder.run(schedule.start_s, "AUTO")
     if end is _End.OVERSHOT:
         faults.clear()
@@ -89,9 +92,10 @@ class _Decoder:
         schedule: SamplingSchedule,
         faults: Counter[str],
         key_frames_only: bool,
+        hardware: HardwareDecoder | None,
     ) -> None:
         self.source, self.schedule, self.faults = source, schedule, faults
-        self._key_frames_only = key_frames_only
+        self._key_frames_only, self._hardware = key_frames_only, hardware
         self.last_s, self.end_s, self.header_duration_s = -1.0, 0.0, 0.0
         self._pending_s = -1.0  # the latest time sent to the decoder
 
@@ -100,7 +104,7 @@ class _Decoder:
     ) -> Generator[DecodedFrame, None, _End]:
         """Yield the frames after `last_s`; seek close to `start_s` if that saves work."""
         self._pending_s = -1.0
-        with open_container(self.source) as container:
+        with open_container(self.source, self._hardware) as container:
             stream = find_video_stream(container, self.source)
             stream.thread_type = thread_type
             self.header_duration_s = find_header_duration_s(container, stream)
@@ -131,7 +135,7 @@ class _Decoder:
             is_early = time_s is not None and time_s < self.schedule.next_s - TIME_TOLERANCE_S
             if self._key_frames_only:
                 self.end_s = max(self.end_s, time_s or 0.0)
-                if time_s is not None and (is_early or not packet.is_keyframe):
+                if packet is not None and (is_early or _needs_others(packet)):
                     continue
             else:
                 stream.codec_context.skip_frame = "NONREF" if is_early else "DEFAULT"
@@ -163,6 +167,11 @@ class _Decoder:
             if packet.is_corrupt:
                 self.faults["a packet is incomplete"] += 1
             yield packet
+
+
+def _needs_others(packet: Packet[VideoStream]) -> bool:
+    """Whether a packet holds a frame that cannot be decoded alone; not so the one that flushes."""
+    return packet.pts is not None and not packet.is_keyframe
 
 
 def _seek(

@@ -49,6 +49,7 @@ def build_watch_report(
         facts={
             **_describe(recognizer),
             "Processing time": f"{elapsed_s:.1f} s ({speed:.0f}x real time)",
+            "Decoding": str(result.decoding) or "all frames",
             "Index": str(index.path),
         },
         details=build_segment_details(result, source, utterances, recognizer.settings, heatmap_of),
