@@ -52,13 +52,17 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class LinePlot:
-    """Lines whose y goes from 0 to 1; `has_diagonal` adds y = x, dashed."""
+    """Lines whose y goes from 0 to 1; `has_diagonal` adds y = x, dashed.
+
+    `y_ticks` are positions in 0..1 and labels, for example of values on a logarithmic axis.
+    """
 
     title: str
     axis: Axis
     y_name: str
     lines: Sequence[Line]
     has_diagonal: bool = False
+    y_ticks: Sequence[tuple[float, str]] = tuple(SHARES)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -94,7 +98,7 @@ class LinePlot:
         middle, foot = (LEFT + WIDTH - RIGHT) / 2, HEIGHT - BOTTOM
         yield Text((middle, 22), self.title, Anchor.MIDDLE, size=14)
         yield Text((middle, HEIGHT - 12), self.axis.name, Anchor.MIDDLE)
-        for share, label in SHARES:
+        for share, label in self.y_ticks:
             y = _y(share)
             yield Path2D([(LEFT, y), (WIDTH - RIGHT, y)], stroke="#dddddd")
             yield Text((LEFT - 8, y + 4), label, Anchor.END)
