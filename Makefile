@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE ?= 1
+# Each process would compile all modules anew if they were not kept.
+export PYTHONDONTWRITEBYTECODE :=
 DEMO := build/demo
 STREAM := $(DEMO)/world/test/streams/s1-000-l000
 

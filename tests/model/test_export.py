@@ -20,6 +20,8 @@ from sgmn.model.score_head import ScoreHead
 from sgmn.model.scoring import ProductVectors, score
 from sgmn.model.tokens import ItemTokens
 
+# Tracing takes twice as long with coverage, which other tests of the parts measure.
+pytestmark = pytest.mark.no_cover
 DIM, HEADS = 16, 2
 Inputs = tuple[Tensor, ...]
 

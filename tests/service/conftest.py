@@ -23,6 +23,14 @@ MakeKey = Callable[..., Headers]
 SHOP, OTHER_SHOP = "shop-a", "shop-b"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Measure coverage once where a test runs on both databases, because it slows tests down."""
+    for item in items:
+        databases = getattr(item, "callspec", None)
+        if databases is not None and databases.params.get("module_database") == "postgresql":
+            item.add_marker("no_cover")
+
+
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
     """The address of a PostgreSQL server of this test process."""

@@ -100,7 +100,8 @@ def parse_records(
     start = 0
     while start < len(lines):
         row_lines = range(start, min(start + _MAX_ROW_LINES, len(lines)))
-        reader = csv.reader((lines[i] for i in row_lines), delimiter=delimiter, strict=True)
+        # An unclosed quote reads many lines: `map` is faster than a generator expression.
+        reader = csv.reader(map(lines.__getitem__, row_lines), delimiter=delimiter, strict=True)
         try:
             record = next(reader)
         except csv.Error as error:
