@@ -111,8 +111,8 @@ def evaluate(
     outputs.require_writable(json_out, predictions, trec and trec / "run.txt")
     damage: list[str] = []
     if protocol is not None:
-        absent = {"--index": index, "--split": split, "--grounding": grounding}
-        _require_absent(absent | {"--engine": engine != LOCAL, "--address": address})
+        _require_absent({"--index": index, "--split": split, "--grounding": grounding})
+        _require_absent({"--engine": engine != LOCAL, "--address": address})
         names = (dataset, protocol, gallery, model, runtime, modalities)
         run = ProtocolRun(*names, without_titles, seed, trec, predictions).evaluate(damage)
         _publish(run, markdown, json_out)

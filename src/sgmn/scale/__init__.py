@@ -1,0 +1,1 @@
+"""The same jobs on one machine and on a Ray cluster."""
