@@ -167,13 +167,12 @@ def watch(
             Without it, images alone decide.
         shop_id: The shop of the stream. Required if the index has several shops.
         modalities: Which modalities to use.
-        effort: "exact" decodes all frames; "adaptive" key frames and, where these leave doubt, all
-            frames. `decoding` of the result says what was done.
+        effort: "exact" decodes all frames; "adaptive" only key frames where these leave no doubt.
         hwaccel: What decodes: "none" (the CPU), "auto", or a hardware decoder such as "cuda".
         progress: Called with the current belief after each window of the stream.
 
     Returns:
-        The segments and the evidence: moments in seconds, and logits per window and product.
+        The segments, and the evidence: moments in seconds, and logits per window and product.
 
     Raises:
         MediaError: The video or the transcript cannot be read.
@@ -181,18 +180,13 @@ def watch(
         SettingsError: The effort does not exist, or the hardware decoder cannot be opened.
 
     Example:
-        >>> import sgmn
         >>> index = sgmn.Index.open("shop.index")  # doctest: +SKIP
-        >>> result = sgmn.watch("stream.mp4", index, transcript="stream.srt")  # doctest: +SKIP
-        >>> [(s.start, s.end, s.product_id) for s in result.segments]  # doctest: +SKIP
+        >>> sgmn.watch("stream.mp4", index, "stream.srt").segments  # doctest: +SKIP
     """
     shelf = ShelfCache(index, modalities)[resolve_shop(index, shop_id)]
+    choice, decoder = parse_effort(effort), find_hardware(hwaccel).decoder
     recognizer = StreamRecognizer(
-        index.embedder,
-        shelf,
-        modalities=tuple(modalities),
-        effort=parse_effort(effort),
-        hardware=find_hardware(hwaccel).decoder,
+        index.embedder, shelf, modalities=tuple(modalities), effort=choice, hardware=decoder
     )
     utterances = _read_utterances(transcript, Path(source))
     return recognizer.watch(Path(source), utterances, progress or (lambda belief: None))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from math import floor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,20 +16,57 @@ from sgmn.background import prefetch
 from sgmn.batching import batched
 from sgmn.errors import MediaError
 from sgmn.live.adaptive import AdaptiveScoring, assign_frames
-from sgmn.live.effort import ALL_FRAMES, DecodingReport, find_obstacle
+from sgmn.live.effort import ALL_FRAMES, DecodingReport, Effort, find_obstacle
+from sgmn.live.evidence import TimelineSettings
 from sgmn.live.frame_buffer import FrameBuffer
 from sgmn.live.windows import FRAME_RATE_HZ, Window, cut_windows, is_plausible_end
 from sgmn.media import container, video
+from sgmn.media.container import HardwareDecoder
 from sgmn.media.frame import Frame
+from sgmn.model.embedder import Embedder
 from sgmn.records import Utterance
-
-if TYPE_CHECKING:
-    from sgmn.live.recognizer import StreamRecognizer
 
 BATCH_SIZE = 8  # windows that are encoded together
 PREFETCH_FRAMES = 8  # frames that are decoded while others are encoded
 
 Logits = NDArray[np.float64]
+
+
+class WindowScorer(Protocol):
+    """What a recording needs of a `StreamRecognizer`."""
+
+    @property
+    def embedder(self) -> Embedder:
+        """Encodes frames and text."""
+
+    @property
+    def settings(self) -> TimelineSettings:
+        """Timeline settings."""
+
+    @property
+    def context_windows(self) -> int:
+        """How many windows before and after a window may influence it."""
+
+    @property
+    def effort(self) -> Effort:
+        """How much is decoded."""
+
+    @property
+    def hardware(self) -> HardwareDecoder | None:
+        """What decodes instead of the CPU."""
+
+    @property
+    def links_windows(self) -> bool:
+        """Whether the score of a window depends on its neighbors."""
+
+    def score_windows(
+        self,
+        windows: Iterable[Window],
+        frame_buffer: FrameBuffer,
+        batch_size: int,
+        windows_after: int = 0,
+    ) -> Iterator[tuple[Window, Logits]]:
+        """Yield each window with its logits (S,)."""
 
 
 @dataclass
@@ -44,7 +81,7 @@ class RecordingScorer:
         decoding: What was decoded, once all windows have been scored.
     """
 
-    recognizer: StreamRecognizer
+    recognizer: WindowScorer
     source: Path | str
     utterances: Sequence[Utterance] = ()
     damage: list[str] = field(default_factory=list)

@@ -42,14 +42,13 @@ def build_watch_report(
         uses_text = "text" in recognizer.modalities
         return compute_heatmap(recognizer.embedder, image, text if uses_text else "")
 
-    speed = result.duration_s / elapsed_s
     return WatchReport(
         name=source.name,
         duration_s=result.duration_s,
         facts={
             **_describe(recognizer),
-            "Processing time": f"{elapsed_s:.1f} s ({speed:.0f}x real time)",
             "Decoding": str(result.decoding) or "all frames",
+            "Processing time": _describe_speed(result.duration_s, elapsed_s),
             "Index": str(index.path),
         },
         details=build_segment_details(result, source, utterances, recognizer.settings, heatmap_of),
@@ -61,6 +60,10 @@ def build_watch_report(
         accuracy=time_weighted_accuracy(truth, result.segments) if truth else None,
         damage=result.damage,
     )
+
+
+def _describe_speed(duration_s: float, elapsed_s: float) -> str:
+    return f"{elapsed_s:.1f} s ({duration_s / elapsed_s:.0f}x real time)"
 
 
 def _describe(recognizer: StreamRecognizer) -> dict[str, str]:
