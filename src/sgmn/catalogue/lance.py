@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from sgmn.errors import IndexingError
 
 RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 LANCE_ERRORS = (RuntimeError, ValueError, OSError)  # LanceDB defines no error classes of its own
+TABLE_NAME = "products"
 Location = Path | str  # a folder, or an address in object storage such as s3://bucket/folder
 _Result = TypeVar("_Result")
 
@@ -29,6 +31,30 @@ def connect(location: Location) -> Any:
     import lancedb
 
     return lancedb.connect(location, read_consistency_interval=timedelta(0))
+
+
+class LazyTable:
+    """A table that LanceDB opens when it is first used; it has the attributes of LanceDB's.
+
+    Raises IndexingError when it is first used and cannot be opened.
+    """
+
+    def __init__(self, location: Location, name: str) -> None:
+        self._location, self._name = location, name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+    @cached_property
+    def _table(self) -> Any:
+        try:
+            table = connect(self._location).open_table(self._name)
+            table.schema.metadata  # noqa: B018 - a damaged table fails here
+        except LANCE_ERRORS as error:
+            message = f"cannot be opened ({error_message(error)})"
+            remedy = "index again into a new folder"
+            raise IndexingError(message, self._location, remedy) from error
+        return table
 
 
 def vector_index_config() -> Any:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sgmn.catalogue import lance
-from sgmn.catalogue.lance import Location
-from sgmn.catalogue.table import TABLE_NAME, ProductTable
+from sgmn.catalogue.lance import TABLE_NAME, Location
+from sgmn.catalogue.table import ProductTable
 
 
 def replace_table(path: Location, source: ProductTable) -> ProductTable:

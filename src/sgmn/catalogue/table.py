@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sgmn.catalogue import lance, rows
+from sgmn.catalogue import lance, rows, snapshot
 from sgmn.catalogue import stamp as stamps
-from sgmn.catalogue.lance import Location
+from sgmn.catalogue.lance import TABLE_NAME, Location
 from sgmn.catalogue.rows import VECTOR_COLUMN, ProductKey, VectorModality
 from sgmn.catalogue.stamp import ModelStamp
 from sgmn.catalogue.update import (
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 MAX_READ_TIME = timedelta(hours=1)  # older versions of the table are deleted by `optimize`
 NPROBES, REFINE_FACTOR = 40, 80  # benchmarks/search.py: recall@10 of 0.99 needs 40 at 66,000 rows
-TABLE_NAME = "products"
 _Result = TypeVar("_Result")
 
 
@@ -70,12 +69,9 @@ class ProductTable:
         lance.require_no_file(path)
         if not cls.exists(path):
             raise IndexingError("is not an index", path, "create one with `sgmn index`")
-        try:
-            table = lance.connect(path).open_table(TABLE_NAME)
-            index_stamp = stamps.from_metadata(table.schema.metadata, path)
-        except lance.LANCE_ERRORS as error:
-            message = f"cannot be opened ({lance.error_message(error)})"
-            raise IndexingError(message, path, "index again into a new folder") from error
+        table: Any = lance.LazyTable(path, TABLE_NAME)
+        metadata = snapshot.read_metadata(path) or table.schema.metadata
+        index_stamp = stamps.from_metadata(metadata, path)
         if stamp is not None:
             stamps.require_match(index_stamp, stamp, path)
         return cls(path, table, index_stamp)
@@ -284,6 +280,9 @@ class ProductTable:
         return self._table.search().select(columns).limit(None)
 
     def _read_columns(self, columns: list[str], shop_id: str | None) -> pa.Table:
+        copied = snapshot.read_rows(self.path, columns, shop_id)
+        if copied is not None:
+            return copied
         query = self._select(columns)
         if shop_id is not None:
             query = query.where(f"shop_id = {rows.sql_literal(shop_id)}")

@@ -107,6 +107,7 @@ def index(
 
     Encodes only products that are new or have changed, and downloads images by their addresses.
     """
+    from sgmn.catalogue import snapshot
     from sgmn.catalogue.fetch.options import FetchOptions, default_cache_folder
     from sgmn.catalogue.index import Index
     from sgmn.catalogue.issue_report import write_issues
@@ -126,6 +127,7 @@ def index(
             write_issues(report, result)
         _print_report(result)
         typer.echo(f"{target.count()} products in {output}")
+    snapshot.write(output)
 
 
 def _remove(target: Index, ids: str, shop: str | None) -> None:
