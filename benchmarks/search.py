@@ -96,7 +96,7 @@ def fill_table(folder: Path, vectors: Vectors, shops: int) -> ProductTable:
         write_chunk(table, vectors[first : first + CHUNK], first, shops)
     table.optimize()
     written = time.perf_counter()
-    table.build_vector_index()
+    table.build_vector_index("image")
     indexed = time.perf_counter()
     print(f"wrote {len(vectors)} rows in {written - start:.1f} s, index {indexed - written:.1f} s")
     return table

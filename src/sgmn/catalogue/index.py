@@ -11,12 +11,14 @@ from sgmn.catalogue import stamp as stamps
 from sgmn.catalogue.feed import Feed, read_feed
 from sgmn.catalogue.lance import Location
 from sgmn.catalogue.model_source import to_embedder
-from sgmn.catalogue.rows import ProductKey, VectorModality
+from sgmn.catalogue.row_building import row_building
+from sgmn.catalogue.rows import VectorModality
 from sgmn.catalogue.stamp import ModelStamp
 from sgmn.catalogue.table import Hit, ProductTable
 from sgmn.catalogue.update import (
     ProgressCallback,
     RemovalReport,
+    TableUpdate,
     UpdateOptions,
     UpdateProgress,
     UpdateReport,
@@ -24,7 +26,7 @@ from sgmn.catalogue.update import (
 from sgmn.errors import CheckpointError, IndexingError
 from sgmn.model.runtimes import TORCH
 from sgmn.product_text import DEFAULT_TEXT_FIELDS, TextFields
-from sgmn.records import ImageArray, Product
+from sgmn.records import ClipContent, ImageArray, Product
 
 if TYPE_CHECKING:
     from sgmn.catalogue.fetch.fetcher import FetchProgress
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from sgmn.model.bundle import ModelBundle
     from sgmn.model.embedder import Embedder
     from sgmn.model.scoring import ClipVectors
+    from sgmn.scale.engine import Engine
 
 __all__ = [
     "Hit",
@@ -180,6 +183,7 @@ class Index:
         progress: ProgressCallback | None = None,
         fetch_options: FetchOptions | None = None,
         fetch_progress: FetchProgress | None = None,
+        engine: Engine | None = None,
     ) -> UpdateReport:
         """Add new products and replace changed ones; unchanged ones are not encoded again.
 
@@ -196,24 +200,23 @@ class Index:
             progress: Called with an UpdateProgress after each batch is on disk.
             fetch_options: Limits of downloads, and the folder of their cache.
             fetch_progress: Called with the numbers of finished images and of all images.
+            engine: Encodes batches elsewhere, such as `sgmn.scale.ray_engine.RayEngine`.
 
         Raises:
             RecordError: `source` is not a catalogue or has no valid row, or `sync` is set and
                 a row has no legible product id.
             FetchError: `source` is an address that cannot be downloaded.
         """
-        feed: Feed | Iterable[Product]
+        feed: Feed | Iterable[Product] = source  # type: ignore[assignment]  # see the next line
         if isinstance(source, str | Path):
             feed = read_feed(source, shop_id, strict, fetch_options, fetch_progress)
-        else:
-            feed = source
-        encode = self.embedder.encode_products
-        options = UpdateOptions(batch_size, self.embedder.max_side, sync, strict)
+        build_rows = row_building(self.embedder, self.stamp, strict, engine)
+        options = UpdateOptions(batch_size, sync=sync, strict=strict)
         if not isinstance(feed, Feed):
-            return self.table.update(feed, encode, options, progress)
+            return TableUpdate(self.table, build_rows, options, progress).run(feed)
         feed.require_valid_rows("the catalogue" if feed is source else source, sync)
-        options = feed.extend_options(options)
-        return feed.extend_report(self.table.update(feed.products, encode, options, progress))
+        update = TableUpdate(self.table, build_rows, feed.extend_options(options), progress)
+        return feed.extend_report(update.run(feed.products))
 
     def remove(self, product_ids: Iterable[str], shop_id: str | None = None) -> RemovalReport:
         """Remove products of one shop, or of all shops; report unknown ids."""
@@ -241,20 +244,15 @@ class Index:
             MediaError: The image cannot be read.
         """
         clips = self.encode_query(image, text)
-        if shop_id is not None:
-            shelf = self.shelf(shop_id)
-        else:
-            keys = self._find_candidates(clips, max(MIN_CANDIDATES, 10 * k))
-            if not keys:
-                return []
-            shelf = self.table.shelf_of(keys)
+        shelf = self._find_candidates(clips, k) if shop_id is None else self.shelf(shop_id)
+        if shelf is None:
+            return []
         [places] = shelf.rank(clips, self.embedder.ranker, k)
         return [Hit(shelf.products[place], score) for place, score in places]
 
     def encode_query(self, image: str | Path | ImageArray | None, text: str) -> ClipVectors:
         """An image, a text or both as the vectors of a clip; raises as `search` does."""
         from sgmn.media.image import read_image
-        from sgmn.records import ClipContent
 
         if image is None and not text.strip():
             raise IndexingError("has neither image nor text", "the query", "pass at least one")
@@ -262,21 +260,21 @@ class Index:
             image = read_image(Path(image), self.embedder.max_side)
         return self.embedder.encode_clips([ClipContent(() if image is None else (image,), text)])
 
-    def _find_candidates(self, clips: ClipVectors, count: int) -> list[ProductKey]:
-        """The keys of the nearest products by each pair of query vector and product vector."""
-        queries = []
-        if clips.has_image[0]:
-            queries.append(clips.image[0].numpy())
-        if clips.has_text[0]:
-            queries.append(clips.text[0].numpy())
+    def _find_candidates(self, clips: ClipVectors, k: int) -> Shelf | None:
+        """The nearest products of all shops by each pair of query vector and product vector."""
+        pairs = ((clips.image, clips.has_image), (clips.text, clips.has_text))
+        queries = [vectors[0].numpy() for vectors, present in pairs if present[0]]
         modalities: Sequence[VectorModality] = ("image", "text")
-        hits = [
-            hit
-            for query in queries
-            for modality in modalities
-            for hit in self.table.search(query, k=count, modality=modality)
-        ]
-        return list(dict.fromkeys(hit.product.key for hit in hits))
+        searches = [(query, modality) for query in queries for modality in modalities]
+        return self.table.candidates(searches, max(MIN_CANDIDATES, 10 * k))
+
+    def build_vector_index(self) -> None:
+        """Build the approximate index for search across shops; useful from 50,000 products on.
+
+        Updates keep it. Build it again when there are several times as many products.
+        Raises IndexingError without products, or if the vectors cannot be indexed.
+        """
+        self.table.build_vector_index()
 
     def shelf(self, shop_id: str = "") -> Shelf:
         """One shop in memory, ordered by product_id; IndexingError if it has no products."""

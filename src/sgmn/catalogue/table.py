@@ -16,13 +16,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sgmn.catalogue import lance, rows, snapshot
+from sgmn.catalogue import lance, maintenance, rows, snapshot
 from sgmn.catalogue import stamp as stamps
 from sgmn.catalogue.lance import TABLE_NAME, Location
+from sgmn.catalogue.row_building import EncodeProducts, RowBuilder
 from sgmn.catalogue.rows import VECTOR_COLUMN, ProductKey, VectorModality
 from sgmn.catalogue.stamp import ModelStamp
 from sgmn.catalogue.update import (
-    EncodeProducts,
     ProgressCallback,
     RemovalReport,
     TableUpdate,
@@ -105,14 +105,18 @@ class ProductTable:
             options: Batch size, image size, and what happens to missing products and images.
             progress: Called with an UpdateProgress after each batch is on disk.
         """
-        total = len(products) if isinstance(products, Sequence) else None
-        run = TableUpdate(self, encode, options or UpdateOptions(), progress, total)
-        return run.run(products)
+        options = options or UpdateOptions()
+        builder = RowBuilder(encode, self.stamp, options.max_side, options.strict)
+        return TableUpdate(self, builder.build, options, progress).run(products)
 
     def remove(self, product_ids: Iterable[str], shop_id: str | None = None) -> RemovalReport:
         """Remove products of one shop, or of all shops; report unknown ids."""
         requested = list(dict.fromkeys(product_ids))
-        stored = {product_id for _, product_id in self.product_keys(shop_id)}
+        stored = {
+            row["product_id"]
+            for listed in rows.sql_lists(requested)
+            for row in self.select(["product_id"], f"product_id IN ({listed}){_in_shop(shop_id)}")
+        }
         known = [product_id for product_id in requested if product_id in stored]
         count = self.delete_rows("product_id", known, shop_id)
         return RemovalReport(count, tuple(p for p in requested if p not in stored))
@@ -147,10 +151,11 @@ class ProductTable:
         """The number of products."""
         return int(self._table.count_rows())
 
-    def content_hashes(self) -> dict[str, str]:
-        """The content hash of every row, by row id."""
-        hashes = self._read_columns(["id", "content_hash"], None)
-        return dict(zip(hashes["id"].to_pylist(), hashes["content_hash"].to_pylist(), strict=True))
+    def content_hashes(self, shop_id: str) -> dict[str, str]:
+        """The content hash of every product of a shop, by product id."""
+        hashes = self._read_columns(["product_id", "content_hash"], shop_id)
+        columns = (hashes[name].to_pylist() for name in ("product_id", "content_hash"))
+        return dict(zip(*columns, strict=True))
 
     def shelf(self, shop_id: str = "") -> Shelf:
         """One shop in memory, ordered by product_id.
@@ -172,15 +177,21 @@ class ProductTable:
             )
         return records.sort_by("product_id")
 
-    def shelf_of(self, product_keys: Iterable[ProductKey]) -> Shelf:
-        """The products with these keys in memory, ordered by shop and id."""
-        ids = [rows.row_id(key) for key in product_keys]
-        queries = [
-            self._select(rows.SHELF_COLUMNS).where(f"id IN ({listed})")
-            for listed in rows.sql_lists(ids)
-        ]
-        order = [("shop_id", "ascending"), ("product_id", "ascending")]
-        return self._to_shelf(pa.concat_tables(map(self._read, queries)).sort_by(order))
+    def candidates(
+        self, searches: Iterable[tuple[NDArray[np.float32], VectorModality]], k: int
+    ) -> Shelf | None:
+        """The `k` nearest products of all shops for each of some searches; None if there are none.
+
+        Products are ordered by shop and id.
+        """
+        columns = [*rows.SHELF_COLUMNS, "_distance"]  # reading rows by id would scan the table
+        found = [self._read(self._vector_query(*s).limit(k).select(columns)) for s in searches]
+        records = pa.concat_tables(found).drop_columns("_distance")
+        keys = zip(*(records[name].to_pylist() for name in ("shop_id", "product_id")), strict=True)
+        places = {key: place for place, key in enumerate(keys)}
+        if not places:
+            return None
+        return self._to_shelf(records.take([place for _, place in sorted(places.items())]))
 
     def _to_shelf(self, records: pa.Table) -> Shelf:
         from sgmn.catalogue.shelf import Shelf  # needs PyTorch
@@ -206,12 +217,10 @@ class ProductTable:
         across shops uses the vector index, if there is one, unless `exact` is set.
         """
         query = self._vector_query(vector, modality).limit(k)
-        if shop_id is not None:  # a vector index under a filter would lose rows
+        if shop_id is not None:
             query = query.where(f"shop_id = {rows.sql_literal(shop_id)}")
-        if exact or shop_id is not None:
+        if exact or shop_id is not None:  # a vector index under a filter would lose rows
             query = query.bypass_vector_index()
-        else:
-            query = query.nprobes(NPROBES).refine_factor(REFINE_FACTOR)
         records = self._read(query.select([*rows.RECORD_COLUMNS, "_distance"])).to_pylist()
         return [Hit(rows.parse_product(row), 1.0 - row["_distance"]) for row in records]
 
@@ -225,34 +234,26 @@ class ProductTable:
             )
         column = VECTOR_COLUMN[modality]
         query = self._table.search(np.asarray(vector, np.float32), vector_column_name=column)
-        return query.distance_type("cosine")
+        return query.distance_type("cosine").nprobes(NPROBES).refine_factor(REFINE_FACTOR)
 
-    def build_vector_index(self, modality: VectorModality = "image") -> None:
+    def build_vector_index(self, modality: VectorModality | None = None) -> None:
         """Build the approximate index for search across shops; useful from 50,000 rows on.
 
-        Rows written later are searched exactly until the next `optimize`. Raises IndexingError
-        if there is nothing to index, or if the width is not a multiple of 8.
+        Indexes images and titles, or only one of them. Rows written later are searched exactly
+        until the next `optimize`. Raises IndexingError if there is nothing to index, or if the
+        width is not a multiple of 8.
         """
-        if self.stamp.dim % 8:
-            message = f"has vectors of width {self.stamp.dim}, not a multiple of 8"
-            raise IndexingError(message, self.path, "search without it: exact, but slower")
-        column = VECTOR_COLUMN[modality]
-        if not self._table.count_rows(f"{column} IS NOT NULL"):
-            what = "an image" if modality == "image" else "a title"
-            raise IndexingError(f"has no product with {what}", self.path)
-        config = lance.vector_index_config()
-        create = partial(self._table.create_index, column, config=config, replace=True)
-        self._retry(create, "cannot build a vector index")
+        maintenance.build_vector_index(self._table, modality, self.stamp.dim, self.path)
 
     def optimize(self) -> None:
         """Merge small files, update indexes, and delete versions older than MAX_READ_TIME."""
         failure = "cannot be optimized"
-        self._retry(self._index_shops, failure)
+        self._retry(partial(maintenance.index_shops, self._table), failure)
         self._retry(partial(self._table.optimize, cleanup_older_than=MAX_READ_TIME), failure)
 
-    def _index_shops(self) -> None:
-        if self.count() and not any(i.columns == ["shop_id"] for i in self._table.list_indices()):
-            self._table.create_index("shop_id", config=lance.bitmap_index_config())
+    def needs_merge(self) -> bool:
+        """Whether an update should end with `optimize`; always for a small table."""
+        return maintenance.needs_merge(self._table)
 
     def write_rows(self, table: pa.Table) -> None:
         """Add or replace rows of the schema `rows.build_schema`; on disk when this returns.
@@ -266,10 +267,9 @@ class ProductTable:
 
     def delete_rows(self, column: str, ids: Sequence[str], shop_id: str | None = None) -> int:
         """Delete the rows whose `column` is one of `ids`; return how many there were."""
-        shop = "" if shop_id is None else f" AND shop_id = {rows.sql_literal(shop_id)}"
         deleted = 0
         for listed in rows.sql_lists(ids):
-            delete = partial(self._table.delete, f"{column} IN ({listed}){shop}")
+            delete = partial(self._table.delete, f"{column} IN ({listed}){_in_shop(shop_id)}")
             deleted += self._retry(delete, "cannot delete rows").num_deleted_rows
         return deleted
 
@@ -294,3 +294,7 @@ class ProductTable:
         except lance.LANCE_ERRORS as error:
             message = f"cannot be read ({lance.error_message(error)})"
             raise IndexingError(message, self.path, "index again into a new folder") from error
+
+
+def _in_shop(shop_id: str | None) -> str:
+    return "" if shop_id is None else f" AND shop_id = {rows.sql_literal(shop_id)}"

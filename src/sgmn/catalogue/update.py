@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
-from sgmn.background import map_in_background, prefetch
-from sgmn.catalogue import entries, rows
-from sgmn.catalogue.entries import IndexEntry
+from sgmn.background import map_in_background
+from sgmn.batching import batched
+from sgmn.catalogue import entries
+from sgmn.catalogue.maintenance import is_merge_due
+from sgmn.catalogue.row_building import BuildRows, ChangedProduct, EncodedBatch
 from sgmn.catalogue.rows import ProductKey
+from sgmn.catalogue.stored_hashes import StoredHashes
+from sgmn.catalogue.write_groups import join_batches
 from sgmn.errors import MediaError, RecordError
-from sgmn.records import Product, ProductContent
+from sgmn.records import Product
 from sgmn.row_issues import RowIssue
 
 if TYPE_CHECKING:
     from sgmn.catalogue.stamp import ModelStamp
-    from sgmn.model.scoring import ProductVectors
-
-EncodeProducts = Callable[[Sequence[ProductContent]], "ProductVectors"]
-OPTIMIZE_EVERY = 64  # batches; each adds a small file, and many small files slow down every reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,11 @@ class WritableTable(Protocol):
     def stamp(self) -> ModelStamp:
         """Identifies the model that built the index."""
 
-    def content_hashes(self) -> dict[str, str]:
-        """The content hash of each row, by row id."""
+    def count(self) -> int:
+        """The number of rows."""
+
+    def content_hashes(self, shop_id: str) -> dict[str, str]:
+        """The content hash of each product of a shop, by product id."""
 
     def product_keys(self, shop_id: str | None = None) -> list[ProductKey]:
         """The keys of all products, or of one shop."""
@@ -105,55 +108,56 @@ class WritableTable(Protocol):
     def optimize(self) -> None:
         """Merge small files and update indexes."""
 
+    def needs_merge(self) -> bool:
+        """Whether an update should end with `optimize`."""
+
 
 @dataclass
 class TableUpdate:
     """One run: compares products with the table, then encodes and writes those that changed."""
 
     table: WritableTable
-    encode: EncodeProducts
+    build_rows: BuildRows
     options: UpdateOptions
     progress: ProgressCallback | None = None
-    total: int | None = None
-    stored_hashes: dict[str, str] = field(init=False)  # row id -> content hash, before this run
+    total: int | None = field(init=False, default=None)
+    stored_hashes: StoredHashes = field(init=False)
     seen_keys: set[ProductKey] = field(default_factory=set)
-    written_keys: list[ProductKey] = field(default_factory=list)
+    changed_keys: set[ProductKey] = field(default_factory=set)  # of products that were stored
     rejected_rows: list[RowIssue] = field(default_factory=list)
     warnings: list[RowIssue] = field(default_factory=list)
+    added: int = 0
+    replaced: int = 0
     unchanged: int = 0
 
     def __post_init__(self) -> None:
-        self.stored_hashes = self.table.content_hashes()
+        self.stored_hashes = StoredHashes(self.table.content_hashes)
 
     def run(self, products: Iterable[Product]) -> UpdateReport:
         """Encode and write batch by batch; report progress after each batch is on disk."""
-        tables = map(self._encode, prefetch(self._batches(products)))
-        for number, keys in enumerate(map_in_background(self._write, tables), start=1):
-            self.written_keys.extend(keys)
-            self._report_progress(keys)
-            if number % OPTIMIZE_EVERY == 0:
+        self.total = len(products) if isinstance(products, Sequence) else None
+        row_count = self.table.count()
+        writes = join_batches(self.build_rows(self._batches(products)), row_count)
+        new_files = new_rows = 0  # since the last merge
+        for batch in map_in_background(self._write, writes):
+            self._count(batch)
+            self._report_progress(batch.keys)
+            new_files, new_rows = new_files + 1, new_rows + len(batch.keys)
+            if is_merge_due(new_files, new_rows, row_count + self.added):
                 self.table.optimize()
+                new_files = new_rows = 0
         removed = self._remove_unlisted() if self.options.sync else 0
-        if self.written_keys or removed:
+        if (self.added or self.replaced or removed) and self.table.needs_merge():
             self.table.optimize()
         self._report_progress(())
         return self._build_report(removed)
 
-    def _batches(self, products: Iterable[Product]) -> Iterator[list[IndexEntry]]:
-        """Batches of changed products with decoded images; runs on the decoding thread."""
-        batch: list[IndexEntry] = []
-        for product in products:
-            entry = self._load_if_changed(product)
-            if entry is None:
-                continue
-            batch.append(entry)
-            if len(batch) == self.options.batch_size:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
+    def _batches(self, products: Iterable[Product]) -> Iterator[Sequence[ChangedProduct]]:
+        """Batches of new and changed products; may run on a thread of its own."""
+        changes = filter(None, map(self._find_change, products))
+        return batched(changes, self.options.batch_size)
 
-    def _load_if_changed(self, product: Product) -> IndexEntry | None:
+    def _find_change(self, product: Product) -> ChangedProduct | None:
         if product.key in self.seen_keys:
             self._reject(product, "is listed twice in this run; give each product a unique id")
             return None
@@ -163,22 +167,26 @@ class TableUpdate:
             if self.options.strict:
                 entries.require_all_images(missing)
             content_hash = entries.compute_content_hash(product)
-            if self.stored_hashes.get(rows.row_id(product.key)) == content_hash:
-                self._warn(product, entries.missing_image_warnings(product, missing))
-                self.unchanged += 1
-                return None
-            entry = entries.load_entry(
-                product,
-                content_hash,
-                self.options.max_side,
-                strict=self.options.strict,
-                text_fields=self.table.stamp.text_fields,
-            )
+            stored_hash = self.stored_hashes.get(product.key)
+            if stored_hash != content_hash:
+                if stored_hash is not None:
+                    self.changed_keys.add(product.key)
+                return ChangedProduct(product, content_hash, missing)
+            self._warn(product, entries.missing_image_warnings(product, missing))
+            self.unchanged += 1
         except (MediaError, RecordError) as error:
             self._reject(product, str(error))
-            return None
-        self._warn(product, entry.warnings)
-        return entry
+        return None
+
+    def _count(self, batch: EncodedBatch) -> None:
+        """Count the products of a batch that is on disk, and collect its issues."""
+        replaced = sum(key in self.changed_keys for key in batch.keys)
+        self.replaced += replaced
+        self.added += len(batch.keys) - replaced
+        for product, message in batch.rejected:
+            self._reject(product, message)
+        for product, message in batch.warnings:
+            self._warn(product, (message,))
 
     def _reject(self, product: Product, message: str) -> None:
         self.rejected_rows.append(self._issue(product, message))
@@ -194,41 +202,30 @@ class TableUpdate:
             else RowIssue(location, f"{name}: {message}")
         )
 
-    def _encode(self, batch: Sequence[IndexEntry]) -> tuple[list[ProductKey], pa.Table]:
-        from sgmn.catalogue.vectors import build_table  # needs PyTorch
-
-        vectors = self.encode([entry.content for entry in batch])
-        keys = [entry.product.key for entry in batch]
-        return keys, build_table(batch, vectors, self.table.stamp)
-
-    def _write(self, batch: tuple[list[ProductKey], pa.Table]) -> list[ProductKey]:
+    def _write(self, batch: EncodedBatch) -> EncodedBatch:
         """Write a batch; runs on the writing thread while the next batch is encoded."""
-        keys, table = batch
-        self.table.write_rows(table)
-        return keys
+        if batch.keys:
+            self.table.write_rows(batch.table)
+        return batch
 
     def _report_progress(self, written: Sequence[ProductKey]) -> None:
         if self.progress is not None:
-            done = len(self.written_keys) + self.unchanged + len(self.rejected_rows)
+            done = self.added + self.replaced + self.unchanged + len(self.rejected_rows)
             self.progress(UpdateProgress(done, self.total, tuple(written)))
 
     def _remove_unlisted(self) -> int:
         """Remove products that the shops of this run no longer list; rejected ones stay."""
         listed = self.seen_keys.union(self.options.protected_keys)
-        shops = sorted({shop for shop, _ in self.seen_keys})
-        unlisted = [
-            rows.row_id(key)
-            for shop in shops
-            for key in self.table.product_keys(shop)
-            if key not in listed
-        ]
-        return self.table.delete_rows("id", unlisted)
+        removed = 0
+        for shop in sorted({shop for shop, _ in self.seen_keys}):
+            unlisted = [key[1] for key in self.table.product_keys(shop) if key not in listed]
+            removed += self.table.delete_rows("product_id", unlisted, shop)
+        return removed
 
     def _build_report(self, removed: int) -> UpdateReport:
-        replaced = sum(rows.row_id(key) in self.stored_hashes for key in self.written_keys)
         return UpdateReport(
-            added=len(self.written_keys) - replaced,
-            replaced=replaced,
+            added=self.added,
+            replaced=self.replaced,
             unchanged=self.unchanged,
             removed=removed,
             rejected_rows=tuple(self.rejected_rows),

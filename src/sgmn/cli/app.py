@@ -28,6 +28,7 @@ from sgmn.cli import (
     push,
     robustness,
     run_job,
+    search,
     serve,
     synth,
     train,
@@ -39,7 +40,13 @@ from sgmn.memory import retain_freed_memory
 
 LIBRARY_LOGGERS = ("httpx", "urllib3", "filelock")
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Serve a shop": (index.index, watch.watch, explain.explain, serve.serve),
+    "Serve a shop": (
+        index.index,
+        search.search,
+        watch.watch,
+        explain.explain,
+        serve.serve,
+    ),
     "Evaluate": (
         evaluate.evaluate,
         compare.compare,

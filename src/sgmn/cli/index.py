@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sgmn.cli.options import ModelOption, RuntimeOption, flag
+from sgmn.cli.options import AddressOption, EngineOption, ModelOption, RuntimeOption, flag
 from sgmn.errors import SgmnError
 from sgmn.model.runtimes import TORCH
+from sgmn.scale.engines import LOCAL, open_engine
 
 if TYPE_CHECKING:
     from sgmn.catalogue.fetch.options import FetchOptions
     from sgmn.catalogue.index import Index, UpdateProgress, UpdateReport
+    from sgmn.scale.engine import Engine
 
 
 CatalogueArgument = Annotated[
@@ -26,7 +28,13 @@ CatalogueArgument = Annotated[
     ),
 ]
 OutputOption = Annotated[
-    Path, typer.Option("--output", "-o", metavar="FOLDER", help="Index to create or update.")
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FOLDER",
+        help="Index to create or update: a folder, or an address such as s3://BUCKET/FOLDER.",
+    ),
 ]
 TargetShopOption = Annotated[
     str | None,
@@ -86,11 +94,29 @@ TextOption = Annotated[
 BatchSizeOption = Annotated[
     int, typer.Option("--batch-size", min=1, metavar="N", help="Products to encode at once.")
 ]
+ProcessesOption = Annotated[
+    int,
+    typer.Option(
+        "--processes",
+        min=1,
+        metavar="N",
+        help="Processes that decode and encode images, one CPU core each. Each one loads the "
+        "model.",
+    ),
+]
+VectorIndexOption = Annotated[
+    bool,
+    flag(
+        "--vector-index",
+        help="Build the approximate index for fast search across shops. Useful from 50,000 "
+        "products on; later updates keep it.",
+    ),
+]
 
 
 def index(
     catalogue: CatalogueArgument = None,
-    output: OutputOption = Path("index"),
+    output: OutputOption = "index",
     model: ModelOption = None,
     text: TextOption = None,
     shop: TargetShopOption = None,
@@ -102,10 +128,15 @@ def index(
     allow_private: AllowPrivateOption = False,
     batch_size: BatchSizeOption = 32,
     runtime: RuntimeOption = TORCH,
+    engine: EngineOption = LOCAL,
+    address: AddressOption = None,
+    processes: ProcessesOption = 1,
+    vector_index: VectorIndexOption = False,
 ) -> None:
     """Create or update the index of a catalogue.
 
     Encodes only products that are new or have changed, and downloads images by their addresses.
+    A run that was interrupted continues where it stopped when the same command is run again.
     """
     from sgmn.catalogue import snapshot
     from sgmn.catalogue.fetch.options import FetchOptions, default_cache_folder
@@ -114,19 +145,24 @@ def index(
     from sgmn.product_text import parse_text_fields
 
     text_fields = None if text is None else parse_text_fields(text, "--text")
-    if catalogue is None and not remove:
-        remedy = "pass CATALOGUE, --remove or both"
+    if catalogue is None and not remove and not vector_index:
+        remedy = "pass CATALOGUE, --remove or --vector-index"
         raise SgmnError("neither a catalogue to index nor products to remove", remedy=remedy)
     if remove:
         _remove(Index.open(output, model), remove, shop)
     if catalogue is not None:
-        target = Index.open_or_create(output, model, text_fields, runtime)
-        options = FetchOptions(cache or default_cache_folder(), allow_private)
-        result = _add(target, catalogue, shop or "", options, sync, strict, batch_size)
+        fetch = FetchOptions(cache or default_cache_folder(), allow_private)
+        with open_engine(engine, address, processes) as cluster:
+            target = Index.open_or_create(output, model, text_fields, runtime)
+            options = (shop or "", fetch, sync, strict, batch_size)
+            result = _add(target, catalogue, *options, cluster)
         if report is not None:
             write_issues(report, result)
         _print_report(result)
         typer.echo(f"{target.count()} products in {output}")
+    if vector_index:
+        Index.open(output, model).build_vector_index()
+        typer.echo("vector index built")
     snapshot.write(output)
 
 
@@ -146,6 +182,7 @@ def _add(
     sync: bool,
     strict: bool,
     batch_size: int,
+    engine: Engine | None,
 ) -> UpdateReport:
     from sgmn.cli import console
 
@@ -168,6 +205,7 @@ def _add(
             progress=show_progress,
             fetch_options=fetch_options,
             fetch_progress=show_download,
+            engine=engine,
         )
 
 

@@ -120,7 +120,7 @@ def check_indexes(folder: Path) -> int:
     indexes = [path for path in folder.glob("catalogues/*/index") if ProductTable.exists(path)]
     for path in indexes:
         table = ProductTable.open(path)
-        if len(table.content_hashes()) != table.count():
+        if len(table.product_keys()) != table.count():
             raise SgmnError("is incomplete", path, "back up again")
     return len(indexes)
 
