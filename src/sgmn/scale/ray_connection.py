@@ -36,7 +36,7 @@ def connect_ray(address: str | None = None) -> Iterator[RayEngine]:
         SgmnError: Ray is not installed, or there is no cluster at the address.
         SettingsError: `address` is not an address.
     """
-    ray = _import_ray()
+    ray = import_ray()
     if ray.is_initialized():
         yield RayEngine(ray)
         return
@@ -47,8 +47,11 @@ def connect_ray(address: str | None = None) -> Iterator[RayEngine]:
         ray.shutdown()
 
 
-def _import_ray() -> Any:
+def import_ray() -> Any:
+    """Import Ray with its settings; raises SgmnError if it is not installed."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # otherwise Ray reports to its makers
+    # Ray starts workers at the lowest priority but four, where other programs starve them.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its default warns
     try:
         return import_module("ray")

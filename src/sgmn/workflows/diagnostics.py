@@ -40,6 +40,7 @@ EXTRAS = {
     "asr-offline": "speech recognition without downloads",
     "siglip": "SigLIP backbones",
     "lite": "EfficientNet-Lite backbones",
+    "ray": "jobs on a cluster",
 }
 MIN_FREE_GIB = 1.0
 REINSTALL = "reinstall sgmn: pip install --force-reinstall sgmn"
