@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from enum import Enum, auto
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple
 
 from av import VideoFrame
 from av.container import InputContainer
@@ -24,9 +24,9 @@ from sgmn.media.container import (
     open_container,
 )
 from sgmn.media.frame_clock import FrameClock
+from sgmn.media.packet_selection import PacketSelector, SelectedPacket, VideoPacket
 from sgmn.media.sampling import TIME_TOLERANCE_S, SamplingSchedule
 
-_VideoPacket: TypeAlias = "Packet[VideoStream] | None"
 _SEEK_MARGIN_S = 2.0  # frames right after a seek may reference frames that were skipped
 _MIN_SHORTFALL_S = 1.0  # containers round, and audio often ends later than video
 
@@ -128,31 +128,34 @@ class _Decoder:
     def _frames(
         self, container: InputContainer, stream: VideoStream, clock: FrameClock
     ) -> Iterator[VideoFrame]:
+        selector = PacketSelector()
         for packet in self._packets(container, stream):
             time_s = None if packet is None else clock.pts_to_s(packet.pts)
-            # Skipping saves a third of the work for typical H.264. It is exact: frames before
-            # the next due time are never due, and no other frame references the skipped ones.
-            is_early = time_s is not None and time_s < self.schedule.next_s - TIME_TOLERANCE_S
-            if self._key_frames_only:
+            if self._key_frames_only and packet is not None and _needs_others(packet):
                 self.end_s = max(self.end_s, time_s or 0.0)
-                if packet is not None and (is_early or _needs_others(packet)):
-                    continue
-            else:
-                stream.codec_context.skip_frame = "NONREF" if is_early else "DEFAULT"
-            if time_s is not None and not is_early:
-                self._pending_s = max(self._pending_s, time_s)
-            try:
-                frames = stream.decode(packet)
-            except LIBAV_ERRORS as error:  # one bad packet does not end a stream
-                self.faults[f"a packet cannot be decoded ({describe_error(error)})"] += 1
                 continue
-            for frame in frames:
-                if frame.is_corrupt:
-                    self.faults["a frame is corrupt"] += 1
-                else:
-                    yield frame
+            for selected in selector.select(packet, time_s, self.schedule.next_s):
+                yield from self._decode(selected, stream)
+            self.end_s = max(self.end_s, selector.dropped_s)
 
-    def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[_VideoPacket]:
+    def _decode(self, selected: SelectedPacket, stream: VideoStream) -> Iterator[VideoFrame]:
+        # Skipping saves a third of the work for typical H.264. It is exact: frames before
+        # the next due time are never due, and no other frame references the skipped ones.
+        stream.codec_context.skip_frame = "NONREF" if selected.is_early else "DEFAULT"
+        if selected.time_s is not None and not selected.is_early:
+            self._pending_s = max(self._pending_s, selected.time_s)
+        try:
+            frames = stream.decode(selected.packet)
+        except LIBAV_ERRORS as error:  # one bad packet does not end a stream
+            self.faults[f"a packet cannot be decoded ({describe_error(error)})"] += 1
+            return
+        for frame in frames:
+            if frame.is_corrupt:
+                self.faults["a frame is corrupt"] += 1
+            else:
+                yield frame
+
+    def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
         """Yield every packet, then an empty one or None, which flushes the decoder."""
         packets = container.demux(stream)
         while True:
