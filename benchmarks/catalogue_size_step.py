@@ -9,6 +9,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +109,8 @@ def parse_options() -> argparse.Namespace:
 def write(table: ProductTable, encoder: RandomEncoder, size: int) -> dict[str, Measures]:
     options = UpdateOptions(BATCH_SIZE)
     times = timed(lambda: table.update(generate(0, size), encoder, options))
-    return {"write": {**times, "disk_mb": disk_mb(table)}}
+    table_mb = table._table.stats()["total_bytes"] / 1e6  # without versions of the last hour
+    return {"write": {**times, "table_mb": round(table_mb, 1), "disk_mb": disk_mb(table)}}
 
 
 def build_vector_index(table: ProductTable, *_: object) -> dict[str, Measures]:
@@ -119,7 +121,7 @@ def build_vector_index(table: ProductTable, *_: object) -> dict[str, Measures]:
 
 def read_shelves(table: ProductTable, _: object, size: int) -> dict[str, Measures]:
     shops = np.random.default_rng(1).choice(size // SHOP_SIZE, 10, replace=size < 10 * SHOP_SIZE)
-    times = [timed(lambda shop=shop: table.shelf(f"shop-{shop:05}")) for shop in shops]
+    times = [timed(partial(table.shelf, f"shop-{shop:05}")) for shop in shops]
     return {"shelf cold": times[0], "shelf warm": median(times[1:])}
 
 
@@ -130,17 +132,13 @@ def search(table: ProductTable, encoder: RandomEncoder, size: int) -> dict[str, 
     noise = NOISE * rng.normal(size=(QUERIES, DIM)).astype(np.float32) / np.sqrt(DIM)
     queries = unit(encoder(contents).image.numpy() + noise)
     table.search(queries[0])  # a warm-up, which opens the index
-    found: list[set[object]] = []
-    times, exact_times, hits = [], [], 0
-    for query in queries:
-        times.append(timed(lambda q=query: found.append(keys(table, q, exact=False))))
-    for number, query in enumerate(queries[:EXACT_QUERIES]):
-        exact: list[set[object]] = []
-        exact_times.append(timed(lambda q=query, e=exact: e.append(keys(table, q, exact=True))))
-        hits += len(exact[0] & found[number])
-    recall = hits / (K * EXACT_QUERIES)
+    times = [timed(partial(table.search, query, k=K)) for query in queries]
+    exact_times = [
+        timed(partial(table.search, q, k=K, exact=True)) for q in queries[:EXACT_QUERIES]
+    ]
+    hits = sum(len(keys(table, q, False) & keys(table, q, True)) for q in queries[:EXACT_QUERIES])
     return {
-        "search": {**median(times), "recall@10": recall},
+        "search": {**median(times), "recall@10": hits / (K * EXACT_QUERIES)},
         "exact search": median(exact_times),
     }
 

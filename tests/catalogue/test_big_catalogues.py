@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from sgmn.catalogue import maintenance
 from sgmn.catalogue.entries import IndexEntry
 from sgmn.catalogue.row_building import EncodedBatch
+from sgmn.catalogue.rows import VectorModality
 from sgmn.catalogue.stored_hashes import StoredHashes
 from sgmn.catalogue.table import ProductTable
 from sgmn.catalogue.update import UpdateOptions
@@ -64,7 +67,8 @@ def test_search_across_shops_with_the_vector_index_finds_what_exact_search_finds
 ):
     large.build_vector_index()
     queries = np.random.default_rng(2).normal(size=(20, DIM)).astype("float32")
-    for modality in ("image", "text"):
+    modalities: tuple[VectorModality, ...] = ("image", "text")
+    for modality in modalities:
         found = sum(
             len(
                 keys(large, query, modality, exact=False) & keys(large, query, modality, exact=True)
@@ -74,7 +78,9 @@ def test_search_across_shops_with_the_vector_index_finds_what_exact_search_finds
         assert found >= 0.95 * 10 * len(queries)
 
 
-def keys(table: ProductTable, query: np.ndarray, modality: str, exact: bool) -> set[object]:
+def keys(
+    table: ProductTable, query: NDArray[np.float32], modality: VectorModality, exact: bool
+) -> set[object]:
     return {hit.product.key for hit in table.search(query, modality=modality, exact=exact)}
 
 
@@ -137,11 +143,12 @@ def test_a_small_change_does_not_merge_a_large_table(
 ):
     large.optimize()
     monkeypatch.setattr(maintenance, "CHEAP_ROWS", 1000)
-    data_files = set((large.path / "products.lance" / "data").iterdir())
+    folder = Path(large.path) / "products.lance" / "data"
+    data_files = set(folder.iterdir())
     large.update(products_with_title(3, "s0"), FakeEncoder(), UpdateOptions(batch_size=2))
-    assert not large.needs_merge()
-    written = set((large.path / "products.lance" / "data").iterdir()) - data_files
+    assert not large.needs_merge(3) and large.needs_merge(100)
+    written = set(folder.iterdir()) - data_files
     assert len(written) == 1  # nothing else is rewritten
     for number in range(maintenance.MIN_FILES):
         large.write_rows(random_rows(np.random.default_rng(number), 10_000 + number, 1))
-    assert large.needs_merge()
+    assert large.needs_merge(0)

@@ -17,18 +17,20 @@ from sgmn.errors import IndexingError
 
 MAX_FILE_ROWS = 1 << 20  # LanceDB does not merge files of this size again
 MIN_FILES = 64  # fewer small files do not slow down readers
-NEW_SHARE = 0.25  # of the rows that a merge would rewrite
+NEW_SHARE, FINAL_SHARE = 0.25, 0.01  # of the rows that a merge would rewrite
 CHEAP_ROWS = 50_000  # merging these takes about a second
 PROBED_SHARE, MIN_PROBES = 0.05, 40  # partitions of a vector index that a search reads
 
 
-def needs_merge(table: Any) -> bool:
-    """Whether an update should end with a merge.
+def needs_merge(table: Any, new_rows: int) -> bool:
+    """Whether an update should end with a merge, after writing or removing some rows.
 
-    The table is small, has many small files, or its shops are not indexed yet.
+    Encoding FINAL_SHARE of the rows takes much longer than merging all of them. A smaller change
+    is left for later, unless there are many small files or the shops are not indexed yet.
     """
     stats = table.stats()
-    if stats["num_rows"] <= CHEAP_ROWS or not _has_index(table, "shop_id"):
+    limit = FINAL_SHARE * min(stats["num_rows"], MAX_FILE_ROWS)
+    if stats["num_rows"] <= CHEAP_ROWS or new_rows >= limit or not _has_index(table, "shop_id"):
         return True
     return bool(stats["fragment_stats"]["num_small_fragments"] >= MIN_FILES)
 

@@ -251,9 +251,9 @@ class ProductTable:
         self._retry(partial(maintenance.index_shops, self._table), failure)
         self._retry(partial(self._table.optimize, cleanup_older_than=MAX_READ_TIME), failure)
 
-    def needs_merge(self) -> bool:
+    def needs_merge(self, new_rows: int) -> bool:
         """Whether an update should end with `optimize`; always for a small table."""
-        return maintenance.needs_merge(self._table)
+        return maintenance.needs_merge(self._table, new_rows)
 
     def write_rows(self, table: pa.Table) -> None:
         """Add or replace rows of the schema `rows.build_schema`; on disk when this returns.

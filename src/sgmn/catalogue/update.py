@@ -108,8 +108,8 @@ class WritableTable(Protocol):
     def optimize(self) -> None:
         """Merge small files and update indexes."""
 
-    def needs_merge(self) -> bool:
-        """Whether an update should end with `optimize`."""
+    def needs_merge(self, new_rows: int) -> bool:
+        """Whether an update should end with `optimize`, after this many new or removed rows."""
 
 
 @dataclass
@@ -147,7 +147,8 @@ class TableUpdate:
                 self.table.optimize()
                 new_files = new_rows = 0
         removed = self._remove_unlisted() if self.options.sync else 0
-        if (self.added or self.replaced or removed) and self.table.needs_merge():
+        is_changed = self.added or self.replaced or removed
+        if is_changed and self.table.needs_merge(new_rows + removed):
             self.table.optimize()
         self._report_progress(())
         return self._build_report(removed)
