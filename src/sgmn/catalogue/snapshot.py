@@ -24,7 +24,7 @@ from sgmn.catalogue import lance, rows
 from sgmn.catalogue.lance import TABLE_NAME, Location
 
 FILE = "snapshot.arrow"
-MAX_PRODUCTS = 5_000  # about 10 kB each: reading them takes a tenth of the import of LanceDB
+MAX_PRODUCTS = 5_000  # about 8 kB each, which every `sgmn index` writes again
 _VERSION_KEY = b"sgmn.snapshot"
 _LOG = logging.getLogger(__name__)
 _MANIFEST = re.compile(r"\d{20}\.manifest")  # 2^64 - 1 - version, so that the newest sorts first
