@@ -70,6 +70,12 @@ def pack(*configs: Path, side: int = 224) -> Path:
     return output
 
 
+@pytest.fixture(scope="module")
+def small_pack(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A job whose images are small, for tests that only read it."""
+    return pack(write_config(world, tmp_path_factory.mktemp("job") / "run.toml"), side=16)
+
+
 def run_pack(path: Path, output: Path, minutes: str) -> str:
     """The output of `python JOB.zip OUT --minutes LIST` without an installed sgmn."""
     return run_alone(path, str(output), "--minutes", minutes)
@@ -142,19 +148,18 @@ def test_step_limit_follows_the_recent_speed(monkeypatch: pytest.MonkeyPatch) ->
     assert step == 185 and now_s == 400.0
 
 
-def test_each_stage_needs_its_minutes(config: Path, tmp_path: Path) -> None:
-    path = pack(config, side=16)
+def test_each_stage_needs_its_minutes(small_pack: Path, tmp_path: Path) -> None:
     with pytest.raises(SgmnError, match="pass one number per stage; this job has 1"):
-        run_job(path, tmp_path / "run", (1, 2))
+        run_job(small_pack, tmp_path / "run", (1, 2))
 
 
 @pytest.mark.slow
-def test_stopped_job_is_saved_and_resumed(config: Path, tmp_path: Path) -> None:
-    path, stop_event, lines = pack(config, side=16), Event(), list[str]()
+def test_stopped_job_is_saved_and_resumed(small_pack: Path, tmp_path: Path) -> None:
+    stop_event, lines = Event(), list[str]()
     stop_event.set()
     with pytest.raises(SgmnError, match="stopped at step 1; run the same command again"):
-        run_job(path, tmp_path / "run", (10,), lines.append, stop_event)
-    run_job(path, tmp_path / "run", (10,), lines.append)
+        run_job(small_pack, tmp_path / "run", (10,), lines.append, stop_event)
+    run_job(small_pack, tmp_path / "run", (10,), lines.append)
     assert "resuming at step 1" in lines and "finished at step 3 of 3 planned" in lines[-1]
 
 
@@ -204,8 +209,8 @@ def test_quantized_weights_are_close() -> None:
     assert torch.nn.functional.cosine_similarity(restored["a"], tensors["a"]).min() > 0.999
 
 
-def test_pack_contains_each_folder_once(config: Path) -> None:
-    with zipfile.ZipFile(pack(config, side=16)) as archive:
+def test_pack_contains_each_folder_once(small_pack: Path) -> None:
+    with zipfile.ZipFile(small_pack) as archive:
         tables = json.loads(archive.read("config-1.json"))
         clips = [json.loads(line) for line in archive.read("data/0/clips.jsonl").splitlines()]
         names = archive.namelist()
@@ -242,11 +247,11 @@ def test_commands_pack_and_run_a_job(run: RunCommand, config: Path, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_batch_loading_measures_this_process_and_workers(config: Path, tmp_path: Path) -> None:
+def test_batch_loading_measures_this_process_and_workers(small_pack: Path, tmp_path: Path) -> None:
     if not TOOLS.is_dir():
         pytest.skip("tools/ is not part of a source distribution")
     options = ("--workers", "0", "1", "--seconds", "0.05")
-    arguments = (str(pack(config)), str(tmp_path / "run"), *options)
+    arguments = (str(small_pack), str(tmp_path / "run"), *options)
     printed = run_alone(TOOLS / "batch_loading.py", *arguments, source=TOOLS.parent / "src")
     from_files, from_memory, *table = printed.splitlines()[1:]
     assert from_files.startswith("this process, images from files: ")

@@ -18,6 +18,9 @@ def test_nothing_is_lost_whatever_is_killed(
 ) -> None:
     model = stream_index.parent / "model"
     crash_round = CrashRound(tmp_path, stream_index, model, long_video, Random(5), last_window=130)
-    rows = crash_round.run(["service", "worker", "consumer"])
+    try:
+        rows = crash_round.run(["service", "worker", "consumer"])
+    finally:
+        crash_round.service.kill()  # what is left after a failure
     check_events(rows, long_events)
     assert len(crash_round.kills) == 3
