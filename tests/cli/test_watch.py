@@ -58,3 +58,15 @@ def test_cues_after_the_end_are_reported(
     (tmp_path / "late.json").write_text(json.dumps(cues))
     result = run("watch", video, "-i", shared_index, "-t", tmp_path / "late.json")
     assert result.status == 0 and "1 of 2 cues start after the video ends" in result.err
+
+
+def test_watch_says_what_was_decoded(run: RunCommand, video: Path, shared_index: Path) -> None:
+    """The stream of the tests has sparse key frames."""
+    adaptive = run("watch", video, "-i", shared_index, "--hwaccel", "none")
+    assert adaptive.status == 0, adaptive.err
+    assert "all frames decoded, because its key frames are" in adaptive.out
+    exact = run("watch", video, "-i", shared_index, "--effort", "exact")
+    assert exact.status == 0 and "decoded" not in exact.out
+    refused = run("watch", video, "-i", shared_index, "--effort", "hasty")
+    assert refused.status == 2
+    assert refused.err == "sgmn: --effort: is 'hasty'; pass one of exact, adaptive\n"

@@ -62,7 +62,7 @@ def parse_effort(name: str) -> Effort:
     for effort in EFFORTS:
         if name == effort:
             return effort
-    raise SettingsError(f"is {name!r}", "effort", f"pass one of {', '.join(EFFORTS)}")
+    raise SettingsError(f"is {name!r}", "--effort", f"pass one of {', '.join(EFFORTS)}")
 
 
 def find_obstacle(source: Path | str) -> str:
