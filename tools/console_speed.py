@@ -20,17 +20,20 @@ from typing import Any
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.service.console.conftest import OPTIONS
 from tests.service.console.shop import ConsoleService, run_console
 from tests.service.console.visitor import Visitor
 
-MEDIA = ("Image", "Media")
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage"]
 # Notes when the lane of the reviews has how many segments.
 OBSERVE = """() => {
   const lane = () => document.querySelectorAll(".lane")[1]?.childElementCount ?? 0;
   window.seen = {};
   new MutationObserver(() => { window.seen[lane()] ??= Date.now() / 1000; })
     .observe(document.querySelector(".lanes"), { childList: true, subtree: true });
+}"""
+COUNT_KEYS = """() => {
+  window.presses = 0;
+  addEventListener("keydown", () => { window.presses += 1; }, { capture: true });
 }"""
 SHOWN = """() => document.querySelector(".review-about .number")?.innerText
   + document.querySelector(".frame-view").dataset.time"""
@@ -48,7 +51,7 @@ def main() -> None:
         run_console(Path(folder)) as service,
         sync_playwright() as playwright,
     ):
-        browser = playwright.chromium.launch(executable_path=chromium, args=OPTIONS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(OPTIONS))
         figures = {
             "weight": measure_weight(browser, service),
             "event_to_page_s": measure_events(browser, service, arguments.events),
@@ -89,24 +92,19 @@ def measure_weight(browser: Any, service: ConsoleService) -> dict[str, int]:
 def weigh(browser: Any, service: ConsoleService, path: str) -> int:
     visitor = Visitor(browser, service, may_fail=True)
     visitor.log_in(service.process.admin_key)
-    cdp = visitor.context.new_cdp_session(visitor.page)
-    cdp.send("Network.enable")
-    kinds: dict[str, str] = {}
-    sizes: dict[str, int] = {}
-    cdp.on("Network.responseReceived", lambda e: kinds.update({e["requestId"]: e["type"]}))
-    cdp.on(
-        "Network.loadingFinished", lambda e: sizes.update({e["requestId"]: e["encodedDataLength"]})
-    )
+    count_bytes = visitor.count_bytes()
     visitor.open(path)
     visitor.page.wait_for_timeout(1500)
+    weight = count_bytes()
     visitor.close()
-    return sum(size for key, size in sizes.items() if kinds.get(key) not in MEDIA)
+    return weight
 
 
 def measure_reviewing(browser: Any, service: ConsoleService, count: int) -> dict[str, float]:
-    """Seconds from a key until the next segment is shown with its picture; presses; reviews."""
+    """Seconds from a key until the next segment is shown with its picture, and keys per review."""
     visitor = open_page(browser, service, f"/console/review?session={service.ended}")
     visitor.wait("() => document.querySelector('.frame-view')?.dataset.time")
+    visitor.page.evaluate(COUNT_KEYS)
     waits = []
     for number in range(count):
         before, started = visitor.page.evaluate(SHOWN), time.perf_counter()
@@ -115,8 +113,9 @@ def measure_reviewing(browser: Any, service: ConsoleService, count: int) -> dict
         waits.append(time.perf_counter() - started)
     visitor.wait("() => document.querySelector('.saving').dataset.saving === 'saved'")
     saved = len(service.reviews(service.ended))
+    presses = visitor.page.evaluate("() => window.presses") / saved
     assert not visitor.close()
-    return {"median_s": statistics.median(waits), "presses": 1.0, "reviews": saved, "n": count}
+    return {"median_s": statistics.median(waits), "presses_per_review": presses, "n": saved}
 
 
 def open_page(browser: Any, service: ConsoleService, path: str) -> Visitor:

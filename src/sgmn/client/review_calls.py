@@ -39,7 +39,7 @@ def list_frames(session_id: str) -> Call[list[FrameSpan]]:
 
 
 def get_heatmap(session_id: str, time_s: float, text: str | None) -> Call[bytes]:
-    """A frame with its heat-map."""
+    """A frame with its heatmap."""
     return call_for_bytes(session_path(session_id, "heatmaps", f"{time_s}.png"), text=text)
 
 

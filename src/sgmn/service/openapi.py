@@ -22,7 +22,7 @@ TAGS = {
     "sessions": "Streams that are watched.",
     "log": "What happens in a session, as it happens.",
     "reviews": "What people say about what was recognized.",
-    "pictures": "Frames, heat-maps and recordings of a session.",
+    "pictures": "Frames, heatmaps and recordings of a session.",
     "exports": "Timelines for other programs.",
     "webhooks": "Events as HTTP requests to other services.",
 }

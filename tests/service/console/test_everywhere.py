@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -46,25 +45,10 @@ def test_pages_fit_a_phone_and_have_no_axe_findings(
 
 def test_the_page_is_light(visit: Visit, service: ConsoleService) -> None:
     visitor = visit("/console/live")
-    client = visitor.context.new_cdp_session(visitor.page)
-    client.send("Network.enable")
-    kinds: dict[str, str] = {}
-    sizes: dict[str, int] = {}
-
-    def note_kind(event: dict[str, Any]) -> None:
-        kinds[event["requestId"]] = event["type"]
-
-    def note_size(event: dict[str, Any]) -> None:
-        sizes[event["requestId"]] = event["encodedDataLength"]
-
-    client.on("Network.responseReceived", note_kind)
-    client.on("Network.loadingFinished", note_size)
-    client.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    count_bytes = visitor.count_bytes()
     visitor.open(f"/console/sessions/{service.ended}")
     settle(visitor)
-    media = ("Image", "Media")
-    weight = sum(size for key, size in sizes.items() if kinds.get(key) not in media)
-    assert 10_000 < weight < MAX_BYTES
+    assert 10_000 < count_bytes() < MAX_BYTES
 
 
 def test_a_slow_network_shows_the_newest_picture(visit: Visit, service: ConsoleService) -> None:

@@ -120,7 +120,7 @@ def test_why_shows_frame_shop_image_and_chances(visit: Visit, service: ConsoleSe
         segment["alternatives"]
     )
     check_parts(visitor, service.get(f"/v1/sessions/{service.ended}/windows/12.0")["scores"])
-    visitor.wait_for_text("figure:nth-child(2) .frame-note", "no heat-maps")
+    visitor.wait_for_text("figure:nth-child(2) .frame-note", "no heatmaps")
 
 
 def check_parts(visitor: Visitor, scores: list[dict[str, Any]]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from tests.service.console.shop import ConsoleService
 
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
 TIMEOUT_MS = 30_000
+_MEDIA = ("Image", "Media")
 # The browser reports each request that fails; a test that breaks the network expects them.
 _NETWORK = re.compile(r"Failed to load resource|net::ERR_")
 
@@ -70,6 +72,27 @@ class Visitor:
         """Wait until an element has a text in it."""
         script = "([s, t]) => document.querySelector(s)?.textContent.includes(t)"
         self.wait(script, [selector, text])
+
+    def count_bytes(self) -> Callable[[], int]:
+        """From now on, count the bytes of what is loaded, pictures and videos left out.
+
+        Nothing comes from the cache. Returns what returns the number so far.
+        """
+        client = self.context.new_cdp_session(self.page)
+        client.send("Network.enable")
+        client.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        kinds: dict[str, str] = {}
+        sizes: dict[str, int] = {}
+
+        def note_kind(event: dict[str, Any]) -> None:
+            kinds[event["requestId"]] = event["type"]
+
+        def note_size(event: dict[str, Any]) -> None:
+            sizes[event["requestId"]] = event["encodedDataLength"]
+
+        client.on("Network.responseReceived", note_kind)
+        client.on("Network.loadingFinished", note_size)
+        return lambda: sum(size for key, size in sizes.items() if kinds.get(key) not in _MEDIA)
 
     def overflow(self) -> int:
         """By how many pixels the page is wider than its window."""

@@ -103,7 +103,7 @@ def check_pictures(api: SessionApi, session: str) -> None:
     assert api.request("GET", f"/{session}/frames/4000.jpg").status_code == 404
     assert api.request("GET", f"/{session}/heatmaps/4000.png").status_code == 404
     answer = api.request("GET", f"/{session}/heatmaps/12.3.png", params={"text": "the red milk"})
-    assert answer.status_code == 409 and "no heat-maps" in answer.json()["detail"]
+    assert answer.status_code == 409 and "no heatmaps" in answer.json()["detail"]
 
 
 def check_window(api: SessionApi, session: str) -> None:

@@ -70,10 +70,10 @@ def get_frame(context: Context, session: SessionRow, time_s: TimeInPath) -> File
 
 @router.get(
     "/{session_id}/heatmaps/{time_s}.png",
-    summary="Get a heat-map",
+    summary="Get a heatmap",
     response_class=Response,
     responses={
-        200: {"content": {"image/png": {}}, "description": "The frame with its heat-map."},
+        200: {"content": {"image/png": {}}, "description": "The frame with its heatmap."},
         **problems.responses(409, 503),
     },
 )
@@ -110,7 +110,7 @@ def get_heatmap(
     except FileNotFoundError as error:
         raise not_found("frame") from error
     if not has_heatmap:
-        raise ApiError(409, "The model of this session has no heat-maps.")
+        raise ApiError(409, "The model of this session has no heatmaps.")
     return Response(picture, media_type="image/png", headers=_headers(found_s))
 
 

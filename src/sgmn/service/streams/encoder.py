@@ -34,7 +34,7 @@ _LOG = logging.getLogger("sgmn.service.encoder")
 
 
 class _Client:
-    """A connection of a worker, or of the API for a heat-map."""
+    """A connection of a worker, or of the API for a heatmap."""
 
     def __init__(self, connection: socket.socket, number: int) -> None:
         self.connection, self.number = connection, number

@@ -47,7 +47,7 @@ class StreamInfo:
 def draw_heatmap(
     encoder: Path, shelf: Path, jpeg: bytes, text: str, timeout_s: float
 ) -> tuple[bytes, bool]:
-    """Return a frame with its heat-map as PNG, and whether the model has heat-maps.
+    """Return a frame with its heatmap as PNG, and whether the model has heatmaps.
 
     Raises:
         SgmnError: The encoder cannot draw it.

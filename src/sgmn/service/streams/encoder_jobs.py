@@ -1,4 +1,4 @@
-"""The work of the encoder process: opens streams, scores windows, draws heat-maps."""
+"""The work of the encoder process: opens streams, scores windows, draws heatmaps."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 // Forms in dialogs, questions before something is lost, and buttons that wait for the service.
 
 import { h, setAttribute } from "../dom.js";
-import { addKeys } from "../keys.js";
 import { t } from "../texts.js";
+import { openDialog } from "./dialogs.js";
 import { showToast } from "./toast.js";
 
 let count = 0;
@@ -37,7 +37,6 @@ export function formDialog({ title, content, action, send, signal, isDangerous =
   const cancel = h("button", { type: "button", on: { click: () => dialog.close() } }, t("app.cancel"));
   const submit = h("button", { type: "submit", class: isDangerous ? "danger" : "primary" }, action);
   const form = h("form", { on: { submit: trySend } }, h("h2", {}, title), content, message, h("footer", {}, cancel, submit));
-  const dialog = h("dialog", { class: "dialog", "aria-label": title }, form);
 
   async function trySend(event) {
     event.preventDefault();
@@ -54,7 +53,8 @@ export function formDialog({ title, content, action, send, signal, isDangerous =
       submit.disabled = false;
     }
   }
-  return show(dialog, signal);
+  const dialog = openDialog(title, form, { signal });
+  return dialog;
 }
 
 function focusInvalid(form, errors) {
@@ -62,20 +62,6 @@ function focusInvalid(form, errors) {
   const controls = [...form.elements].filter((control) => control.name);
   for (const control of controls) setAttribute(control, "aria-invalid", names.includes(control.name) ? "true" : null);
   controls.find((control) => names.includes(control.name))?.focus();
-}
-
-function show(dialog, signal) {
-  const removeKeys = addKeys([], { only: true });
-  const close = () => dialog.close();
-  signal.addEventListener("abort", close);
-  dialog.addEventListener("close", () => {
-    signal.removeEventListener("abort", close);
-    removeKeys();
-    dialog.remove();
-  });
-  document.body.append(dialog);
-  dialog.showModal();
-  return dialog;
 }
 
 /** Asks before something is lost. */
@@ -98,9 +84,8 @@ export function showSecret({ title, text, secret, signal }) {
       showToast(t("form.copyByHand")); // on http in a network, pages may not write the clipboard
     }
   }
-  const dialog = h("dialog", { class: "dialog", "aria-label": title },
-    h("h2", {}, title), h("p", {}, text), value, h("footer", {}, copy, done));
-  return show(dialog, signal);
+  const dialog = openDialog(title, [h("h2", {}, title), h("p", {}, text), value, h("footer", {}, copy, done)], { signal });
+  return dialog;
 }
 
 /** A button that rests while `run` goes on; what that throws is shown. */

@@ -1,4 +1,4 @@
-// A frame of a session, or its heat-map. Of several that are asked for, only the last one counts,
+// A frame of a session, or its heatmap. Of several that are asked for, only the last one counts,
 // so a slow network shows fewer pictures and not later ones.
 
 import { sleep } from "../api.js";
@@ -10,7 +10,7 @@ const RETRY_MS = 2000;
 
 /**
  * {node, show(timeS), setHeat(isOn)}; `onHeatFailure` is told that
- * there are no heat-maps, and the frame is shown; without it the view says so itself.
+ * there are no heatmaps, and the frame is shown; without it the view says so itself.
  */
 export function frameView(sessionId, signal, { onHeatFailure } = {}) {
   const picture = h("img", { alt: "", hidden: true });

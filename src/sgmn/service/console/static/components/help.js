@@ -1,8 +1,9 @@
 // The dialog that shows the keys of a page.
 
 import { h } from "../dom.js";
-import { activeKeys, addKeys, areEnabled, setEnabled } from "../keys.js";
+import { activeKeys, areEnabled, setEnabled } from "../keys.js";
 import { t } from "../texts.js";
+import { showMessage } from "./dialogs.js";
 
 /** Shows the keys that count now, and the switch for single keys. */
 export function showHelp() {
@@ -11,7 +12,7 @@ export function showHelp() {
     return h("div", {}, h("dt", {}, keys), h("dd", {}, read(entry.label)));
   });
   const box = h("input", { type: "checkbox", checked: areEnabled(), on: { change: () => setEnabled(box.checked) } });
-  openDialog(t("keys.title"), [
+  showMessage(t("keys.title"), [
     h("dl", { class: "keys" }, rows),
     h("label", { class: "check" }, box, t("keys.enabled")),
   ]);
@@ -19,21 +20,4 @@ export function showHelp() {
 
 function read(label) {
   return typeof label === "function" ? label() : label;
-}
-
-/**
- * Opens a modal dialog and returns it; closing it removes it. The keys of the page rest meanwhile.
- */
-export function openDialog(title, content, { onClose } = {}) {
-  const done = h("button", { type: "button", class: "primary", on: { click: () => dialog.close() } }, t("app.close"));
-  const dialog = h("dialog", { class: "dialog", "aria-label": title }, h("h2", {}, title), content, h("footer", {}, done));
-  const removeKeys = addKeys([], { only: true });
-  dialog.addEventListener("close", () => {
-    removeKeys();
-    dialog.remove();
-    onClose?.();
-  });
-  document.body.append(dialog);
-  dialog.showModal();
-  return dialog;
 }

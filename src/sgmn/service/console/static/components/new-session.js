@@ -3,8 +3,8 @@
 import { post } from "../api.js";
 import { h } from "../dom.js";
 import { t } from "../texts.js";
+import { showMessage } from "./dialogs.js";
 import { checkbox, choice, field, formDialog } from "./forms.js";
-import { openDialog } from "./help.js";
 
 const DEFAULT_LAG_S = 6;
 const TRANSCRIPTS = ["none", "utterances", "subtitles", "asr"];
@@ -12,7 +12,7 @@ const TRANSCRIPTS = ["none", "utterances", "subtitles", "asr"];
 /** Asks for a stream of one of the catalogues, and starts it; `done` gets the session. */
 export function askForSession(catalogues, signal, done) {
   const usable = catalogues.filter((catalogue) => catalogue.product_count > 0);
-  if (!usable.length) return openDialog(t("newSession.title"), h("p", {}, t("newSession.noProducts")));
+  if (!usable.length) return showMessage(t("newSession.title"), h("p", {}, t("newSession.noProducts")));
   const source = h("input", { name: "source", required: true, inputmode: "url", spellcheck: "false", autocomplete: "off", placeholder: "https://shop.example/live.m3u8" });
   const names = Object.fromEntries(usable.map((one) => [one.id, t("newSession.catalogueOption", { name: one.name, shop: one.shop_id, count: one.product_count })]));
   return formDialog({

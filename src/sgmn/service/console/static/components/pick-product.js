@@ -1,6 +1,6 @@
 // A dialog that finds a product by words.
 
-import { openDialog } from "./help.js";
+import { showMessage } from "./dialogs.js";
 import { productImage, productPrice } from "./products.js";
 import { request } from "../api.js";
 import { h, replace, setAttribute, setText } from "../dom.js";
@@ -23,7 +23,7 @@ export function pickProduct(catalogueId) {
     });
     const found = h("ul", { id: "pick-list", class: "pick-list", role: "listbox", "aria-label": t("pick.found") });
     const message = h("p", { class: "muted", role: "status" }, t("pick.hint"));
-    const dialog = openDialog(t("pick.title"), [field, message, found], {
+    const dialog = showMessage(t("pick.title"), [field, message, found], {
       onClose() {
         clearTimeout(timer);
         searching.abort();

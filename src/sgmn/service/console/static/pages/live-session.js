@@ -15,7 +15,7 @@ import { change, changes, learn, loadReviews, reviewId, reviewsOf, undo } from "
 import { t } from "../texts.js";
 
 const PICTURE_MS = 1000;
-const HEAT_MS = 3000; // a heat-map takes the encoder's time
+const HEAT_MS = 3000; // a heatmap takes the encoder's time
 const SHOWN_S = 300; // of the lanes
 const UNSURE = 0.5;
 const STALLED_S = 30;

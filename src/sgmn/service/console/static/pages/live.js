@@ -1,7 +1,8 @@
 // Live: all streams that run, side by side.
 
-import { list, sleep } from "../api.js";
+import { list } from "../api.js";
 import { confidenceBar } from "../components/confidence.js";
+import { poll } from "../components/polling.js";
 import { loadProduct, productImage, productTitle } from "../components/products.js";
 import { ACTIVE, frameUrl, sessionName, stateBadge } from "../components/sessions.js";
 import { h, replace } from "../dom.js";
@@ -24,6 +25,7 @@ export default async function showLive({ signal, setTitle }) {
     const sessions = await loadSessions(signal);
     const ids = new Set(sessions.map(({ id }) => id));
     const isSame = sessions.length === tiles.size && sessions.every(({ id }) => tiles.has(id));
+    [wall.hidden, empty.hidden] = [!sessions.length, sessions.length > 0];
     for (const session of sessions) tiles.get(session.id)?.showState(session.state);
     if (isSame) return;
     for (const id of [...tiles.keys()]) if (!ids.has(id)) tiles.delete(id);
@@ -35,19 +37,8 @@ export default async function showLive({ signal, setTitle }) {
     follow(sessions.map(({ id, last_seq }) => ({ id, seq: last_seq })), { row, now: (now) => tiles.get(now.session)?.show(now) }, following.signal);
   }
 
-  async function keepFresh() {
-    while (!signal.aborted) {
-      await sleep(REFRESH_MS, signal);
-      await refresh();
-      [wall.hidden, empty.hidden] = [!tiles.size, tiles.size > 0];
-    }
-  }
-
   await refresh();
-  [wall.hidden, empty.hidden] = [!tiles.size, tiles.size > 0];
-  keepFresh().catch((error) => {
-    if (!signal.aborted) throw error;
-  });
+  poll(refresh, REFRESH_MS, signal);
   return h("section", { class: "page" }, h("header", { class: "page-head" }, h("h1", {}, t("live.title"))), wall, empty);
 }
 
