@@ -34,10 +34,15 @@ export function lanes({ seek, view, title }) {
     shown = { ...shown, ...next };
     replace(names, shown.lanes.map((lane) => h("span", {}, lane.name)));
     replace(rows, shown.lanes.map((lane) => h("div", { class: "lane" }, lane.segments.filter(isVisible).map(bar))));
-    replace(marks, ticks(shown.from, shown.to, Math.floor(field.clientWidth / MIN_TICK_PX)).map((timeS) =>
-      h("span", { class: "number", style: { left: `${percent(timeS)}%` } }, formatTime(timeS))));
+    showMarks();
     moveCursor(shown.cursor);
   }
+
+  function showMarks() {
+    replace(marks, ticks(shown.from, shown.to, Math.floor(field.clientWidth / MIN_TICK_PX)).map((timeS) =>
+      h("span", { class: "number", style: { left: `${percent(timeS)}%` } }, formatTime(timeS))));
+  }
+  new ResizeObserver(showMarks).observe(field); // also when it is first shown
 
   function moveCursor(timeS) {
     shown.cursor = timeS;

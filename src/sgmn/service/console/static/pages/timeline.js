@@ -67,7 +67,6 @@ class Page {
     this.#lanes = lanes({ seek: (timeS) => this.#go(timeS), view: (from, to) => this.#show(from, to), title: (segment) => this.#titleOf(segment) });
     addKeys([...this.#answers.keys, ...this.#keys()]);
     changes.addEventListener("reviews", ({ detail }) => detail.session === session.id && this.#apply(), { signal });
-    window.addEventListener("resize", () => this.#show(...this.#range), { signal });
     this.node = this.#build();
   }
 
@@ -146,7 +145,7 @@ class Page {
 
   /** Goes to a position, and follows the session until the page is left. */
   start(timeS) {
-    this.#range = [0, this.#end];
+    this.#show(0, this.#end);
     this.#go(timeS);
     const row = ({ type, data }) => {
       if (type === "sgmn.review/1") learn(this.#session.id, data);
