@@ -30,7 +30,7 @@ CHANGED = 100
 BATCH_SIZE = 256
 STAMP = ModelStamp("random", DIM, "random vectors")
 Vectors = NDArray[np.float32]
-Measures = dict[str, float]
+Measures = dict[str, float]  # seconds, MB and shares by name
 
 
 class RandomEncoder:
@@ -78,10 +78,13 @@ def generate(first: int, last: int, revision: str = "") -> Iterator[Product]:
         )
 
 
+Step = Callable[[ProductTable, RandomEncoder, int], dict[str, Measures]]
+
+
 def main() -> None:
     options = parse_options()
     torch.set_num_threads(1)
-    steps = {
+    steps: dict[str, Step] = {
         "write": write,
         "vector index": build_vector_index,
         "shelf": read_shelves,
