@@ -29,6 +29,7 @@ from tests.service.webhooks.endpoint import Endpoint, run_endpoint
 
 ROOT = Path(__file__).parents[3]
 TARGETS = ("service", "worker", "encoder", "consumer", "importer")
+SECRET = "the secret of the tests"
 MODULES = {
     "worker": "sgmn.service.streams.worker",
     "encoder": "sgmn.service.streams.encoder",
@@ -48,6 +49,7 @@ class CrashRound:
         rng: Chooses what is killed, and when.
         import_rows: Products that are imported meanwhile.
         last_window: Everything is killed before it.
+        database_url: An empty PostgreSQL database; SQLite if there is none.
         kills: What was killed, and at which window.
     """
 
@@ -58,6 +60,7 @@ class CrashRound:
     rng: Random
     import_rows: int = 300
     last_window: int = 280
+    database_url: str = ""
     kills: list[tuple[str, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -68,9 +71,12 @@ class CrashRound:
             source_schemes="file,https",
             webhook_schemes="http,https",
             allow_private_addresses="true",
-            secret="the secret of the tests",
+            secret=SECRET,
+            database_url=self.database_url,
         )
-        settings = ServiceSettings(data=self.folder / "data", secret="the secret of the tests")
+        settings = ServiceSettings(
+            data=self.folder / "data", secret=SECRET, database_url=self.database_url
+        )
         context = open_context(settings)
         self.catalogue = add_catalogue(context, self.index)
         context.database.close()
