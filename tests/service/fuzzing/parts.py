@@ -133,7 +133,10 @@ def _reaching(app: FastAPI) -> Iterator[None]:
 
 def write_config(folder: Path, ids: dict[str, str]) -> Path:
     """The settings of Schemathesis, with fixed values of some parameters."""
-    lines = [f"checks.positive_data_acceptance.expected-statuses = {json.dumps(ACCEPTED)}"]
+    # `wait` holds an answer back for up to 30 s, the first search loads a model, and the machine may
+    # be busy. Speed is measured elsewhere.
+    lines = ["request-timeout = 600", "checks.max_response_time = 600"]
+    lines += [f"checks.positive_data_acceptance.expected-statuses = {json.dumps(ACCEPTED)}"]
     lines += [f"parameters.{name} = {json.dumps(value)}" for name, value in ids.items()]
     for operation in WITH_RULES:
         with_rules = json.dumps([*ACCEPTED, 422])
