@@ -133,8 +133,8 @@ def _reaching(app: FastAPI) -> Iterator[None]:
 
 def write_config(folder: Path, ids: dict[str, str]) -> Path:
     """The settings of Schemathesis, with fixed values of some parameters."""
-    # `wait` holds an answer back for up to 30 s, the first search loads a model, and the machine may
-    # be busy. Speed is measured elsewhere.
+    # `wait` holds an answer back for up to 30 s, and the first search loads a model. Other limits
+    # would depend on how busy the machine is.
     lines = ["request-timeout = 600", "checks.max_response_time = 600"]
     lines += [f"checks.positive_data_acceptance.expected-statuses = {json.dumps(ACCEPTED)}"]
     lines += [f"parameters.{name} = {json.dumps(value)}" for name, value in ids.items()]
