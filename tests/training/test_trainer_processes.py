@@ -13,21 +13,21 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def start_run(world: Path, folder: Path, workers: int) -> subprocess.Popen[bytes]:
     """Start a long training run in a session of its own."""
     config = folder / "run.toml"
     config.write_text(
-        f'[data]\nfolders = ["{world}"]\n'
-        f"[train]\nsteps = 10000\nbatch_size = 4\nworkers = {workers}\n"
+        f'[data]\nfolders = ["{world}"]\n[model]\ncanvases = [[64, 48], [48, 48]]\n'
+        f"[train]\nsteps = 10000\nbatch_size = 4\nworkers = {workers}\nlog_every_steps = 1\n"
     )
     command = [sys.executable, "-m", "sgmn.cli", "train", str(config), "-o", str(folder / "run")]
     return subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE)
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 60) -> bool:
+def wait_until(condition: Callable[[], bool], timeout_s: float = 100) -> bool:
     """Wait for a condition; returns False if it does not hold in time."""
     deadline = time.monotonic() + timeout_s
     while not condition() and time.monotonic() < deadline:
