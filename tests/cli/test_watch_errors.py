@@ -30,6 +30,7 @@ LIVE_CASES: Mapping[str, Case] = {
     "a secret without a webhook": (("CLOSED", "--webhook-secret-env", "HOME"), "--webhook"),
     "real time of an address": (("CLOSED", "--realtime"), "--realtime"),
     "real time of a recording": (("file", "--realtime"), "--realtime"),
+    "hardware for a live stream": (("CLOSED", "--hwaccel", "auto"), "--hwaccel"),
     "a negative lag": (("CLOSED", "--lag", "-1"), "--lag"),
 }
 TRANSCRIPT_CASES: Mapping[str, Case] = {

@@ -18,6 +18,9 @@ def require_compatible(options: WatchOptions, address: Address, is_live: bool) -
         raise SgmnError(
             "--realtime applies only to a file with --live", address.name, "remove --realtime"
         )
+    if options.hwaccel != "none" and is_live:
+        remedy = "remove --hwaccel"
+        raise SgmnError("--hwaccel applies only to recordings", address.name, remedy)
     if not options.lag >= 0:
         raise SgmnError(f"--lag is {options.lag}", remedy="pass seconds, 0 or more, such as 6")
 
