@@ -141,13 +141,11 @@ def index(
     from sgmn.catalogue import snapshot
     from sgmn.catalogue.fetch.options import FetchOptions, default_cache_folder
     from sgmn.catalogue.index import Index
-    from sgmn.catalogue.issue_report import write_issues
     from sgmn.product_text import parse_text_fields
 
     text_fields = None if text is None else parse_text_fields(text, "--text")
     if catalogue is None and not remove and not vector_index:
-        remedy = "pass CATALOGUE, --remove or --vector-index"
-        raise SgmnError("neither a catalogue to index nor products to remove", remedy=remedy)
+        raise SgmnError("nothing to do", remedy="pass CATALOGUE, --remove or --vector-index")
     if remove:
         _remove(Index.open(output, model), remove, shop)
     if catalogue is not None:
@@ -155,10 +153,7 @@ def index(
         with open_engine(engine, address, processes) as cluster:
             target = Index.open_or_create(output, model, text_fields, runtime)
             options = (shop or "", fetch, sync, strict, batch_size)
-            result = _add(target, catalogue, *options, cluster)
-        if report is not None:
-            write_issues(report, result)
-        _print_report(result)
+            _print_report(_add(target, catalogue, *options, cluster), report)
         typer.echo(f"{target.count()} products in {output}")
     if vector_index:
         Index.open(output, model).build_vector_index()
@@ -209,7 +204,12 @@ def _add(
         )
 
 
-def _print_report(report: UpdateReport) -> None:
+def _print_report(report: UpdateReport, path: Path | None) -> None:
+    """Print an update, and write its issues to a file if there is one."""
+    from sgmn.catalogue.issue_report import write_issues
+
+    if path is not None:
+        write_issues(path, report)
     for issue in report.rejected_rows:
         typer.echo(f"rejected: {issue}", err=True)
     for issue in report.warnings:
