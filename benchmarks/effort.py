@@ -1,6 +1,6 @@
 """What does `--effort adaptive` save, and what does it cost?
 
-    python benchmarks/effort.py DATASET --index INDEX --cache FOLDER [--streams 2] [--runtime NAME]
+    python -m benchmarks.effort DATASET --index INDEX --cache FOLDER [--streams 2] [--runtime NAME]
 
 Enlarges streams of a dataset to 1080×1920, 25 frames a second, 5 Mbit/s, a key frame every two
 seconds, and watches each exactly and adaptively, in turn. Prints wall and CPU seconds, multiples of
@@ -21,8 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from benchmarks.enlarged_stream import enlarge_stream
 
-from enlarged_stream import enlarge_stream
 from sgmn.catalogue.index import Index
 from sgmn.data.dataset import Stream, read_stream
 from sgmn.evaluation.timeline_metrics import time_weighted_accuracy

@@ -60,7 +60,8 @@ def _generate_planes(source: Path) -> Iterator[NDArray[np.uint8]]:
         left = int(MARGIN / 2 * (1 + np.sin(number / 40)))
         top = int(MARGIN / 2 * (1 + np.cos(number / 31)))
         crop = np.ascontiguousarray(image[top : top + HEIGHT, left : left + WIDTH])
-        planes = av.VideoFrame.from_ndarray(crop, "rgb24").to_ndarray(format="yuv420p")
+        frame = av.VideoFrame.from_ndarray(crop, "rgb24").reformat(format="yuv420p")
+        planes: NDArray[np.uint8] = np.asarray(frame.to_ndarray(), np.uint8)
         # Luma is in 16..235, so uint8 addition of the wrapped negative noise cannot overflow.
         planes[:HEIGHT] += noise[number % len(noise)]
         yield planes

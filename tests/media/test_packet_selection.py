@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sgmn.media import video_decoding
-from sgmn.media.packet_selection import PacketSelector
+from sgmn.media.packet_selection import PacketSelector, SelectedPacket, VideoPacket
 from tests.media.footage import frame_times, read_numbers, write_video
 from tests.media.test_video import select_by_definition
 
@@ -31,13 +31,15 @@ def test_half_of_each_group_is_left_out(video_path: Path, monkeypatch: pytest.Mo
     """Samples at 0 and 1 s need nothing of the second half of a group of two seconds."""
     decoded: list[float] = []
 
-    class Counter(PacketSelector):
-        def select(self, *arguments: object) -> list[object]:
-            packets = super().select(*arguments)  # type: ignore[arg-type]
+    class CountingSelector(PacketSelector):
+        def select(
+            self, packet: VideoPacket, time_s: float | None, due_s: float
+        ) -> list[SelectedPacket]:
+            packets = super().select(packet, time_s, due_s)
             decoded.extend(p.time_s for p in packets if p.time_s is not None)
-            return list(packets)
+            return packets
 
-    monkeypatch.setattr(video_decoding, "PacketSelector", Counter)
+    monkeypatch.setattr(video_decoding, "PacketSelector", CountingSelector)
     assert read_numbers(video_path) == [(10 * k, float(k)) for k in range(12)]
     assert 60 <= len(decoded) < 105  # of 120; the decoder delays frames by a few packets
     assert len(decoded) == len(set(decoded))
