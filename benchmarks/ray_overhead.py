@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -23,11 +24,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.indexing import generate_products
+
 import sgmn
-from indexing import generate_products
 from sgmn.records import Product
 from sgmn.scale.ray_connection import connect_ray
 from sgmn.scale.ray_engine import RayEngine
@@ -68,12 +71,12 @@ class Indexing:
     """Indexes products with the built-in model into a new folder, which is then deleted."""
 
     def __init__(self) -> None:
-        self.model = sgmn.load("builtin")
+        self.embedder = sgmn.load("builtin").embedder
 
     def __call__(self, products: Sequence[Product], engine: RayEngine | None) -> None:
         """Index products in this process, or with an engine."""
         with tempfile.TemporaryDirectory() as folder:
-            sgmn.Index.create(Path(folder) / "index", self.model).add(products, engine=engine)
+            sgmn.Index.create(Path(folder) / "index", self.embedder).add(products, engine=engine)
 
 
 def measure(run: Callable[[], None]) -> Seconds:
@@ -84,15 +87,20 @@ def measure(run: Callable[[], None]) -> Seconds:
 
 def cpu_seconds() -> float:
     """CPU time so far of this process and of its descendants, those of Ray included."""
-    total = 0.0
-    own = psutil.Process()
-    for process in (own, *own.children(recursive=True)):
+    parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            times = process.cpu_times()
-        except psutil.NoSuchProcess:  # it ended meanwhile
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it ended meanwhile
             continue
-        total += times.user + times.system
-    return total
+        process = int(folder.name)
+        parents[process] = int(fields[1])
+        ticks[process] = sum(map(int, fields[11:15]))  # with children that have ended
+    own = {os.getpid()}
+    while more := {p for p, parent in parents.items() if parent in own} - own:
+        own |= more
+    return sum(ticks[process] for process in own) / os.sysconf("SC_CLK_TCK")
 
 
 def print_report(start: Seconds, times: dict[str, list[Seconds]], count: int) -> None:

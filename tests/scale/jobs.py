@@ -32,8 +32,11 @@ class SlowRows:
 class Squares:
     """Squares numbers, in any process; 13 is refused, and 99 ends the worker."""
 
+    seconds: float = 0.0
+
     def open(self) -> Callable[[int], tuple[int, int]]:
         def square(number: int) -> tuple[int, int]:
+            time.sleep(self.seconds)
             if number == 13:
                 raise MediaError("is unlucky", "13", "take another number")
             if number == 99:

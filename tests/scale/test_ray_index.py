@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from sgmn.catalogue.table import ProductTable
-from sgmn.catalogue.update import TableUpdate, UpdateOptions, UpdateProgress
+from sgmn.catalogue.update import TableUpdate, UpdateOptions
+from sgmn.records import Product
 from sgmn.scale.ray_engine import RayEngine
 from tests.catalogue.conftest import product_with_image as product_with_image  # a fixture
 from tests.catalogue.fakes import STAMP, FakeEncoder
@@ -24,14 +28,31 @@ from tests.scale.rows import read_rows
 pytestmark = pytest.mark.slow
 
 
-def kill_node(node: Any) -> None:
-    """Kill a node as a power cut would: its raylet and its workers, all at once."""
-    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
-    processes = [raylet, *raylet.children(recursive=True)]
-    assert any("ray::run_item" in process.cmdline() for process in processes), "it has no task"
-    for process in processes:
-        os.kill(process.pid, signal.SIGKILL)
-    psutil.wait_procs(processes, timeout=10)
+def find_workers(node: Any, title: str = "ray::") -> list[int]:
+    """The workers of a node with this title, which is that of their task."""
+    raylet = node.all_processes["raylet"][0].process.pid
+    children = [p for f in Path(f"/proc/{raylet}/task").glob("*/children") for p in read(f).split()]
+    titles = {int(child): read(Path(f"/proc/{child}/cmdline")) for child in children}
+    return [p for p, name in titles.items() if name.startswith(title) and "Agent" not in name]
+
+
+def read(file: Path) -> str:
+    """The content of a file in /proc; nothing if its process has ended."""
+    try:
+        return file.read_text()
+    except OSError:
+        return ""
+
+
+def kill_node_with_task(node: Any, begin: threading.Event) -> int:
+    """Kill a node as a power cut would, raylet and workers, while one of them has a task."""
+    begin.wait(300)
+    deadline = time.monotonic() + 300
+    while not (workers := find_workers(node, "ray::run_item")):
+        assert time.monotonic() < deadline, "the node has no task"
+    for process in (node.all_processes["raylet"][0].process.pid, *workers):
+        os.kill(process, signal.SIGKILL)
+    return len(workers)
 
 
 def test_a_node_that_is_killed_loses_and_repeats_no_row(
@@ -44,20 +65,24 @@ def test_a_node_that_is_killed_loses_and_repeats_no_row(
     expected = local.update(products, FakeEncoder(), UpdateOptions(batch_size=4))
     table = ProductTable.create_or_open(tmp_path / "ray", STAMP)
     node = cluster.list_all_nodes()[-1]
-    deque(ray_engine.map(Squares(), [1] * 50), 0)  # starts a worker on each node
-    killed_at: list[int] = []
+    while not find_workers(node):
+        deque(ray_engine.map(Squares(0.05), range(10)), 0)
+    begin = threading.Event()
 
-    def kill_in_the_middle(progress: UpdateProgress) -> None:
-        if progress.done >= 40 and not killed_at:
-            killed_at.append(progress.done)
-            kill_node(node)
+    def listed() -> Iterator[Product]:
+        for number, product in enumerate(products):
+            if number == 40:
+                begin.set()
+            yield product
 
     build_rows = partial(ray_engine.map, SlowRows(0.2))
     options = UpdateOptions(batch_size=4)
-    report = TableUpdate(table, build_rows, options, kill_in_the_middle).run(products)
+    with ThreadPoolExecutor(1) as thread:
+        killed = thread.submit(kill_node_with_task, node, begin)
+        report = TableUpdate(table, build_rows, options).run(listed())
+        assert killed.done() and killed.result() == 1, "the node was not killed in the middle"
     cluster.remove_node(node, allow_graceful=False)
     cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
-    assert killed_at and killed_at[0] < 100
     assert read_rows(table) == read_rows(local) and len(read_rows(table)) == 119
     assert (report.added, sorted(map(str, report.rejected_rows))) == (
         expected.added,
