@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sgmn import outputs
 from sgmn.cli.datasets import read_dataset
 from sgmn.cli.evaluate_protocol import (
     GalleryOption,
@@ -17,6 +18,7 @@ from sgmn.cli.evaluate_protocol import (
     ProtocolRun,
     TrecOption,
 )
+from sgmn.cli.evaluate_ranking import ClipRanking, watch_streams
 from sgmn.cli.options import (
     ALL_MODALITIES,
     AddressOption,
@@ -37,14 +39,9 @@ from sgmn.model.runtimes import TORCH
 from sgmn.scale.engines import LOCAL, open_engine
 
 if TYPE_CHECKING:
-    from sgmn.catalogue.index import Index
-    from sgmn.data.dataset import Dataset, Stream
-    from sgmn.evaluation.grounding import GroundingReport
-    from sgmn.evaluation.ranking import RankedClip
+    from sgmn.data.dataset import Dataset
     from sgmn.evaluation.report import Report
-    from sgmn.evaluation.stream_report import StreamReport, StreamResult
-    from sgmn.records import Clip
-    from sgmn.scale.engine import Engine
+    from sgmn.evaluation.stream_report import StreamReport
     from sgmn.workflows.evaluation_jobs import EvaluationSetup
 
 
@@ -102,31 +99,21 @@ def evaluate(
     If the dataset has both, --json FILE.json also writes FILE-streams.json.
     With --protocol, evaluates an imported benchmark in the gallery of its protocol.
     """
-    from sgmn import outputs
-    from sgmn.catalogue.index import Index
-    from sgmn.live.effort import parse_effort
-    from sgmn.workflows import loading
-    from sgmn.workflows.evaluation_jobs import EvaluationSetup
-
     outputs.require_writable(json_out, predictions, trec and trec / "run.txt")
     damage: list[str] = []
     if protocol is not None:
-        _require_absent({"--index": index, "--split": split, "--grounding": grounding})
-        _require_absent({"--engine": engine != LOCAL, "--address": address})
+        _require_absent(index, split, grounding, engine, address)
         names = (dataset, protocol, gallery, model, runtime, modalities)
-        run = ProtocolRun(*names, without_titles, seed, trec, predictions).evaluate(damage)
-        _publish(run, markdown, json_out)
+        run = ProtocolRun(*names, without_titles, seed, trec, predictions)
+        _publish(run.evaluate(damage), markdown, json_out)
     elif index is None:
         raise SgmnError("is missing", "--index", "pass --index FOLDER, or --protocol NAME")
     else:
-        selected, data = loading.parse_modalities(modalities), read_dataset(dataset, skip_invalid)
+        setup = _build_setup(dataset, index, model, runtime, modalities, without_titles, effort)
+        data = read_dataset(dataset, skip_invalid)
         _require_clips(grounding, data, split)
-        where = (data.root.absolute(), index, model, runtime)
-        setup = EvaluationSetup(*where, selected, without_titles, parse_effort(effort))
         meta = {"dataset": dataset.name, "split": split, "use": modalities}
-        with open_engine(engine, address) as cluster:
-            opened = Index.open(index, model, runtime)
-            ranking = _ClipRanking(opened, setup, cluster, grounding, seed, trec, predictions)
+        with _open_ranking(setup, engine, address, grounding, seed, trec, predictions) as ranking:
             _evaluate_with_index(data, ranking, meta, damage, markdown, json_out)
     _print_warnings(damage)
 
@@ -144,16 +131,57 @@ def _require_clips(grounding: bool, data: Dataset, split: str) -> None:
         raise SgmnError("has no clips for --grounding", data.root, "pass a dataset with clips")
 
 
-def _require_absent(options: dict[str, object]) -> None:
+def _require_absent(
+    index: str | None, split: str, grounding: bool, engine: str, address: str | None
+) -> None:
     """Refuse options that have no meaning with --protocol."""
+    options = {"--index": index, "--split": split, "--grounding": grounding}
+    options |= {"--engine": engine != LOCAL, "--address": address}
     for name, value in options.items():
         if value:
             raise SgmnError("cannot be combined with --protocol", name, "leave one of them out")
 
 
+def _build_setup(
+    dataset: Path,
+    index: str,
+    model: str | None,
+    runtime: str,
+    modalities: str,
+    without_titles: bool,
+    effort: str,
+) -> EvaluationSetup:
+    """Check the options of an evaluation, and put them together."""
+    from sgmn.live.effort import parse_effort
+    from sgmn.workflows import loading
+    from sgmn.workflows.evaluation_jobs import EvaluationSetup
+
+    where = (dataset.absolute(), index, model, runtime)
+    selected = loading.parse_modalities(modalities)
+    return EvaluationSetup(*where, selected, without_titles, parse_effort(effort))
+
+
+@contextmanager
+def _open_ranking(
+    setup: EvaluationSetup,
+    engine: str,
+    address: str | None,
+    grounding: bool,
+    seed: int,
+    trec: Path | None,
+    predictions: Path | None,
+) -> Iterator[ClipRanking]:
+    """Open the engine, then the index: Ray has to start before LanceDB is imported."""
+    with open_engine(engine, address) as cluster:
+        from sgmn.catalogue.index import Index
+
+        index = Index.open(setup.index, setup.model, setup.runtime)
+        yield ClipRanking(index, setup, cluster, grounding, seed, trec, predictions)
+
+
 def _evaluate_with_index(
     data: Dataset,
-    ranking: _ClipRanking,
+    ranking: ClipRanking,
     meta: dict[str, str],
     damage: list[str],
     markdown: bool,
@@ -172,87 +200,10 @@ def _evaluate_with_index(
     if clips:
         _publish(ranking.run(clips, meta, damage), markdown, json_out)
     if streams:
-        results = _watch_streams(streams, ranking, damage)
+        results = watch_streams(streams, ranking, damage)
         path = evaluation.stream_report_path(json_out, data)
         meta |= {"effort": ranking.setup.effort}
         _publish(StreamReport(results, meta=meta), markdown, path)
-
-
-@dataclass(frozen=True)
-class _ClipRanking:
-    """How clips are ranked, whether their grounding is measured too, and which files to write.
-
-    `engine` None ranks in this process.
-    """
-
-    index: Index
-    setup: EvaluationSetup
-    engine: Engine | None
-    grounding: bool
-    seed: int
-    trec: Path | None
-    predictions: Path | None
-
-    def run(self, clips: Sequence[Clip], meta: dict[str, str], damage: list[str]) -> Report:
-        """Rank the clips under a progress bar."""
-        from sgmn.cli import console
-        from sgmn.evaluation.exchange import ResultFiles
-        from sgmn.evaluation.report import Report
-
-        if self.setup.without_titles:
-            meta = meta | {"titles": "ignored"}
-        with ResultFiles(self.trec, self.predictions, meta["model"], meta) as files:
-            ranked = self._rank(clips, files.depth, damage)
-            queries = tuple(console.track(files.write(ranked), "ranking", len(clips)))
-        grounding = self._measure_grounding(clips).to_dict() if self.grounding else None
-        return Report(queries, self.seed, meta, grounding=grounding)
-
-    def _rank(self, clips: Sequence[Clip], depth: int, damage: list[str]) -> Iterator[RankedClip]:
-        from sgmn.workflows import evaluation, evaluation_jobs
-
-        setup = self.setup
-        if self.engine is not None:
-            return evaluation_jobs.rank_clips(clips, setup, self.engine, damage, depth)
-        return evaluation.rank_clips(
-            clips,
-            self.index,
-            self.index.embedder,
-            setup.modalities,
-            damage,
-            without_titles=setup.without_titles,
-            depth=depth,
-        )
-
-    def _measure_grounding(self, clips: Sequence[Clip]) -> GroundingReport:
-        from sgmn.cli import console
-        from sgmn.workflows.grounding import measure_grounding
-
-        with console.progress_bar() as bar:
-            task = bar.add_task("grounding", total=len(clips))
-            report = measure_grounding(
-                clips,
-                self.index,
-                without_titles=self.setup.without_titles,
-                seed=self.seed,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
-            )
-        typer.echo(report.markdown())
-        return report
-
-
-def _watch_streams(
-    streams: Sequence[Stream], ranking: _ClipRanking, damage: list[str]
-) -> tuple[StreamResult, ...]:
-    """Watch each stream with the products of its shop, under a progress bar."""
-    from sgmn.cli import console
-    from sgmn.workflows import evaluation, evaluation_jobs
-
-    if ranking.engine is None:
-        recognizer_of = evaluation_jobs.recognizers(ranking.index, ranking.setup)
-        results = evaluation.recognize_streams(streams, recognizer_of, damage)
-    else:
-        results = evaluation_jobs.watch_streams(streams, ranking.setup, ranking.engine, damage)
-    return tuple(console.track(results, "watching", len(streams)))
 
 
 def _publish(report: Report | StreamReport, markdown: bool, json_out: Path | None) -> None:

@@ -48,7 +48,7 @@ class Delivery(BaseModel):
     updated_s: float
 
 
-@router.get("/{webhook_id}/deliveries", summary="List deliveries")
+@router.get("/{webhook_id:id}/deliveries", summary="List deliveries")
 def list_deliveries(
     context: Context,
     caller: Editor,
@@ -70,7 +70,7 @@ def list_deliveries(
 
 
 @router.post(
-    "/{webhook_id}/deliveries/{delivery_id}:retry",
+    "/{webhook_id:id}/deliveries/{delivery_id}:retry",
     summary="Deliver again",
     response_model=Delivery,
     dependencies=[IDEMPOTENT],

@@ -168,7 +168,7 @@ def make_webhook(
         return answer(connection, request, document, 201, headers)
 
 
-@router.get("/{webhook_id}", summary="Get a webhook")
+@router.get("/{webhook_id:id}", summary="Get a webhook")
 def get_webhook(
     context: Context, caller: Editor, response: Response, webhook_id: WebhookId
 ) -> Webhook:
@@ -179,7 +179,7 @@ def get_webhook(
     return webhook
 
 
-@router.put("/{webhook_id}", summary="Change a webhook", responses=problems.responses(412))
+@router.put("/{webhook_id:id}", summary="Change a webhook", responses=problems.responses(412))
 def change_webhook(
     context: Context,
     caller: Editor,
@@ -207,7 +207,7 @@ def change_webhook(
 
 
 @router.post(
-    "/{webhook_id}:rotate-secret",
+    "/{webhook_id:id}:rotate-secret",
     summary="Replace the secret of a webhook",
     response_model=WebhookWithSecret,
     dependencies=[IDEMPOTENT],
@@ -234,7 +234,7 @@ def rotate_secret(
 
 
 @router.delete(
-    "/{webhook_id}",
+    "/{webhook_id:id}",
     status_code=204,
     summary="Delete a webhook",
     responses=problems.responses(412),
