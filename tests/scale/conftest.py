@@ -17,15 +17,26 @@ def cluster() -> Iterator[Any]:
     """Two nodes of one CPU each; this process is connected to the first."""
     pytest.importorskip("ray", reason="needs the extra ray")
     ray = import_ray()
-    from ray.cluster_utils import Cluster
-
-    arguments = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=arguments)
-    cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
+    cluster = _start_cluster()
     ray.init(address=cluster.address, log_to_driver=False)
     yield cluster
     ray.shutdown()
     cluster.shutdown()
+
+
+def _start_cluster(attempts: int = 3) -> Any:
+    """Start the nodes; Ray gives a node 30 s to start, which a busy machine may exceed."""
+    from ray.cluster_utils import Cluster
+
+    arguments = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
+    try:
+        cluster = Cluster(initialize_head=True, head_node_args=arguments)
+        cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
+    except Exception as error:
+        if attempts == 1 or "timed out during startup" not in str(error):
+            raise
+        return _start_cluster(attempts - 1)
+    return cluster
 
 
 @pytest.fixture

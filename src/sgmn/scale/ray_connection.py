@@ -73,7 +73,7 @@ def _initialize(ray: Any, address: str) -> None:
         require_reachable(address)
     try:
         ray.init(**options)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # Ray raises this very class if a node does not start in time
         reason = str(error).strip().splitlines()[0]
         raise SgmnError(f"no Ray cluster can be used there ({reason})", address, _REMEDY) from error
 

@@ -153,7 +153,7 @@ def write_config(folder: Path, ids: dict[str, str]) -> Path:
         lines += [
             "[[operations]]",
             f'include-operation-id = "{operation}"',
-            "checks.negative_data_rejection.enabled = false",
+            f"checks.negative_data_rejection.expected-statuses = {NO_ENCODER}",
             f"checks.not_a_server_error.expected-statuses = {NO_ENCODER}",
             f"checks.positive_data_acceptance.expected-statuses = {NO_ENCODER}",
         ]
