@@ -20,6 +20,7 @@ from sgmn.training.data.batches import BatchSpec
 from sgmn.training.data.cached_batches import CachedBatches
 from sgmn.training.data.examples import Examples
 from sgmn.training.trainer import Trainer
+from sgmn.training.weight_average import WeightAverage
 from tests.training.conftest import read_weights, stop_after
 
 TRAIN = TrainConfig(steps=8, batch_size=4, lr=3e-3, ema_decay=0.9, workers=1, device="cpu")
@@ -106,5 +107,13 @@ def test_only_what_is_trained_is_averaged(make_run: MakeRun, tmp_path: Path) -> 
                 averages[name] = own.clone()
     for name, p in averaged.named_parameters():
         torch.testing.assert_close(p.detach(), averages[name])
-    positions = "towers.text.embeddings.position_ids"  # whole numbers are copied
-    assert torch.equal(averaged.get_buffer(positions), network.get_buffer(positions))
+
+
+def test_whole_numbers_are_copied_to_the_average(make_run: MakeRun, tmp_path: Path) -> None:
+    network = make_run(tmp_path / "run").network
+    network.register_buffer("positions", torch.tensor([0, 1]))
+    average = WeightAverage(network, 0.9)
+    for positions in ([0, 1], [2, 5], [7, 3]):
+        network.get_buffer("positions").copy_(torch.tensor(positions))
+        average.update_parameters(network)
+        assert average.network.get_buffer("positions").tolist() == positions

@@ -59,6 +59,18 @@ class BertTower(nn.Module):
         # Not used, but part of the published weights and of the fingerprint of a model.
         self.pooler = nn.ModuleDict({"dense": nn.Linear(size, size)})
         self._recomputes = False
+        self._initialize(config.get("initializer_range", 0.02))
+
+    def _initialize(self, std: float) -> None:
+        """Draw the weights as BERT does; those of the layers of PyTorch would be far larger."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                nn.init.normal_(module.weight, std=std)
+            if isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
+        with torch.no_grad():
+            words = self.embeddings.word_embeddings
+            words.weight[words.padding_idx] = 0.0
 
     def gradient_checkpointing_enable(self, options: Mapping[str, Any]) -> None:
         """Recompute activations in the backward pass; `options` are those of `transformers`."""
