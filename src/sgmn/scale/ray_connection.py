@@ -74,7 +74,7 @@ def _initialize(ray: Any, address: str) -> None:
     try:
         ray.init(**options)
     except Exception as error:  # Ray raises this very class if a node does not start in time
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SgmnError(f"no Ray cluster can be used there ({reason})", address, _REMEDY) from error
 
 

@@ -55,6 +55,14 @@ def test_rows_arrive_signed_and_in_order(
     assert endpoint.headers[0]["authorization"].startswith("Basic ")
 
 
+def test_the_verb_after_an_id_is_not_taken_for_part_of_it(
+    client: TestClient, editor: Headers, context: ServiceContext, endpoint: Endpoint
+) -> None:
+    webhook_id, _ = add_webhook(context, endpoint.url)
+    refused = client.put(f"/v1/webhooks/{webhook_id}:rotate-secret", json={}, headers=editor)
+    assert refused.status_code == 405
+
+
 def test_the_secret_before_a_rotation_signs_for_a_stated_time(
     client: TestClient,
     editor: Headers,
