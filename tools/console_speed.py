@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import statistics
 import sys
 import tempfile
@@ -17,10 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import sync_playwright
-
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.service.console.conftest import OPTIONS
+from tests.service.console.browser import open_browser
 from tests.service.console.shop import ConsoleService, run_console
 from tests.service.console.visitor import Visitor
 
@@ -45,19 +42,16 @@ def main() -> None:
     parser.add_argument("--segments", type=int, default=7)
     parser.add_argument("--json", type=Path, help="write the figures to a file")
     arguments = parser.parse_args()
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with (
         tempfile.TemporaryDirectory() as folder,
         run_console(Path(folder)) as service,
-        sync_playwright() as playwright,
+        open_browser() as browser,
     ):
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(OPTIONS))
         figures = {
             "weight": measure_weight(browser, service),
             "event_to_page_s": measure_events(browser, service, arguments.events),
             "review": measure_reviewing(browser, service, arguments.segments),
         }
-        browser.close()
     print(json.dumps(figures, indent=2))
     if arguments.json:
         arguments.json.write_text(json.dumps(figures))

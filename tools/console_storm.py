@@ -10,17 +10,14 @@ each storm.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
 from random import Random
 
-from playwright.sync_api import sync_playwright
-
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.service.console.conftest import OPTIONS
+from tests.service.console.browser import open_browser
 from tests.service.console.shop import run_console
 from tests.service.console.storm import run_storm
 from tests.service.console.visitor import Visitor
@@ -32,13 +29,11 @@ def main() -> None:
     parser.add_argument("--keys", type=int, default=100, help="in each storm")
     parser.add_argument("--seed", type=int, default=0, help="of the first storm")
     arguments = parser.parse_args()
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with (
         tempfile.TemporaryDirectory() as folder,
         run_console(Path(folder)) as service,
-        sync_playwright() as playwright,
+        open_browser() as browser,
     ):
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(OPTIONS))
         visitor = Visitor(browser, service, may_fail=True)  # heatmaps, which a tiny model lacks
         visitor.log_in(service.process.admin_key)
         started_s, answers = time.monotonic(), 0

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from tests.service.console.browser import MISSING, find_chromium, open_browser
 from tests.service.console.shop import ConsoleService, run_console
 from tests.service.console.visitor import Visitor
 
 REQUIRED = "SGMN_REQUIRE_BROWSER"  # set where a missing browser is an error
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage")
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of Chromium."""
-    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if path is None:
-        reason = "no Chromium is installed (Debian: apt-get install chromium)"
+    if (path := find_chromium()) is None:
         if os.environ.get(REQUIRED):
-            pytest.fail(reason)
-        pytest.skip(reason)
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
     return path
 
 
@@ -42,12 +38,8 @@ def console_service(
 @pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Any]:
     """A browser."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(OPTIONS))
+    with open_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
