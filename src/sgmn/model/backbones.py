@@ -140,13 +140,16 @@ def load_pretrained(source: str) -> ModelBundle:
             source,
             f"use one of {', '.join(PAIRS)}, or compose two towers: see docs/models.md",
         )
-    tower, tokenizer = _load_tower(source), load_tokenizer(source)
+    tower = _load_tower(source)
+    tokenizer = _load_siglip_tokenizer(source) if family == "siglip" else load_tokenizer(source)
     mean, std = _read_normalization(source, *PAIRS[family])
     side = int(tower.config.vision_config.image_size)
     max_positions = tower.config.text_config.max_position_embeddings
+    pair = _config_to_dict(tower.config)
+    pair["text_config"]["pad_token_id"] = tokenizer.pad_token_id  # SigLIP 2 states that of SigLIP
     config = NetworkConfig(
         family=family,
-        towers={"pair": _config_to_dict(tower.config)},
+        towers={"pair": pair},
         dim=0,
         canvases=((side, side),),
         mean=mean,
@@ -168,6 +171,22 @@ def load_tokenizer(source: str | Path) -> Any:
     from transformers import AutoTokenizer
 
     return _call_quietly(AutoTokenizer.from_pretrained, str(source))
+
+
+def _load_siglip_tokenizer(source: str) -> Any:
+    """Load the tokenizer of SigLIP as the towers were trained: lowercase, padded on the right.
+
+    SigLIP 2 names the class of Gemma, which keeps capitals, also when it reads a file that does
+    not. The general class reads all of tokenizer.json.
+    """
+    from tokenizers import normalizers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = _call_quietly(PreTrainedTokenizerFast.from_pretrained, source, padding_side="right")
+    own = tokenizer.backend_tokenizer.normalizer
+    steps = [normalizers.Lowercase(), *([own] if own else [])]
+    tokenizer.backend_tokenizer.normalizer = normalizers.Sequence(steps)
+    return tokenizer
 
 
 def find_minilm_folder() -> Path:
