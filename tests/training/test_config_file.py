@@ -30,6 +30,34 @@ def test_datasets_of_the_caller_replace_those_of_the_config(
     assert run.model.source == read_config("own-pairs").model.source
 
 
+def test_changes_replace_values_of_the_config() -> None:
+    changes = (
+        "train.steps=50",
+        "model.source=/models/clip",
+        'model.parts=["graph"]',
+        "loss.text=1",
+    )
+    run = read_config("lpr4m-clip-b32", changes=changes)
+    assert (run.train.steps, run.train.batch_size) == (50, 128)
+    assert (run.model.source, run.model.parts) == ("/models/clip", ("graph",))
+    assert run.loss.text == 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("steps=50", "'steps=50': is no change of a config; write TABLE.KEY=VALUE"),
+        ("train.steps", "'train.steps': is no change of a config"),
+        ("train.step=50", r"own-pairs.toml \[train\]: unknown key 'step'; did you mean 'steps'"),
+        ("train.steps=many", "'steps' is 'many'; use an integer"),
+        ("trian.steps=50", r"unknown table \[trian\]; did you mean 'train'"),
+    ],
+)
+def test_invalid_changes_are_refused(change: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        read_config("own-pairs", changes=[change])
+
+
 def test_packaged_configs_are_described() -> None:
     configs = packaged_configs("train")
     assert {"ablation", "own-pairs", "lpr4m-clip-b32", "movingfashion-clip-b32"} <= set(configs)

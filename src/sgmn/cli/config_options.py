@@ -42,6 +42,15 @@ TrainOnOption = Annotated[
         help="Train on this dataset instead of those in the config. May be repeated.",
     ),
 ]
+ChangeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="TABLE.KEY=VALUE",
+        help="Use this value instead of that of the config, such as train.steps=50 or "
+        "model.source=FOLDER. May be repeated.",
+    ),
+]
 ListRunConfigsOption = Annotated[
     bool,
     flag(

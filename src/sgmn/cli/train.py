@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sgmn.cli.config_options import ConfigArgument, ListRunConfigsOption, TrainOnOption
+from sgmn.cli.config_options import (
+    ChangeOption,
+    ConfigArgument,
+    ListRunConfigsOption,
+    TrainOnOption,
+)
 from sgmn.cli.datasets import read_dataset, read_tables
 from sgmn.cli.options import SkipInvalidOption, flag
 
@@ -23,6 +28,7 @@ def train(
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the run.")
     ],
     dataset: TrainOnOption = None,
+    change: ChangeOption = None,
     resume: Annotated[
         bool, flag("--resume", help="Continue from the last checkpoint of the run.")
     ] = False,
@@ -39,7 +45,7 @@ def train(
     from sgmn.training.model_card import write_card
     from sgmn.training.trainer import require_new_run_folder
 
-    run = read_config(config, dataset or ())
+    run = read_config(config, dataset or (), change or ())
     if not resume:
         require_new_run_folder(output)
     distributed.join_process_group(run.train.device)
