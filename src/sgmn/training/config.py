@@ -231,9 +231,10 @@ class LossConfig:
         mining: mine hard negatives, hard batches and triplets; otherwise negatives are random.
         triplet_margin: margin of the triplet loss, a difference of cosines (0..2).
         triplet_memory: products of past batches that also serve as negatives of triplets.
-        duplicate_image_cosine: two listings are duplicates, and no negatives of each other, if
-            their images and titles are at least this close in the starting model's space.
-        duplicate_title_cosine: the same threshold for titles.
+        near_duplicates: encode and compare all products before the first step, so that listings
+            of the same product are not negatives of each other.
+        duplicate_image_cosine, duplicate_title_cosine: listings are of the same product if their
+            images and titles are at least this close in the starting model's space.
     """
 
     text: float = 0.2
@@ -248,18 +249,17 @@ class LossConfig:
     mining: bool = True
     triplet_margin: float = 0.2
     triplet_memory: int = 0
+    near_duplicates: bool = True
     duplicate_image_cosine: float = 0.995
     duplicate_title_cosine: float = 0.995
 
     def __post_init__(self) -> None:
         require_at_least(self, 0, "text", "text_reliability", "triplet", "pair", "grounding")
-        require_at_least(self, 0, *VISUAL_LOSSES)
+        require_at_least(self, 0, *VISUAL_LOSSES, "triplet_memory")
         require_at_least(self, 1, "hard_negatives")
-        require_at_least(self, 0, "triplet_memory")
         margin = self.triplet_margin
         require(0 < margin < 2, "triplet_margin", margin, "use a difference of cosines in 0..2")
-        for name in ("duplicate_image_cosine", "duplicate_title_cosine"):
-            require(getattr(self, name) >= -1, name, getattr(self, name), "use a cosine")
+        require_at_least(self, -1, "duplicate_image_cosine", "duplicate_title_cosine")
 
 
 @dataclass(frozen=True)

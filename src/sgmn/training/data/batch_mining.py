@@ -20,7 +20,7 @@ from sgmn.training.losses.mining import Duplicates
 
 _LOG = logging.getLogger("sgmn.training")
 NEIGHBORS = 16  # of each product
-UNREACHABLE_COSINE = 2.0
+MAX_CLASS = 0.5  # share of the products: more are not one product, but a chain of similar ones
 BATCH_SIZE = 64
 
 
@@ -46,17 +46,21 @@ def find_duplicates(network: SGMN, batches: Batches, config: LossConfig) -> Dupl
     Towers that cannot distinguish most products, such as untrained ones, have no say: then only
     products with the same image file are duplicates.
     """
-    vectors = encode_products(network, batches)
     products = batches.examples.products
+    keys = list(products)
+    if not config.near_duplicates:
+        return Duplicates(keys)
+    vectors = encode_products(network, batches)
     images, titles = vectors.image[vectors.has_image], vectors.text[vectors.has_text]
-    image_cosine, title_cosine = config.duplicate_image_cosine, config.duplicate_title_cosine
-    if not (_are_distinct(images, image_cosine) and _are_distinct(titles, title_cosine)):
-        _LOG.info("The towers cannot distinguish the products yet: comparing image files only")
-        image_cosine = title_cosine = UNREACHABLE_COSINE
     hashes = [hash_file(p.image_paths[0]) if p.image_paths else "" for p in products.values()]
-    duplicates = Duplicates(list(products), vectors, image_cosine, title_cosine, hashes)
-    _LOG.info("%d products are near-duplicates of others and not their negatives", duplicates.count)
-    return duplicates
+    thresholds = config.duplicate_image_cosine, config.duplicate_title_cosine
+    are_distinct = all(map(_are_distinct, (images, titles), thresholds))
+    found = Duplicates(keys, vectors if are_distinct else None, *thresholds, hashes)
+    if not are_distinct or found.largest > MAX_CLASS * len(keys):
+        _LOG.info("The towers cannot distinguish the products yet: comparing image files only")
+        found = Duplicates(keys, image_hashes=hashes)
+    _LOG.info("%d products are near-duplicates of others and not their negatives", found.count)
+    return found
 
 
 def _are_distinct(vectors: Tensor, threshold: float) -> bool:

@@ -6,7 +6,7 @@ negatives.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product as cartesian
 from math import inf
 
@@ -55,12 +55,13 @@ class Duplicates:
     Attributes:
         classes: (S,) long, equal for products that are duplicates of each other.
         count: number of products that have a duplicate.
+        largest: number of products in the largest class.
     """
 
     def __init__(
         self,
         keys: Sequence[Key],
-        products: ProductVectors,
+        products: ProductVectors | None = None,
         image_cosine: float = 0.995,
         title_cosine: float = 0.995,
         image_hashes: Sequence[str] = (),
@@ -74,24 +75,35 @@ class Duplicates:
 
         Args:
             keys: the key of each product.
-            products: their vectors in the frozen starting model.
+            products: their vectors in the frozen starting model; None to compare only hashes.
             image_cosine: threshold for images.
             title_cosine: threshold for titles.
             image_hashes: a hash of each product's main image, "" if it has none.
             block: products compared at once.
         """
         classes = _merge_classes(np.arange(len(keys)), _same_image_links(image_hashes))
-        for start in range(0, len(keys), block):
-            rows, others = products[start : start + block], products[start:]
-            links = _are_duplicates(rows, others, image_cosine, title_cosine).nonzero().T
-            classes = _merge_classes(classes, start + links.cpu().numpy())
+        if products is not None:
+            for links in _similar_links(products, image_cosine, title_cosine, block):
+                classes = _merge_classes(classes, links)
         self.classes = torch.from_numpy(classes).long()
-        self.count = int((np.bincount(classes)[classes] > 1).sum())
+        sizes = np.bincount(classes)
+        self.count = int((sizes[classes] > 1).sum())
+        self.largest = int(sizes.max(initial=0))
         self._positions = {key: position for position, key in enumerate(keys)}
 
     def classes_of(self, keys: Sequence[Key]) -> Tensor:
         """Return the classes (S',) of some products."""
         return self.classes[[self._positions[key] for key in keys]]
+
+
+def _similar_links(
+    products: ProductVectors, image_cosine: float, title_cosine: float, block: int
+) -> Iterator[NDArray[np.int64]]:
+    """Yield the pairs of positions (2, L) of the duplicates in each block of products."""
+    for start in range(0, len(products.has_image), block):
+        rows, others = products[start : start + block], products[start:]
+        links = _are_duplicates(rows, others, image_cosine, title_cosine).nonzero().T
+        yield start + links.cpu().numpy()
 
 
 def _are_duplicates(
