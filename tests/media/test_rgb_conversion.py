@@ -1,5 +1,6 @@
 """Frames are upright, have square pixels and a bounded size."""
 
+import gc
 from fractions import Fraction
 from typing import Any, cast
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from sgmn.media import video
+from sgmn.media.rgb_conversion import UprightConverter
 from tests.media.footage import (
     HEIGHT,
     WIDTH,
@@ -65,3 +67,18 @@ def test_non_square_pixels_are_stretched(tmp_path):
     path = write_video(tmp_path / "wide.mp4", frame_times(0.3), pixel_aspect=Fraction(3, 2))
     frame = next(video.read_frames(path))
     assert frame.rgb.shape == (48, 96, 3) and read_frame_number(frame.rgb) == 0
+
+
+def test_converted_frames_are_freed_at_once(video_path):
+    converter = UprightConverter()
+    gc.collect()
+    gc.disable()
+    try:
+        with av.open(video_path) as container:
+            for frame in container.decode(video=0):
+                converter.convert(frame)
+        del frame
+        kept = sum(isinstance(one, av.VideoFrame) for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert kept <= 1  # whose display matrix was read

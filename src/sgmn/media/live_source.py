@@ -12,8 +12,6 @@ from threading import Condition, Event, RLock, Thread, current_thread
 from time import time
 from typing import Literal, Self
 
-from av.video.reformatter import VideoReformatter
-
 from sgmn.media.address import Address, parse_address
 from sgmn.media.audio import AudioChunk
 from sgmn.media.audio_queue import AudioQueue
@@ -21,7 +19,7 @@ from sgmn.media.container import LIBAV_ERRORS, describe_error
 from sgmn.media.image import encode_jpeg
 from sgmn.media.reconnecting_stream import ReconnectingStream
 from sgmn.media.recorder import StreamRecorder
-from sgmn.media.rgb_conversion import convert_to_upright_rgb
+from sgmn.media.rgb_conversion import UprightConverter
 from sgmn.media.sampling import SamplingSchedule
 from sgmn.media.source_settings import SourceSettings
 from sgmn.media.video_decoding import DecodedFrame
@@ -123,9 +121,9 @@ class LiveSource:
             recorder=recorder,
         )
         self._schedule = SamplingSchedule(0.0, rate_hz)
-        self._max_side, self._jpeg_side = max_side, jpeg_side
         # One for each size, because a change of the size creates its scaler anew.
-        self._reformatter, self._jpeg_reformatter = VideoReformatter(), VideoReformatter()
+        self._converter = UprightConverter(max_side)
+        self._jpeg_converter = None if jpeg_side is None else UprightConverter(jpeg_side)
         self._frames: deque[LiveFrame] = deque()
         self._failure: Exception | None = None
         self._on_state = on_state
@@ -251,10 +249,10 @@ class LiveSource:
         if not self._schedule.is_due(decoded.time_s):
             return
         try:
-            rgb = _convert(decoded, self._reformatter, self._max_side)
+            rgb = self._converter.convert(decoded.frame, decoded.pixel_aspect)
             jpeg = None
-            if self._jpeg_side is not None:  # at once, because a queue of files is small
-                large = _convert(decoded, self._jpeg_reformatter, self._jpeg_side)
+            if self._jpeg_converter is not None:  # at once, because a queue of files is small
+                large = self._jpeg_converter.convert(decoded.frame, decoded.pixel_aspect)
                 jpeg = encode_jpeg(large)
         except LIBAV_ERRORS as error:
             self._stream.faults[f"a frame cannot be converted ({describe_error(error)})"] += 1
@@ -274,11 +272,3 @@ class LiveSource:
                 self.dropped_frames += 1
             self._frames.append(frame)
             self._changed.notify_all()
-
-
-def _convert(
-    decoded: DecodedFrame, reformatter: VideoReformatter, max_side: int | None
-) -> ImageArray:
-    return convert_to_upright_rgb(
-        decoded.frame, reformatter, pixel_aspect=decoded.pixel_aspect, max_side=max_side
-    )

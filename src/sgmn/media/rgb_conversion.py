@@ -15,29 +15,38 @@ from sgmn.records import ImageArray
 _MAX_PIXEL_ASPECT = 4
 
 
-def convert_to_upright_rgb(
-    frame: VideoFrame,
-    reformatter: VideoReformatter,
-    *,
-    pixel_aspect: Fraction | None = None,
-    max_side: int | None = None,
-) -> ImageArray:
-    """Convert a frame to uint8 RGB, (H, W, 3), as a player displays it.
+class UprightConverter:
+    """Converts the frames of a video to uint8 RGB, (H, W, 3), as a player displays them.
 
     Args:
-        frame: The decoded frame.
-        reformatter: Converts and scales in one pass (swscale).
-        pixel_aspect: Width of a stored pixel divided by its height.
         max_side: Maximum length of the longer side, in pixels. The aspect ratio is kept, and
             nothing is enlarged.
-
-    Raises:
-        ValueError or av.FFmpegError: If libav cannot convert the frame.
     """
-    width, height = _output_size(frame, pixel_aspect, max_side)
-    converted = reformatter.reformat(frame, width, height, "rgb24", threads=1)
-    rgb = cast(ImageArray, converted.to_ndarray())
-    return np.ascontiguousarray(_apply_display_matrix(rgb, _read_display_matrix(frame)))
+
+    def __init__(self, max_side: int | None = None) -> None:
+        self._max_side = max_side
+        self._reformatter = VideoReformatter()
+        # By angle, because PyAV's side data and its frame refer to each other: each frame whose
+        # side data was read stays in memory until the next garbage collection.
+        self._matrices: dict[int, tuple[int, ...] | None] = {}
+
+    def convert(self, frame: VideoFrame, pixel_aspect: Fraction | None = None) -> ImageArray:
+        """Convert a decoded frame, scaled in the same pass (swscale).
+
+        Args:
+            frame: The decoded frame.
+            pixel_aspect: Width of a stored pixel divided by its height.
+
+        Raises:
+            ValueError or av.FFmpegError: If libav cannot convert the frame.
+        """
+        width, height = _output_size(frame, pixel_aspect, self._max_side)
+        converted = self._reformatter.reformat(frame, width, height, "rgb24", threads=1)
+        rgb = cast(ImageArray, converted.to_ndarray())
+        angle = frame.rotation
+        if angle not in self._matrices:
+            self._matrices[angle] = _read_display_matrix(frame)
+        return np.ascontiguousarray(_apply_display_matrix(rgb, self._matrices[angle]))
 
 
 def _output_size(

@@ -8,13 +8,11 @@ from collections.abc import Generator, Iterator
 from math import isfinite
 from pathlib import Path
 
-from av.video.reformatter import VideoReformatter
-
 from sgmn.errors import MediaError, error_reason
 from sgmn.media import container, image
 from sgmn.media.damage import report_damage, summarize_faults
 from sgmn.media.frame import Frame
-from sgmn.media.rgb_conversion import convert_to_upright_rgb
+from sgmn.media.rgb_conversion import UprightConverter
 from sgmn.media.sampling import TIME_TOLERANCE_S, SamplingSchedule
 from sgmn.media.video_decoding import DecodedFrame, decode_video
 
@@ -102,7 +100,7 @@ def _read_video(
     max_side: int | None,
     damage: list[str] | None,
 ) -> Generator[Frame, None, None]:
-    reformatter, frame_count, last_s = VideoReformatter(), 0, None
+    converter, frame_count, last_s = UprightConverter(max_side), 0, None
     try:
         for last_s, frame, pixel_aspect in decoded:
             if end_s is not None and last_s + TIME_TOLERANCE_S >= end_s:
@@ -110,9 +108,7 @@ def _read_video(
             if not schedule.is_due(last_s):
                 continue
             try:
-                rgb = convert_to_upright_rgb(
-                    frame, reformatter, pixel_aspect=pixel_aspect, max_side=max_side
-                )
+                rgb = converter.convert(frame, pixel_aspect)
             except container.LIBAV_ERRORS as error:
                 faults[f"a frame cannot be converted ({container.describe_error(error)})"] += 1
                 continue
