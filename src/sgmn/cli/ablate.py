@@ -61,7 +61,8 @@ class AblateOptions:
             "--baselines",
             help="Run another set of variants: the backbone without training, RICE-style instance "
             "contrast, SEAM-style attention over frames, SGMN as published, the full model, and "
-            "the model with a second glance. Each is compared with the last.",
+            "the model with a second glance, with and without hard mining. Each is compared with "
+            "the last.",
         ),
     ] = False
     sheet: Annotated[

@@ -41,8 +41,9 @@ def test_published_methods_are_compared_with_the_full_model() -> None:
 
 def test_comparisons_have_the_model_that_looks_twice_as_reference() -> None:
     rows = comparison_rows()
-    assert [row.baseline for row in rows] == [*BASELINES, "", ""]
-    assert [row.looks_twice for row in rows] == [False] * 5 + [True]
+    assert [row.baseline for row in rows] == [*BASELINES, "", "", ""]
+    assert [row.looks_twice for row in rows] == [False] * 5 + [True] * 2
+    assert [row.mining for row in rows[-2:]] == [True, False]
     assert {row.reference for row in rows[:-1]} == {rows[-1].name} and not rows[-1].reference
     assert select_rows([rows[-1].name], rows) == rows[-1:]
 
