@@ -91,6 +91,16 @@ def test_a_refused_push_is_one_line(hub: Hub, folder: Path, tmp_path: Path) -> N
         push(tmp_path, "user/other")
 
 
+def test_a_hub_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import sgmn; sgmn.load('user/other')"]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    loaded = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert "user/other: cannot be downloaded: the model hub cannot be reached" in loaded.stderr
+    assert "pass the folder of a copy of the model" in loaded.stderr
+
+
 def test_cards_tell_data_command_and_settings_without_paths_of_this_machine(folder: Path) -> None:
     card = (folder / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: sgmn\nlicense: other\n") and "# mugs\n" in card

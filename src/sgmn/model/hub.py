@@ -6,6 +6,7 @@ The client reads the address of the hub and the token from its environment: HF_E
 from __future__ import annotations
 
 import json
+from logging import ERROR, getLogger
 from pathlib import Path
 
 from sgmn.errors import CheckpointError
@@ -17,19 +18,27 @@ FILES = ["README.md", "config.json", "model.safetensors", "tokenizer/*"]
 def pull(name: str) -> Path | None:
     """Download a checkpoint of this project and return its folder in the client's cache.
 
-    Returns None if the hub cannot be reached and the cache has no copy, if it has no such model,
-    or if that is no checkpoint of this project, such as a backbone of `transformers`.
+    Returns None if the hub has no such model, or if that is no checkpoint of this project, such as
+    a backbone of `transformers`. Raises CheckpointError if the hub cannot be reached and the cache
+    has no copy.
     """
     import httpx
     from huggingface_hub import hf_hub_download, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    getLogger("huggingface_hub").setLevel(ERROR)  # it logs every retry
     try:
         config = hf_hub_download(name, "config.json")
         if json.loads(Path(config).read_text(encoding="utf-8")).get("format") != FORMAT:
             return None
         return Path(snapshot_download(name, allow_patterns=FILES))
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError):
+    except LocalEntryNotFoundError as error:
+        raise CheckpointError(
+            "cannot be downloaded: the model hub cannot be reached, and the cache has no copy",
+            name,
+            "check the network, or pass the folder of a copy of the model",
+        ) from error
+    except (HFValidationError, HfHubHTTPError, httpx.HTTPError):
         return None  # the caller tries it as a backbone, and reports why that fails
 
 
