@@ -114,6 +114,16 @@ def test_movingfashion_is_converted_trained_on_and_evaluated(
         assert {("source", "hard"), ("source", "regular")} <= groups
 
 
+def test_the_protocol_of_another_benchmark_is_refused(run: RunCommand, tmp_path: Path) -> None:
+    lookalikes.lookalike_movingfashion.write(tmp_path / "mf", 1, 2)
+    out = tmp_path / "out"
+    assert run("import", "movingfashion", tmp_path / "mf", out, "--processes", "1").status == 0
+    result = run("evaluate", out, "--protocol", "lpr4m")
+    assert result.status == 2
+    message = "was written by `sgmn import movingfashion`; pass --protocol movingfashion"
+    assert message in result.err
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [

@@ -36,7 +36,7 @@ def pull(name: str) -> Path | None:
         raise CheckpointError(
             "cannot be downloaded: the model hub cannot be reached, and the cache has no copy",
             name,
-            "check the network, or pass the folder of a copy of the model",
+            "check the name and the network, or pass the folder of a copy of the model",
         ) from error
     except (HFValidationError, HfHubHTTPError, httpx.HTTPError):
         return None  # the caller tries it as a backbone, and reports why that fails

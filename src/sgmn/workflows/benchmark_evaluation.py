@@ -23,6 +23,7 @@ from sgmn.model.embedder import Embedder
 from sgmn.model.scoring import MODALITIES, Modality, ProductVectors
 from sgmn.records import Clip, Product, ProductContent
 from sgmn.workflows.evaluation import rank_on_shelves
+from sgmn.workflows.import_benchmark import imported_kind
 
 PRODUCT_BATCH = 32  # items that are encoded at once
 
@@ -48,12 +49,16 @@ class Benchmark:
 def read_benchmark(folder: Path, protocol: Protocol, gallery_name: str) -> Benchmark:
     """Read the output folder of `sgmn import`.
 
-    Raises SgmnError if it is none, or if the gallery needs a training set that it lacks.
+    Raises SgmnError if it is none or that of another benchmark, or if the gallery needs a training
+    set that it lacks.
     """
     test = folder / "test"
     if not (test / "clips.jsonl").is_file():
         remedy = f"pass the output folder of `sgmn import {protocol.name}`"
         raise SgmnError("has no test/clips.jsonl", folder, remedy)
+    kind = imported_kind(folder) or protocol.name
+    if kind != protocol.name:
+        raise SgmnError(f"was written by `sgmn import {kind}`", folder, f"pass --protocol {kind}")
     data = read_dataset(test)
     training = list(_read_training_products(folder)) if gallery_name == "all" else []
     gallery = build_gallery(gallery_name, data.products, training)

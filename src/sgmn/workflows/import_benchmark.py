@@ -88,6 +88,15 @@ def claim_folder(
     return path.parent
 
 
+def imported_kind(output: Path) -> str | None:
+    """Return which import wrote a folder, such as "lpr4m"; None if its state is not there."""
+    path = output / STATE_FOLDER / "settings.json"
+    if not path.is_file():
+        return None
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    return str(stored["format"]).removeprefix("sgmn.").partition("/")[0]
+
+
 def run_parts(
     folder: Path,
     tasks: Mapping[str, Job],
