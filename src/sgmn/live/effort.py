@@ -71,7 +71,7 @@ def find_obstacle(source: Path | str) -> str:
     Raises MediaError if the recording cannot be opened.
     """
     if container.is_url(source) or not Path(source).is_file():
-        return "it is no file in which one can jump to a key frame"
+        return "it is not a file on disk"
     index = read_key_frame_index(source)
     if index.spacing_s is None:
         return "it has no list of its key frames (MP4 and Matroska files have one)"
