@@ -114,6 +114,14 @@ def test_movingfashion_is_converted_trained_on_and_evaluated(
         assert {("source", "hard"), ("source", "regular")} <= groups
 
 
+def test_an_import_without_any_clip_is_reported(run: RunCommand, tmp_path: Path) -> None:
+    lookalikes.write_lpr4m(tmp_path / "lpr4m", "files", 2, 1, 2)
+    options = ("--processes", "1", "--subset", "live=none")
+    result = run("import", "lpr4m", tmp_path / "lpr4m", tmp_path / "out", *options)
+    assert result.status == 0
+    assert "warning: no clip was imported; check --subset" in result.err
+
+
 def test_the_protocol_of_another_benchmark_is_refused(run: RunCommand, tmp_path: Path) -> None:
     lookalikes.lookalike_movingfashion.write(tmp_path / "mf", 1, 2)
     out = tmp_path / "out"

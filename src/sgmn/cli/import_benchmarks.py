@@ -90,6 +90,7 @@ def movingfashion(
 
 def _run(run_import: Import, source: Path, output: Path, settings: BenchmarkImportSettings) -> None:
     from sgmn.cli import console
+    from sgmn.data.importers.subset import Subset
 
     with console.progress_bar() as bar:
         tasks: dict[str, TaskID] = {}
@@ -102,4 +103,7 @@ def _run(run_import: Import, source: Path, output: Path, settings: BenchmarkImpo
         report = run_import(source, output, settings, show_progress)
     for line in report.lines():
         typer.echo(line)
+    if not any(counts["clips"] for counts in report.counts.values()):
+        where = "check --subset" if settings.subset != Subset() else "see issues.jsonl"
+        typer.echo(f"warning: no clip was imported; {where}", err=True)
     typer.echo(f"{', '.join(str(output / split) for split in report.counts)} written")
