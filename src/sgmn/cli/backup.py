@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sgmn.cli.options import flag
 from sgmn.cli.serve import ConfigOption
 from sgmn.errors import SgmnError
 
@@ -20,14 +21,12 @@ def backup(
     config: ConfigOption = None,
     files_only: Annotated[
         bool,
-        typer.Option(
-            "--files-only", help="Without the database: for PostgreSQL, after running pg_dump."
-        ),
+        flag("--files-only", help="Without the database: for PostgreSQL, after running pg_dump."),
     ] = False,
 ) -> None:
     """Back up the data of a service, which may keep running.
 
-    The backup holds the secret that opens stored addresses: protect it as the data itself.
+    The backup holds the secret that decrypts stored addresses, so protect it like the data itself.
     """
     try:
         from sgmn.service.backup.backup import back_up

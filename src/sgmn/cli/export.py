@@ -15,7 +15,7 @@ def export(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="Model: 'builtin', or a checkpoint folder.")
     ],
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to create.")],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder to create.")],
     int8: Annotated[
         bool, flag("--int8", help="Quantize the image tower to int8. Needs --pictures.")
     ] = False,

@@ -23,8 +23,8 @@ CatalogueArgument = Annotated[
     typer.Argument(
         metavar="CATALOGUE",
         help="Products: a .csv, .tsv or .jsonl file, a Merchant Center, Shopify, WooCommerce or "
-        "schema.org feed, its https:// address, a folder with products.jsonl, or a folder of "
-        "images named after their products.",
+        "schema.org feed, the https:// address of one of these, a folder with products.jsonl, or a "
+        "folder of images named after their products.",
     ),
 ]
 OutputOption = Annotated[
@@ -63,7 +63,7 @@ CacheOption = Annotated[
     typer.Option(
         "--cache",
         metavar="FOLDER",
-        help="Folder for downloaded images and feeds. Default: the cache folder of the user.",
+        help="Folder for downloaded images and feeds. Defaults to the user's cache folder.",
     ),
 ]
 AllowPrivateOption = Annotated[
@@ -86,9 +86,9 @@ TextOption = Annotated[
     typer.Option(
         "--text",
         metavar="FIELDS",
-        help="Text of a product: title, title+attributes (also color, size and brand) or "
-        "title+attributes+description. Stored in the index; title for a new one. The others help "
-        "if titles do not tell products apart.",
+        help="Text of each product: title, title+attributes (also color, size and brand) or "
+        "title+attributes+description. The longer ones help if titles do not tell products apart. "
+        "Defaults to what the index stores, and to title for a new index.",
     ),
 ]
 BatchSizeOption = Annotated[
@@ -108,8 +108,8 @@ VectorIndexOption = Annotated[
     bool,
     flag(
         "--vector-index",
-        help="Build the approximate index for fast search across shops. Useful from 50,000 "
-        "products on; later updates keep it.",
+        help="Build an approximate index of vectors for fast search across shops. Useful from "
+        "50,000 products on; later updates keep it.",
     ),
 ]
 
@@ -135,8 +135,8 @@ def index(
 ) -> None:
     """Create or update the index of a catalogue.
 
-    Encodes only products that are new or have changed, and downloads images by their addresses.
-    A run that was interrupted continues where it stopped when the same command is run again.
+    Downloads images that are given as addresses, and encodes only products that are new or have
+    changed. If the command is interrupted, run it again to continue where it stopped.
     """
     from sgmn.catalogue import snapshot
     from sgmn.catalogue.fetch.options import FetchOptions, default_cache_folder

@@ -31,8 +31,9 @@ ModelOption = Annotated[
         "--model",
         "-m",
         metavar="MODEL",
-        help="Model: 'builtin', 'small', a checkpoint folder, or a backbone's folder or hub name. "
-        "Defaults to the model that created the index, and to 'builtin' for a new index.",
+        help="Model: 'builtin', a checkpoint folder, the folder or hub name of a backbone, or "
+        "'small' (untrained, for tests). Defaults to the model that created the index, and to "
+        "'builtin' for a new index.",
     ),
 ]
 IndexOption = Annotated[
@@ -80,7 +81,7 @@ EffortOption = Annotated[
         "--effort",
         metavar="NAME",
         help="How much of a recording is decoded: exact (all frames), or adaptive (key frames, and "
-        "all frames where these leave doubt).",
+        "all frames where key frames leave doubt).",
     ),
 ]
 HwaccelOption = Annotated[

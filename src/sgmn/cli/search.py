@@ -19,7 +19,8 @@ TextArgument = Annotated[
     str, typer.Argument(metavar="[TEXT]", help="What to search for, such as: red running shoes.")
 ]
 ImageOption = Annotated[
-    Path | None, typer.Option("--image", metavar="FILE", help="Picture of what to search for.")
+    Path | None,
+    typer.Option("--image", metavar="FILE", help="Picture of the product to search for."),
 ]
 CountOption = Annotated[
     int, typer.Option("-k", min=1, metavar="N", help="Number of products to print.")

@@ -24,7 +24,7 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         metavar="FOLDER",
-        help="Folder of the database, the indexes and the frames. Default: sgmn-data.",
+        help="Folder for the database, the indexes and the frames. Default: sgmn-data.",
     ),
 ]
 ConfigOption = Annotated[
@@ -52,7 +52,7 @@ def serve(
     """Serve the HTTP API for catalogues, streams and events of many shops.
 
     Settings come from these options, from environment variables (SGMN_PORT, …) and from a file.
-    The first start prints the key of an admin.
+    The first start prints an admin key.
     """
     try:
         from sgmn.service.server import serve as run
