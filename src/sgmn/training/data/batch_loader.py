@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +28,9 @@ def load_batches(
     """
     if workers and not batches.reads_files:
         return read_ahead(batches, specs)
-    return iter(_build_loader(batches, specs, workers))
+    with warnings.catch_warnings():  # a config may ask for more workers than there are cores
+        warnings.filterwarnings("ignore", "This DataLoader will create")
+        return iter(_build_loader(batches, specs, workers))
 
 
 def read_ahead(
