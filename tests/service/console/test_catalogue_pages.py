@@ -83,7 +83,7 @@ def test_search_by_words_and_by_a_dropped_picture(visit: Visit, service: Console
     ).json()["items"]
     assert product_titles(visitor) == [hit["product"]["title"] for hit in hits]
     page.evaluate(DROP, [list(picture()), "image/png"])
-    page.get_by_alt_text("The picture that is searched for").wait_for()
+    page.get_by_alt_text("The picture that you search for").wait_for()
     page.get_by_text("6 products found, best first").wait_for()
     page.get_by_role("button", name="Clear the search").click()
     visitor.wait("() => !document.querySelector('.search-picture img')")

@@ -71,10 +71,10 @@ def test_an_admin_uses_the_new_model_and_goes_back(visit: Visit, service: Consol
     assert editor.page.get_by_role("button", name="Use this model").count() == 0
 
     admin = visit("/console/improve")
-    for button, model in (("Use this model", improvement), ("Go back to the model before", None)):
+    for button, model in (("Use this model", improvement), ("Go back to the previous model", None)):
         admin.page.locator(card).get_by_role("button", name=button).click()
         admin.page.get_by_role("dialog").get_by_role("button", name=button).click()
-        other = "Go back to the model before" if model else "Use this model"
+        other = "Go back to the previous model" if model else "Use this model"
         place = admin.page.locator(card).get_by_role("button", name=other)
         place.wait_for(timeout=WAIT_MS)
         assert service.get(catalogue)["model_id"] == model

@@ -80,7 +80,7 @@ def test_two_people_see_each_other_and_decide_conflicts(
     total = len(queue(service))
     first.press("Enter")
     first.wait(SAVED)
-    second.wait_for_text(".note", "Anna has reviewed this segment meanwhile.")
+    second.wait_for_text(".note", "Anna has reviewed this segment in the meantime.")
     second.wait_for_text(".page-head", f"{total - 1} segments")
     second.press("ArrowRight")
 
@@ -93,7 +93,7 @@ def test_two_people_see_each_other_and_decide_conflicts(
     press_and_wait(second, "0")
     second.wait(SAVED)
     first.context.set_offline(False)
-    first.wait_for_text(".conflict", "Ben has reviewed this segment, too: “Nothing on sale”")
+    first.wait_for_text(".conflict", "Ben has also reviewed this segment: “Nothing on sale”")
     stored = service.reviews(service.ended)
     assert sorted(review["author"] for review in stored.values()) == ["Anna", "Ben"]
     first.page.get_by_role("button", name="Save mine").click()

@@ -77,7 +77,7 @@ def test_a_webhook_is_made_its_deliveries_retried_and_its_secret_replaced(
     page.get_by_role("dialog").get_by_role("button", name="Replace").click()
     page.get_by_role("dialog").locator("input.secret").wait_for()
     assert read_secret(visitor) != first
-    row.get_by_text("the previous secret also signs until").wait_for()
+    row.get_by_text("the old secret also signs until").wait_for()
     row.get_by_role("button", name="Disable").click()
     row.get_by_role("button", name="Enable").wait_for()
     assert service.get(f"/v1/webhooks/{webhook['id']}")["state"] == "disabled"
