@@ -46,6 +46,19 @@ def test_a_live_stream_is_watched_and_answered(visit: Visit, service: ConsoleSer
     assert sound.get_attribute("aria-pressed") == "true"
 
 
+def test_a_stream_is_watched_from_before_its_first_frame(
+    visit: Visit, service: ConsoleService
+) -> None:
+    session = service.start_session("running.mp4", realtime=True)
+    try:
+        visitor = visit(f"/console/live/{session}")
+        visitor.wait(PICTURE)
+        visitor.open("/console/live")
+        visitor.wait("() => [...document.querySelectorAll('.wall img')].at(-1)?.naturalWidth > 0")
+    finally:
+        service.client.delete(f"/v1/sessions/{session}").raise_for_status()
+
+
 def test_a_service_that_restarts_is_found_again(visit: Visit, service: ConsoleService) -> None:
     visitor = visit(f"/console/live/{service.running}", may_fail=True)
     before = window(visitor)

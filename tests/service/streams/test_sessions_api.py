@@ -18,6 +18,7 @@ from sgmn.service.context import ServiceContext
 from sgmn.service.database import tables
 from sgmn.service.streams.score_terms import EXPLAINED_PRODUCTS
 from tests.service.conftest import SHOP, Headers
+from tests.service.process import wait_for
 from tests.service.streams.api import SESSION_TABLES, SessionApi, count_rows
 from tests.world import COLORS
 
@@ -167,8 +168,10 @@ def test_a_stream_is_stopped_and_deleted_as_often_as_one_likes(
     session = api.start("stream.mp4", realtime=True)
     while api.get(f"/{session}")["state"] != "running":
         api.get(f"/{session}/log", after=api.get(f"/{session}")["last_seq"], wait=5)
+    wait_for(lambda: (api.get(f"/{session}/now")["stream"] or {}).get("frame_wall_s"), "a frame")
     now = api.get(f"/{session}/now")
     assert now["state"] == "running" and now["stream"]["frame_s"] >= 0
+    assert api.request("GET", f"/{session}/frames/{now['stream']['frame_s']}.jpg").is_success
     key = {"Idempotency-Key": "stop-it"}
     answers = [api.request("POST", f"/{session}:stop", headers=key) for _ in range(3)]
     assert {answer.status_code for answer in answers} == {200}

@@ -152,7 +152,7 @@ class EncoderJobs:
 
         content = message.content
         opened = self._open_shelf(Path(content["shelf"]), MODALITIES)
-        image = np.asarray(Image.open(io.BytesIO(message.parts[0])).convert("RGB"))
+        image = np.array(Image.open(io.BytesIO(message.parts[0])).convert("RGB"))  # writable
         heatmap = compute_heatmap(opened.embedder, image, content["text"])
         overlay = overlay_heatmap(image, heatmap, (image.shape[1], image.shape[0]))
         output = io.BytesIO()

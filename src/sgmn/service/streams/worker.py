@@ -86,10 +86,11 @@ class Worker:
     def describe(self) -> dict[str, object]:
         """Return what each heartbeat says."""
         source, frames, gateway = self._source, self._frames, self._gateway
+        newest = frames if frames is not None and frames.count else None
         refusal = None if gateway is None else gateway.refusal
         return {
-            "frame_s": 0.0 if frames is None else frames.frame_s,
-            "frame_wall_s": None if frames is None or not frames.count else frames.wall_s,
+            "frame_s": None if newest is None else newest.frame_s,
+            "frame_wall_s": None if newest is None else newest.wall_s,
             "dropped_frames": 0 if source is None else source.dropped_frames,
             "reconnects": 0 if source is None else source.reconnects,
             "refusal": None if refusal is None else str(refusal),

@@ -63,14 +63,15 @@ class SessionFrames:
         for frame in frames:
             if not self._shift.known.is_set():
                 self._begin(frame)
-            self.frame_s = frame.time_s + self._shift.shift_s
-            self.wall_s, self.count = frame.wall_s, self.count + 1
-            if self.frame_s < self._resume.frames_from_s:
+            frame_s = frame.time_s + self._shift.shift_s
+            if frame_s < self._resume.frames_from_s:
                 self._store.skip()
             else:
                 self._store.add(frame.rgb)
-                self._keep(frame)
-            yield self.frame_s
+                self._keep(frame, frame_s)
+            # Only now may heartbeats name it, because who hears of a frame asks for its picture.
+            self.frame_s, self.wall_s, self.count = frame_s, frame.wall_s, self.count + 1
+            yield frame_s
         drain()
 
     def _begin(self, frame: LiveFrame) -> None:
@@ -81,11 +82,11 @@ class SessionFrames:
             self._on_gap(gap)
         self._shift.set(0.0 if gap is None else gap.to_s - frame.time_s)
 
-    def _keep(self, frame: LiveFrame) -> None:
+    def _keep(self, frame: LiveFrame, frame_s: float) -> None:
         if self._kept is None or frame.jpeg is None:
             return
         try:
-            self._kept.save(self.frame_s, frame.jpeg)
+            self._kept.save(frame_s, frame.jpeg)
         except OSError as error:  # the events matter more
             fault = f"frames cannot be kept ({error.strerror})"
             if fault not in self.faults:

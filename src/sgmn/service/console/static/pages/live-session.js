@@ -102,7 +102,7 @@ class Page {
 
   #hear({ wall_s, now, stream }) {
     const at = performance.now();
-    if (stream?.frame_s !== undefined) {
+    if (typeof stream?.frame_s === "number") {
       if (!this.#frame) this.#view.show(stream.frame_s);
       this.#frame = { timeS: stream.frame_s, heardAt: at };
     }

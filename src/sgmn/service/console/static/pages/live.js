@@ -56,7 +56,7 @@ function createTile(session) {
     h("a", { href: `/console/live/${session.id}` }, sessionName(session)), state, picture, product);
 
   async function show({ now, stream }) {
-    if (stream?.frame_s) picture.src = frameUrl(session.id, stream.frame_s);
+    if (typeof stream?.frame_s === "number") picture.src = frameUrl(session.id, stream.frame_s);
     if (!now) return;
     const found = now.product_id === null ? null : await loadProduct(session.catalogue_id, now.product_id);
     replace(product, productImage(session.catalogue_id, found), productTitle(now.product_id, found), confidenceBar(now.confidence));
