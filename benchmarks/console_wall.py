@@ -85,9 +85,9 @@ def find_browsers() -> Iterator[int]:
     """The ids of the processes of all browsers on this machine."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            command = (folder / "cmdline").read_bytes()
+            name = (folder / "exe").readlink().name
             (folder / "smaps_rollup").read_bytes()
         except OSError:  # it has ended meanwhile, or its memory is gone
             continue
-        if Path(command.split(b"\0", 1)[0].decode()).name in NAMES:
+        if name in NAMES:
             yield int(folder.name)
