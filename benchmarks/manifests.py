@@ -5,7 +5,8 @@
 Writes rows with ten frames and boxes each, whose media are a few small images, builds the tables,
 and then measures a fresh process: seconds from its start to the first batch of 128 clips with their
 products, in shuffled order, prepared by workers, and the proportional set size (PSS) of all its
-processes after ten batches. Resuming is measured by a second process, which begins in the middle of
+processes after ten batches. The CPU seconds of all processes until the first batch depend less on
+other work of the machine. Resuming is measured by a second process, which begins in the middle of
 an epoch. The rows are deleted afterwards, unless --keep names their folder.
 """
 
@@ -59,6 +60,7 @@ def main() -> None:
     for name in ("first", "resumed"):
         run = results[name]
         print(f"{name}: start {run['start_s']:.1f} s (aim {MAX_START_S:.0f}),", end=" ")
+        print(f"{run['start_cpu_s']:.1f} CPU s,", end=" ")
         print(f"{run['bytes'] / 1e6:.0f} MB (aim {MAX_BYTES / 1e6:.0f})")
 
 
@@ -146,13 +148,14 @@ def measure(folder: Path, workers: int, first_batch: int, start_s: float) -> dic
 
     loader = load_batches(batches, specs(), workers)
     clips = int(next(loader).targets.shape[0])
-    first_s = time.time()
+    first_s, cpu_s = time.time(), session_cpu_s()
     for _ in range(BATCHES):
         clips += int(next(loader).targets.shape[0])
     rate = BATCH_SIZE * BATCHES / (time.time() - first_s)
     sizes = session_sizes()
     return {
         "start_s": first_s - start_s,
+        "start_cpu_s": cpu_s,
         "bytes": sum(sizes),
         "processes": len(sizes),
         "clips_per_s": rate,
@@ -162,15 +165,26 @@ def measure(folder: Path, workers: int, first_batch: int, start_s: float) -> dic
 
 def session_sizes() -> list[int]:
     """Return the PSS in bytes of each process of this session, which has just been opened."""
-    sizes = []
+    rollups = session_files("smaps_rollup")
+    return [1024 * int(rollup.split("\nPss:")[1].split()[0]) for rollup in rollups]
+
+
+def session_cpu_s() -> float:
+    """Return the CPU seconds of all processes of this session."""
+    fields = [stat.rpartition(")")[2].split() for stat in session_files("stat")]
+    return sum(int(f[11]) + int(f[12]) for f in fields) / os.sysconf("SC_CLK_TCK")
+
+
+def session_files(name: str) -> list[str]:
+    """Read a file in /proc of each process of this session."""
+    texts = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if os.getsid(int(process.name)) == os.getsid(0):
-                rollup = (process / "smaps_rollup").read_text()
-                sizes.append(1024 * int(rollup.split("\nPss:")[1].split()[0]))
+                texts.append((process / name).read_text())
         except ProcessLookupError:  # it has ended meanwhile
             continue
-    return sizes
+    return texts
 
 
 if __name__ == "__main__":
