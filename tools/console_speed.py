@@ -32,6 +32,8 @@ COUNT_KEYS = """() => {
   window.presses = 0;
   addEventListener("keydown", () => { window.presses += 1; }, { capture: true });
 }"""
+PICTURE = "() => document.querySelector('.frame-view img, .wall img')?.naturalWidth > 0"
+FIRST_VISITS = 5
 SHOWN = """() => document.querySelector(".review-about .number")?.innerText
   + document.querySelector(".frame-view").dataset.time"""
 
@@ -49,6 +51,7 @@ def main() -> None:
     ):
         figures = {
             "weight": measure_weight(browser, service),
+            "first_picture_s": measure_first_picture(browser, service),
             "event_to_page_s": measure_events(browser, service, arguments.events),
             "review": measure_reviewing(browser, service, arguments.segments),
         }
@@ -92,6 +95,25 @@ def weigh(browser: Any, service: ConsoleService, path: str) -> int:
     weight = count_bytes()
     visitor.close()
     return weight
+
+
+def measure_first_picture(browser: Any, service: ConsoleService) -> dict[str, float]:
+    """Seconds from a first visit, with an empty cache, until the page shows a frame; the median."""
+    pages = {"live": f"/console/live/{service.running}", "wall": "/console/live"}
+    pages |= {"review": f"/console/review?session={service.ended}"}
+    found = {}
+    for name, path in pages.items():
+        waits = []
+        for _ in range(FIRST_VISITS):
+            visitor = Visitor(browser, service)
+            visitor.log_in(service.process.admin_key)
+            started = time.perf_counter()
+            visitor.open(path)
+            visitor.wait(PICTURE)
+            waits.append(time.perf_counter() - started)
+            assert not visitor.close()
+        found[name] = statistics.median(waits)
+    return found
 
 
 def measure_reviewing(browser: Any, service: ConsoleService, count: int) -> dict[str, float]:

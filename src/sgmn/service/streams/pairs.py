@@ -112,10 +112,11 @@ def select_reviewed(
 def split_segments(
     session_id: str, reviewed: Sequence[LayeredSegment]
 ) -> list[tuple[LayeredSegment, Split]]:
-    """Assign reviewed segments to a side: about a quarter to "val", always the same ones.
+    """Assign reviewed segments to a side: about a quarter to "val", by a hash of their reviews.
 
     Pieces of one review, and segments of one product that follow each other, are on one side:
-    their frames are almost the same.
+    their frames are almost the same. So a segment changes its side at most when an earlier segment
+    that it follows is reviewed later.
     """
     ordered = sorted(reviewed, key=lambda one: one.segment.start)
     keys: dict[str, str] = {}  # of a review: the first review of its group
