@@ -54,6 +54,12 @@ triplet = 0.0
 """
 
 
+@pytest.fixture(autouse=True)
+def _own_import_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job puts its packages first, and no other test may find MiniLM there."""
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+
+
 @pytest.fixture
 def config(world: Path, tmp_path: Path) -> Path:
     return write_config(world, tmp_path / "run.toml")
