@@ -24,7 +24,14 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.service_shop import Shop, build_shop, find_processes, measure_memory, start_service
+from benchmarks.service_shop import (
+    Shop,
+    build_shop,
+    find_processes,
+    measure_memory,
+    start_service,
+    wait_until_running,
+)
 
 MAX_LAG_S = 10.0
 SETTLING_S = 10.0  # after a stream was added, before its lag counts
@@ -75,7 +82,7 @@ def add_streams(client: httpx.Client, shop: Shop, pid: int, options: argparse.Na
     held = 0
     while len(sessions) < options.most:
         sessions += [shop.start_session(client) for _ in range(options.step)]
-        if (reason := wait_until_running(client, sessions)) is not None:
+        if (reason := wait_until_running(client, sessions, PATIENCE_S)) is not None:
             print(f"{len(sessions)} streams: one of them waits, {reason}", flush=True)
             break
         time.sleep(SETTLING_S)
@@ -85,19 +92,6 @@ def add_streams(client: httpx.Client, shop: Shop, pid: int, options: argparse.Na
             break
         held = len(sessions)
     return held
-
-
-def wait_until_running(client: httpx.Client, sessions: list[str]) -> str | None:
-    """Wait until all sessions run; return why one of them still waits, if one does."""
-    deadline_s = time.monotonic() + PATIENCE_S
-    for session in sessions:
-        while (document := client.get(f"/v1/sessions/{session}").json())["state"] != "running":
-            if document["state"] in ("ended", "failed"):
-                raise SystemExit(f"{session}: {document['state']}, {document['state_detail']}")
-            if time.monotonic() > deadline_s:
-                return str(document["state_detail"])
-            time.sleep(0.2)
-    return None
 
 
 def measure(client: httpx.Client, sessions: list[str], pid: int, seconds: float) -> Step:

@@ -26,7 +26,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.service_shop import MemoryReport, build_shop, measure_memory, start_service
+from benchmarks.service_shop import (
+    MemoryReport,
+    build_shop,
+    measure_memory,
+    start_service,
+    wait_until_running,
+)
 
 REVIEW_INTERVAL_S = 0.5
 READ_INTERVAL_S = 0.1
@@ -65,15 +71,6 @@ def main() -> None:
             report(client, sessions, samples, memory)
         finally:
             service.stop()
-
-
-def wait_until_running(client: httpx.Client, sessions: list[str]) -> None:
-    """Wait until all sessions run."""
-    for session in sessions:
-        while (document := client.get(f"/v1/sessions/{session}").json())["state"] != "running":
-            if document["state"] in ("ended", "failed"):
-                raise SystemExit(f"{session}: {document['state']}, {document['state_detail']}")
-            time.sleep(0.2)
 
 
 async def load(client: httpx.Client, sessions: list[str], readers: int, seconds: float) -> Samples:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 import av
@@ -132,6 +134,21 @@ def start_service(folder: Path, model: str, sessions: int) -> tuple[ServiceProce
         log_level="warning",
     )
     return service, service.start()
+
+
+def wait_until_running(
+    client: httpx.Client, sessions: list[str], patience_s: float = inf
+) -> str | None:
+    """Wait until all sessions run; return why one of them still waits after some seconds."""
+    deadline_s = time.monotonic() + patience_s
+    for session in sessions:
+        while (document := client.get(f"/v1/sessions/{session}").json())["state"] != "running":
+            if document["state"] in ("ended", "failed"):
+                raise SystemExit(f"{session}: {document['state']}, {document['state_detail']}")
+            if time.monotonic() > deadline_s:
+                return str(document["state_detail"])
+            time.sleep(0.2)
+    return None
 
 
 def measure_memory(service_pid: int) -> MemoryReport:

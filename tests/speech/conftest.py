@@ -40,14 +40,19 @@ SETTINGS = WorldSettings(
 )
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _require_speech() -> None:
+def require_speech() -> None:
+    """Skip the test unless Whisper base and the synthetic voice are installed."""
     if find_spec("faster_whisper") is None or not whisper_package.is_installed():
         pytest.skip('needs pip install "sgmn[asr-offline]"')
     try:
         voice.require_installed()
     except SgmnError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _require_speech() -> None:
+    require_speech()
 
 
 @pytest.fixture(scope="session")

@@ -9,20 +9,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from importlib.util import find_spec
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from sgmn.errors import SgmnError
-from sgmn.media import whisper_package
 from sgmn.service.settings import ServiceSettings
-from sgmn.synth.speech import voice
 from tests.service.process import wait_for
 from tests.service.streams.api import SessionApi
-from tests.speech.conftest import RATE_HZ, speak
+from tests.speech.conftest import RATE_HZ, require_speech, speak
 
 # How words reach a worker does not depend on the database.
 pytestmark = pytest.mark.parametrize("module_database", ["sqlite"], indirect=True)
@@ -71,12 +67,7 @@ def test_subtitles_that_are_missing_are_reported_and_the_stream_goes_on(
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_speech_is_recognized(api: SessionApi, media: Path, tmp_path: Path) -> None:
-    if find_spec("faster_whisper") is None or not whisper_package.is_installed():
-        pytest.skip('needs pip install "sgmn[asr-offline]"')
-    try:
-        voice.require_installed()
-    except SgmnError as error:
-        pytest.skip(str(error))
+    require_speech()
     sentences = ["look at the striped handle of this red mug"] * 3
     add_sound(media / "stream.mp4", speak(tmp_path / "a.wav", sentences), media / "spoken.mp4")
     # Windows wait for their words until the end of the stream, so that a slow machine may be late.
