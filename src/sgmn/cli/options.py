@@ -80,8 +80,9 @@ EffortOption = Annotated[
     typer.Option(
         "--effort",
         metavar="NAME",
-        help="How much of a recording is decoded: exact (all frames), or adaptive (key frames, and "
-        "all frames where key frames leave doubt).",
+        help="How much is decoded: exact (all frames), or adaptive. Of a recording, adaptive "
+        "decodes key frames, and all frames where these leave doubt; of a live stream, all frames, "
+        "but only key frames while this machine is too slow.",
     ),
 ]
 HwaccelOption = Annotated[

@@ -15,6 +15,7 @@ from sgmn.cli.signals import stop_on_signal
 from sgmn.cli.timeline_output import product_titles, warn_late_utterances, write_timeline
 from sgmn.cli.transcript_source import DrainedSource, TranscriptSource, transcript_delay_s
 from sgmn.cli.watch_options import WatchOptions
+from sgmn.live.effort import is_sure, parse_effort
 from sgmn.live.events import Event
 from sgmn.live.frame_source import PacedSource
 from sgmn.live.recognizer import StreamRecognizer
@@ -51,9 +52,13 @@ def watch_live(
             send_event(event)
             show_event(event)
 
+        def on_window(update: WindowUpdate) -> None:
+            source.set_sure(is_sure(update.belief))
+            show_window(update)
+
         with stop_on_signal(frames.close):
             session = Session(recognizer, options.lag, transcript_delay_s(options))
-            result = session.run(frames, live_transcript.utterances, on_event, show_window)
+            result = session.run(frames, live_transcript.utterances, on_event, on_window)
     warn_late_utterances(live_transcript.utterances, result.duration_s)
     result = replace(result, damage=(*result.damage, *transcript.damage))
     write_timeline(options, result.segments, titles)
@@ -70,6 +75,7 @@ def _open_source(
         max_side=recognizer.embedder.max_side,
         settings=settings,
         with_audio=transcript.recognizer is not None,
+        may_skip=parse_effort(options.effort) == "adaptive",
     )
 
 

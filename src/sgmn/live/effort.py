@@ -1,4 +1,4 @@
-"""How much of a recording is decoded, and for which windows key frames are not enough.
+"""How much of a video is decoded, and for which windows key frames are not enough.
 
 Decoding every frame of a 1080p recording costs far more than recognizing one frame a second. Key
 frames are decoded without the frames around them, so a first look at a recording is cheap. Where
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sgmn.errors import SettingsError
 from sgmn.live.decoder import LogProbs, smooth, viterbi
 from sgmn.live.evidence import TimelineSettings
+from sgmn.live.timeline import Belief
 from sgmn.media import container
 from sgmn.media.key_frames import read_key_frame_index
 
@@ -80,6 +81,11 @@ def find_obstacle(source: Path | str) -> str:
     if abs(index.container_s - index.video_s) > MAX_SPACING_S:
         return "its video is not as long as its header says"
     return ""
+
+
+def is_sure(belief: Belief) -> bool:
+    """Whether a running stream leaves so little doubt that its key frames are enough."""
+    return bool(belief.confidence > 1 - MIN_DOUBT)
 
 
 def find_doubt(evidence: LogProbs, switch_cost: float) -> NDArray[np.float64]:

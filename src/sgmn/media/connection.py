@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 from sgmn.media.address import Address
 from sgmn.media.audio import AudioReader, Samples, find_audio_stream
 from sgmn.media.container import LIBAV_ERRORS, describe_error, open_container
+from sgmn.media.overload import OverloadGuard
 from sgmn.media.recorder import StreamRecorder
 from sgmn.media.sampling import TIME_TOLERANCE_S, SamplingSchedule
 from sgmn.media.stream_clock import StreamClock
@@ -123,6 +124,7 @@ class ConnectionDecoder:
         on_audio: Receives the first audio track from the first frame on: time in seconds of the
             stream, and float32 samples (N,) at 16 kHz. It must not block.
         recorder: Records the packets.
+        guard: Decides which packets are decoded; None for all.
     """
 
     container: InputContainer
@@ -133,6 +135,7 @@ class ConnectionDecoder:
     watchdog: ConnectionWatchdog
     on_audio: AudioCallback | None = None
     recorder: StreamRecorder | None = None
+    guard: OverloadGuard | None = None
 
     def frames(self) -> Iterator[DecodedFrame]:
         """Yield frames in order of time, including every frame that is due.
@@ -149,11 +152,14 @@ class ConnectionDecoder:
                 self._forward_audio(audio_reader, packet)
             if packet.stream.index != self.stream.index:
                 continue
+            if not self._is_needed(packet):
+                continue
             self._select_skipping(packet)
             # A reader that joins a running stream first receives frames whose references it
             # has missed. That is not damage.
             faults = self.faults if has_frame or packet.is_keyframe else Counter[str]()
-            for frame in _decode_packet(packet, self.stream, faults):
+            is_alone = self.guard is not None and self.guard.skips
+            for frame in _decode_packet(packet, self.stream, faults, is_alone):
                 has_frame = True
                 time_s = self.clock.advance(frame, monotonic())
                 yield DecodedFrame(time_s, frame, self.stream.sample_aspect_ratio)
@@ -170,6 +176,12 @@ class ConnectionDecoder:
         assert self.on_audio is not None
         for time_s, samples in reader.read(packet, self.clock.origin_s):
             self.on_audio(time_s, samples)
+
+    def _is_needed(self, packet: Packet[VideoStream]) -> bool:
+        if self.guard is None:
+            return True
+        time_s, now_s = self.clock.pts_to_s(packet.pts), monotonic()
+        return self.guard.is_needed(packet.is_keyframe, time_s, now_s)
 
     def _select_skipping(self, packet: Packet[VideoStream]) -> None:
         """Skip frames that are not due and that no other frame references."""
@@ -194,23 +206,30 @@ class ConnectionDecoder:
         # All streams are demuxed, so that continuing audio does not hide missing video.
         packets = self.container.demux()
         while True:
+            asked_s = monotonic()
             try:
                 packet = next(packets, None)
             except LIBAV_ERRORS as error:
                 self.watchdog.failure = self.watchdog.failure or describe_failure(error)
                 return
+            if self.guard is not None:
+                self.guard.add_wait(monotonic() - asked_s)
             if packet is None or self.watchdog.is_over():
                 return
             yield packet
 
 
 def _decode_packet(
-    packet: Packet[VideoStream], stream: VideoStream, faults: Counter[str]
+    packet: Packet[VideoStream], stream: VideoStream, faults: Counter[str], is_alone: bool
 ) -> Iterator[VideoFrame]:
+    """Decode a packet. `is_alone`: no packet that belongs to it follows, so do not wait for one."""
     if packet.is_corrupt:
         faults["a packet is incomplete"] += 1
     try:
         frames = stream.decode(packet)
+        if is_alone and packet.size:
+            frames += stream.decode(None)
+            stream.codec_context.flush_buffers()
     except LIBAV_ERRORS as error:  # one bad packet does not end a stream
         faults[f"a packet cannot be decoded ({describe_error(error)})"] += 1
         return

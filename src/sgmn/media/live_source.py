@@ -17,6 +17,7 @@ from sgmn.media.audio import AudioChunk
 from sgmn.media.audio_queue import AudioQueue
 from sgmn.media.container import LIBAV_ERRORS, describe_error
 from sgmn.media.image import encode_jpeg
+from sgmn.media.overload import OverloadGuard
 from sgmn.media.reconnecting_stream import ReconnectingStream
 from sgmn.media.recorder import StreamRecorder
 from sgmn.media.rgb_conversion import UprightConverter
@@ -74,6 +75,8 @@ class LiveSource:
         rng: Randomizes the pauses between attempts to connect.
         with_audio: Whether to decode the audio.
         recorder: Records what arrives.
+        may_skip: Whether only key frames of a live stream may be decoded while this machine is too
+            slow for it, see `overload`.
 
     Attributes:
         name: The address without its secrets.
@@ -101,6 +104,7 @@ class LiveSource:
         rng: Random | None = None,
         with_audio: bool = False,
         recorder: StreamRecorder | None = None,
+        may_skip: bool = False,
     ) -> None:
         if not (isfinite(rate_hz) and rate_hz > 0):
             raise ValueError(f"rate_hz is {rate_hz}; pass a number of frames per second above 0")
@@ -111,6 +115,10 @@ class LiveSource:
         self.name = self._address.name
         self._stop_event, self._end_event = Event(), Event()
         self._audio = AudioQueue(settings.queue_audio_s)
+        self._frames: deque[LiveFrame] = deque()
+        self._guard: OverloadGuard | None = None
+        if may_skip and self._address.is_live:
+            self._guard = OverloadGuard(queue_s=lambda: len(self._frames) / rate_hz)
         self._stream = ReconnectingStream(
             self._address,
             settings,
@@ -119,12 +127,12 @@ class LiveSource:
             on_disconnect=lambda: self._set_state("connecting"),
             on_audio=self._audio.put if with_audio else None,
             recorder=recorder,
+            guard=self._guard,
         )
         self._schedule = SamplingSchedule(0.0, rate_hz)
         # One for each size, because a change of the size creates its scaler anew.
         self._converter = UprightConverter(max_side)
         self._jpeg_converter = None if jpeg_side is None else UprightConverter(jpeg_side)
-        self._frames: deque[LiveFrame] = deque()
         self._failure: Exception | None = None
         self._on_state = on_state
         self._changed, self._state_lock = Condition(), RLock()
@@ -157,7 +165,20 @@ class LiveSource:
         if self.dropped_audio_s:
             message = f"{self.dropped_audio_s:.0f} s of audio were dropped before they were used"
             lines.append(f"{self.name}: {message}")
+        if self.skipped_s:
+            message = f"only key frames were decoded for {self.skipped_s:.0f} s"
+            lines.append(f"{self.name}: {message}, because this machine was too slow")
         return lines
+
+    @property
+    def skipped_s(self) -> float:
+        """Seconds of the stream of which only key frames were decoded."""
+        return 0.0 if self._guard is None else self._guard.skipped_s
+
+    def set_sure(self, is_sure: bool) -> None:
+        """Say whether it is clear what is on sale, so that fewer frames are enough."""
+        if self._guard is not None:
+            self._guard.is_sure = is_sure
 
     @property
     def origin_s(self) -> float | None:

@@ -24,6 +24,7 @@ from sgmn.media.connection import (
     open_connection,
 )
 from sgmn.media.container import LIBAV_ERRORS, REEXPORT_REMEDY, find_video_stream
+from sgmn.media.overload import OverloadGuard
 from sgmn.media.recorder import StreamRecorder
 from sgmn.media.sampling import SamplingSchedule
 from sgmn.media.source_settings import SourceSettings
@@ -65,6 +66,7 @@ class ReconnectingStream:
         on_disconnect: Called before each pause.
         on_audio: Receives the audio, see `ConnectionDecoder`.
         recorder: Records the packets.
+        guard: Decides which packets are decoded; None for all.
 
     Attributes:
         faults: Counts what cannot be decoded, by description.
@@ -81,12 +83,13 @@ class ReconnectingStream:
         on_disconnect: Callable[[], None],
         on_audio: AudioCallback | None = None,
         recorder: StreamRecorder | None = None,
+        guard: OverloadGuard | None = None,
     ) -> None:
         self.faults: Counter[str] = Counter()
         self.is_recording: bool | None = None
         self._address, self._settings, self._rng = address, settings, rng
         self._stop_event, self._on_disconnect = stop_event, on_disconnect
-        self._on_audio, self._recorder = on_audio, recorder
+        self._on_audio, self._recorder, self._guard = on_audio, recorder, guard
         self._clock = StreamClock(settings.max_jump_s)
         self._watchdog = self._new_watchdog()
         self._connections = 0  # that delivered frames
@@ -165,6 +168,7 @@ class ReconnectingStream:
             self._watchdog,
             self._on_audio,
             self._recorder,
+            self._guard,
         )
         for index, frame in enumerate(decoder.frames()):
             self._connections += index == 0

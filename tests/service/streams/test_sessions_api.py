@@ -17,6 +17,7 @@ from sgmn.data.dataset import read_dataset
 from sgmn.service.context import ServiceContext
 from sgmn.service.database import tables
 from sgmn.service.streams.score_terms import EXPLAINED_PRODUCTS
+from sgmn.service.streams.service import streams_of
 from tests.service.conftest import SHOP, Headers
 from tests.service.process import wait_for
 from tests.service.streams.api import SESSION_TABLES, SessionApi, count_rows
@@ -53,6 +54,19 @@ def test_a_session_is_recognized_reviewed_and_exported(api: SessionApi, tmp_path
     check_exports(api, session, tmp_path)
     check_pictures(api, session)
     check_window(api, session)
+
+
+@SQLITE_ONLY
+@pytest.mark.parametrize(("options", "may_skip"), [({}, True), ({"effort": "exact"}, False)])
+def test_a_session_says_whether_frames_may_be_skipped(
+    api: SessionApi, context: ServiceContext, options: dict[str, Any], may_skip: bool
+) -> None:
+    session = api.start("stream.mp4", **options)
+    streams = streams_of(context)
+    row = streams.store.find(session)
+    assert row is not None
+    assert streams.worker_config(row, Path("encoder")).may_skip == may_skip
+    api.wait_for_end(session)
 
 
 def check_queue(api: SessionApi, session: str, machine: list[dict[str, Any]]) -> None:

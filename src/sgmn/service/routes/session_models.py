@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from fastapi import Depends
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from sgmn.live.effort import Effort
 from sgmn.service.auth import Caller, Viewer
 from sgmn.service.context import Context
 from sgmn.service.database import tables
@@ -61,6 +62,11 @@ class NewSession(BaseModel):
         default=6.0, ge=0, le=600, description="How long an event may be corrected."
     )
     realtime: bool = Field(default=False, description="Play a recording in real time.")
+    effort: Effort = Field(
+        default="adaptive",
+        description="exact decodes all frames; adaptive only key frames of a live stream while the "
+        "machine is too slow for it.",
+    )
     record: bool = Field(
         default=False,
         description="Keep the stream as MP4, without encoding it again, for replay and exports.",

@@ -86,13 +86,14 @@ class Streams:
         encoder = EncoderProcess(settings.encoder_threads, settings.runtime)
 
         def config(row: Row) -> WorkerConfig:
-            return self._worker_config(row, encoder.socket)
+            return self.worker_config(row, encoder.socket)
 
         limits = Limits(max_streams, cpus, settings.max_load, settings.max_load)
         lock_file = settings.data / SESSIONS_FOLDER / ".lock"
         return Supervisor(self.store, encoder, SupervisorSettings(lock_file, config, limits))
 
-    def _worker_config(self, row: Row, encoder: Path) -> WorkerConfig:
+    def worker_config(self, row: Row, encoder: Path) -> WorkerConfig:
+        """What the worker of a session is told; `encoder` is the socket of the encoder process."""
         settings, options = self._context.settings, row["options"]
         secrets = json.loads(self._context.sealer.open(row["source_sealed"]))
         transcript = {**options["transcript"], "url": secrets["subtitles"]}
@@ -110,6 +111,7 @@ class Streams:
             attempts=options["attempts"],
             kept_side=settings.keep_frames_px if settings.keep_frames_hours > 0 else None,
             record=options.get("record", False),
+            may_skip=options.get("effort", "adaptive") == "adaptive",
             last_event_id=row["last_event_id"],
             logged_gaps=row["gap_count"],
             threads=max(1, (os.cpu_count() or 1) // 2),

@@ -171,6 +171,7 @@ class Worker:
             on_state=self._report_source,
             with_audio=self._config.transcript.kind == "asr",
             recorder=self._create_recorder() if self._config.record else None,
+            may_skip=self._config.may_skip,
         )
 
     def _create_recorder(self) -> StreamRecorder:

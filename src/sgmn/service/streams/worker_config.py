@@ -50,6 +50,7 @@ class WorkerConfig:
         max_gap_s: The longest gap by which the time of the stream advances after a crash.
         kept_side: Longer side of the frames that are kept as JPEG files, in pixels; None for none.
         record: Whether to record the stream.
+        may_skip: Whether only key frames may be decoded while this machine is too slow.
         last_event_id: Newest event in the log; only later ones are reported.
         logged_gaps: Number of gaps in the log.
         reason: Why a worker starts again, for the gap.
@@ -71,6 +72,7 @@ class WorkerConfig:
     max_gap_s: float = 3600.0
     kept_side: int | None = 640
     record: bool = False
+    may_skip: bool = True
     last_event_id: int = 0
     logged_gaps: int = 0
     reason: str = ""

@@ -74,6 +74,10 @@ class SessionFrames:
             yield frame_s
         drain()
 
+    def set_sure(self, is_sure: bool) -> None:
+        """Say whether it is clear what is on sale, see `LiveSource.set_sure`."""
+        self._source.set_sure(is_sure)
+
     def _begin(self, frame: LiveFrame) -> None:
         gap = None
         if not self._source.is_recording:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from time import time
 from typing import Any, NamedTuple
 
+from sgmn.live.effort import is_sure
 from sgmn.live.events import Event, to_json
 from sgmn.live.timeline import Belief
 from sgmn.live.windows import Window
@@ -69,7 +70,9 @@ class Recognition(NamedTuple):
             text=window.text,
             terms=scores.terms,
         )
-        self._add(record)
+        belief = self._add(record)
+        if belief is not None:
+            frames.set_sure(is_sure(belief))
 
     def add_gap(self, gap: Gap) -> None:
         """Record and report a gap."""
@@ -81,12 +84,14 @@ class Recognition(NamedTuple):
         self._add(End(self.timeline.end_s, wall_s))
         self.report("finished", end_s=self.timeline.end_s)
 
-    def _add(self, record: Record) -> None:
+    def _add(self, record: Record) -> Belief | None:
+        """Record something and report what follows; return what is on sale after a window."""
         self.journal.append(record)
         update = self.timeline.apply(record)
         report_events(self.report, update.events, self.config.last_event_id)
         if update.belief is not None and isinstance(record, WindowRecord):
             self.report("window", now=describe_belief(update.belief, self.timeline, record))
+        return update.belief
 
 
 def begin_timeline(
