@@ -120,7 +120,7 @@ def write_section(benchmark: Benchmark) -> str:
     tree = ast.parse(path_of(benchmark).read_text())
     command = " ".join(["python", f"benchmarks/{benchmark.name}.py", *benchmark.arguments])
     parts = [f"## {benchmark.name.replace('_', ' ').capitalize()}\n"]
-    parts.append(block("text", ast.get_docstring(tree) or ""))
+    parts.append(block("text", (ast.get_docstring(tree) or "").replace("`", "")))
     if benchmark.plain:
         sources = [read_source(tree, path_of(benchmark), name) for name in benchmark.plain]
         parts += ["The plain form:\n", block("python", "\n\n".join(sources))]

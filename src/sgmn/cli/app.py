@@ -32,6 +32,7 @@ from sgmn.cli import (
     serve,
     synth,
     train,
+    transcribe,
     watch,
 )
 from sgmn.cli.options import flag, help_text
@@ -44,6 +45,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         index.index,
         search.search,
         watch.watch,
+        transcribe.transcribe,
         explain.explain,
         serve.serve,
     ),
