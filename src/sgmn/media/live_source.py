@@ -116,9 +116,7 @@ class LiveSource:
         self._stop_event, self._end_event = Event(), Event()
         self._audio = AudioQueue(settings.queue_audio_s)
         self._frames: deque[LiveFrame] = deque()
-        self._guard: OverloadGuard | None = None
-        if may_skip and self._address.is_live:
-            self._guard = OverloadGuard(queue_s=lambda: len(self._frames) / rate_hz)
+        self._guard = self._create_guard(rate_hz) if may_skip else None
         self._stream = ReconnectingStream(
             self._address,
             settings,
@@ -138,6 +136,11 @@ class LiveSource:
         self._changed, self._state_lock = Condition(), RLock()
         self._reader = self._create_thread("reader", self._run)
         self._monitor = self._create_thread("monitor", self._detect_stalls)
+
+    def _create_guard(self, rate_hz: float) -> OverloadGuard | None:
+        if not self._address.is_live:
+            return None
+        return OverloadGuard(queue_s=lambda: len(self._frames) / rate_hz)
 
     def _create_thread(self, role: str, target: Callable[[], None]) -> Thread:
         return Thread(target=target, name=f"{role} of {self.name}", daemon=True)
