@@ -64,7 +64,7 @@ def test_what_is_transcribed_is_left_alone(
     out.mkdir()
     (out / "spoken.json").write_text("[]")
     result = run("transcribe", recordings, "-o", out)
-    assert result.status == 0 and "1 of 2 are already transcribed" in result.out
+    assert result.status == 0 and "1 of 2 recordings already have a transcript" in result.out
     assert json.loads((out / "spoken.json").read_text()) == [] and (out / "silent.json").exists()
     assert run("transcribe", recordings, "-o", out, "--overwrite").status == 0
     assert len(json.loads((out / "spoken.json").read_text())) == 1
@@ -78,7 +78,7 @@ def test_a_recording_that_cannot_be_read_does_not_stop_the_others(
     assert result.status == 2
     lines = result.err.splitlines()
     assert lines[0].startswith(str(recordings / "a.mp4"))
-    assert lines[-1].startswith("sgmn: recordings: 1 of 3 cannot be transcribed; correct or")
+    assert lines[-1].startswith("sgmn: recordings: 1 of 3 cannot be transcribed; see the")
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"silent.json", "spoken.json"}
 
 

@@ -11,11 +11,11 @@ from benchmarks.page import BENCHMARKS, Benchmark
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS, ids=lambda one: one.name)
-def test_each_benchmark_and_its_plain_form_exist(benchmark: Benchmark) -> None:
+def test_each_benchmark_and_its_baseline_exist(benchmark: Benchmark) -> None:
     path = page.path_of(benchmark)
     tree = ast.parse(path.read_text())
     assert ast.get_docstring(tree)
-    for name in benchmark.plain:
+    for name in benchmark.baseline:
         assert name.rpartition(".")[2] in page.read_source(tree, path, name)
 
 

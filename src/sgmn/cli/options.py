@@ -80,9 +80,9 @@ EffortOption = Annotated[
     typer.Option(
         "--effort",
         metavar="NAME",
-        help="How much is decoded: exact (all frames), or adaptive. Of a recording, adaptive "
-        "decodes key frames, and all frames where these leave doubt; of a live stream, all frames, "
-        "but only key frames while this machine is too slow.",
+        help="How much is decoded: exact (all frames) or adaptive. For a recording, adaptive "
+        "decodes the key frames, and all frames where key frames leave doubt. For a live stream, "
+        "it decodes all frames, but only key frames while this machine is too slow.",
     ),
 ]
 HwaccelOption = Annotated[

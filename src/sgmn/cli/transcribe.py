@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SourcesArgument = Annotated[
     list[Path],
-    typer.Argument(metavar="RECORDING", help="Videos or sound files, or folders of them."),
+    typer.Argument(metavar="RECORDING", help="Video or audio files, or folders of them."),
 ]
 OutputOption = Annotated[
     Path,
@@ -45,7 +45,7 @@ LanguageOption = Annotated[
     ),
 ]
 OverwriteOption = Annotated[
-    bool, flag("--overwrite", help="Also transcribe recordings that have a transcript in FOLDER.")
+    bool, flag("--overwrite", help="Transcribe recordings again if FOLDER has their transcript.")
 ]
 ProcessesOption = Annotated[
     int,
@@ -53,7 +53,8 @@ ProcessesOption = Annotated[
         "--processes",
         min=1,
         metavar="N",
-        help="Processes that recognize speech, one CPU core each. Each one loads the model.",
+        help="Number of worker processes. Each uses one CPU core and loads its own copy of the "
+        "model.",
     ),
 ]
 
@@ -75,6 +76,7 @@ def transcribe(
     it continues with the recordings that have no transcript yet.
     """
     from sgmn.media.speech_engine import SpeechSettings
+    from sgmn.outputs import require_writable
     from sgmn.workflows.transcription import FORMATS, find_recordings, plan_transcripts
 
     if file_format not in FORMATS:
@@ -83,13 +85,17 @@ def transcribe(
     planned = plan_transcripts(find_recordings(recordings), output, file_format)
     missing = {r: t for r, t in planned.items() if overwrite or not t.exists()}
     if kept := len(planned) - len(missing):
-        typer.echo(f"{kept} of {len(planned)} are already transcribed")
+        typer.echo(f"{kept} of {len(planned)} recordings already have a transcript")
+    if not missing:
+        return
+    require_writable(*missing.values())
     threads = _count_threads() if engine == LOCAL and processes == 1 else 1
-    settings = SpeechSettings(asr, language, cpu_threads=threads)
+    model = str(Path(asr).absolute()) if Path(asr).is_dir() else asr  # for workers elsewhere
+    settings = SpeechSettings(model, language, cpu_threads=threads)
     with open_engine(engine, address, processes) as cluster:
         failed = _transcribe(missing, settings, cluster)
     if failed:
-        remedy = "correct or remove them and run the command again; the others are transcribed"
+        remedy = "see the messages above, and correct or remove these files"
         raise SgmnError(f"{failed} of {len(planned)} cannot be transcribed", "recordings", remedy)
 
 

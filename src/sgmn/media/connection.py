@@ -153,13 +153,15 @@ class ConnectionDecoder:
             if packet.stream.index != self.stream.index:
                 continue
             if not self._is_needed(packet):
+                self.clock.pass_over(packet.pts)
+                self.watchdog.mark_activity()
                 continue
             self._select_skipping(packet)
             # A reader that joins a running stream first receives frames whose references it
             # has missed. That is not damage.
             faults = self.faults if has_frame or packet.is_keyframe else Counter[str]()
-            is_alone = self.guard is not None and self.guard.skips
-            for frame in _decode_packet(packet, self.stream, faults, is_alone):
+            drain = self.guard is not None and self.guard.skips
+            for frame in _decode_packet(packet, self.stream, faults, drain):
                 has_frame = True
                 time_s = self.clock.advance(frame, monotonic())
                 yield DecodedFrame(time_s, frame, self.stream.sample_aspect_ratio)
@@ -206,28 +208,28 @@ class ConnectionDecoder:
         # All streams are demuxed, so that continuing audio does not hide missing video.
         packets = self.container.demux()
         while True:
-            asked_s = monotonic()
+            wait_start_s = monotonic()
             try:
                 packet = next(packets, None)
             except LIBAV_ERRORS as error:
                 self.watchdog.failure = self.watchdog.failure or describe_failure(error)
                 return
             if self.guard is not None:
-                self.guard.add_wait(monotonic() - asked_s)
+                self.guard.add_wait(monotonic() - wait_start_s)
             if packet is None or self.watchdog.is_over():
                 return
             yield packet
 
 
 def _decode_packet(
-    packet: Packet[VideoStream], stream: VideoStream, faults: Counter[str], is_alone: bool
+    packet: Packet[VideoStream], stream: VideoStream, faults: Counter[str], drain: bool
 ) -> Iterator[VideoFrame]:
-    """Decode a packet. `is_alone`: no packet that belongs to it follows, so do not wait for one."""
+    """Decode a packet; with `drain`, its frame does not wait for those of the next packets."""
     if packet.is_corrupt:
         faults["a packet is incomplete"] += 1
     try:
         frames = stream.decode(packet)
-        if is_alone and packet.size:
+        if drain and packet.size:
             frames += stream.decode(None)
             stream.codec_context.flush_buffers()
     except LIBAV_ERRORS as error:  # one bad packet does not end a stream

@@ -168,15 +168,15 @@ class LiveSource:
         if self.dropped_audio_s:
             message = f"{self.dropped_audio_s:.0f} s of audio were dropped before they were used"
             lines.append(f"{self.name}: {message}")
-        if self.skipped_s:
-            message = f"only key frames were decoded for {self.skipped_s:.0f} s"
+        if self._guard is not None and self._guard.skipped_s:
+            message = f"only key frames were decoded for {self._guard.skipped_s:.0f} s"
             lines.append(f"{self.name}: {message}, because this machine was too slow")
         return lines
 
     @property
-    def skipped_s(self) -> float:
-        """Seconds of the stream of which only key frames were decoded."""
-        return 0.0 if self._guard is None else self._guard.skipped_s
+    def is_reduced(self) -> bool:
+        """Whether only key frames are decoded at the moment."""
+        return self._guard is not None and self._guard.skips
 
     def set_sure(self, is_sure: bool) -> None:
         """Say whether it is clear what is on sale, so that fewer frames are enough."""

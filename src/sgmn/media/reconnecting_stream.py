@@ -159,6 +159,9 @@ class ReconnectingStream:
     def _decode(
         self, container: InputContainer, stream: VideoStream, schedule: SamplingSchedule
     ) -> Iterator[DecodedFrame]:
+        guard = None if self.is_recording else self._guard  # a recording can wait
+        if guard is not None:
+            guard.begin_connection()
         decoder = ConnectionDecoder(
             container,
             stream,
@@ -168,7 +171,7 @@ class ReconnectingStream:
             self._watchdog,
             self._on_audio,
             self._recorder,
-            self._guard,
+            guard,
         )
         for index, frame in enumerate(decoder.frames()):
             self._connections += index == 0

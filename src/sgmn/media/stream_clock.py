@@ -50,6 +50,12 @@ class StreamClock:
         self._last_arrival_s = arrival_s
         return self._last_s
 
+    def pass_over(self, pts: int | None) -> None:
+        """Note a frame that is not decoded, so that its time is no gap between those that are."""
+        raw_s = None if self._clock is None else self._clock.pts_to_s(pts)
+        if self._has_frame and raw_s is not None and 0 < raw_s - self._raw_s <= self._max_jump_s:
+            self._raw_s = self._raw_end_s = raw_s
+
     def pts_to_s(self, pts: int | None) -> float | None:
         """Convert a timestamp of this connection to seconds; None before its first frame."""
         raw_s = None if self._clock is None else self._clock.pts_to_s(pts)

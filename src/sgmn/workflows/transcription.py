@@ -1,4 +1,4 @@
-"""The transcripts of many recordings, made by jobs that run on the machines of a cluster."""
+"""Transcribe many recordings, in this process, in several, or on a cluster."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from sgmn.errors import MediaError, SgmnError
+from sgmn.errors import MediaError, SgmnError, error_reason
 from sgmn.media.speech_engine import SpeechSettings
 from sgmn.media.speech_recognition import SpeechRecognizer
 from sgmn.media.subtitle_writer import SubtitleWriter
@@ -19,11 +19,11 @@ from sgmn.scale.engine import Engine
 FORMATS = ("json", "srt", "vtt")
 # Of files in a folder; a file that is named is read whatever its suffix.
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ts", ".flv", ".avi")
-SOUND_SUFFIXES = (".m4a", ".mp3", ".aac", ".ogg", ".opus", ".flac", ".wav")
+AUDIO_SUFFIXES = (".m4a", ".mp3", ".aac", ".ogg", ".opus", ".flac", ".wav")
 
 
 class Transcription(NamedTuple):
-    """What became of a recording: its utterances, or why it cannot be read."""
+    """The result for one recording: its utterances, or an error message."""
 
     recording: Path
     utterances: tuple[Utterance, ...] = ()
@@ -37,7 +37,7 @@ class TranscriptionJob:
     settings: SpeechSettings
 
     def open(self) -> Callable[[Path], Transcription]:
-        """Load the model of speech recognition."""
+        """Load the speech recognition model."""
         recognizer = SpeechRecognizer(self.settings)
 
         def transcribe(recording: Path) -> Transcription:
@@ -52,12 +52,14 @@ class TranscriptionJob:
 def find_recordings(sources: Iterable[Path]) -> list[Path]:
     """Return the files among the sources, and the recordings in folders among them, by name.
 
+    The paths are absolute, because workers of a cluster have other working folders.
+
     Raises SgmnError if a source does not exist or if a folder has no recordings.
     """
     found: list[Path] = []
-    for source in sources:
+    for source in (path.absolute() for path in sources):
         if source.is_dir():
-            suffixes = (*VIDEO_SUFFIXES, *SOUND_SUFFIXES)
+            suffixes = (*VIDEO_SUFFIXES, *AUDIO_SUFFIXES)
             inside = sorted(p for p in source.iterdir() if p.suffix.lower() in suffixes)
             if not inside:
                 raise SgmnError("has no recordings", source, "pass videos or sound files")
@@ -91,10 +93,9 @@ def plan_transcripts(
 def transcribe_recordings(
     planned: dict[Path, Path], settings: SpeechSettings, engine: Engine
 ) -> Iterator[Transcription]:
-    """Transcribe recordings with an engine, and write each transcript as soon as it is complete.
+    """Transcribe recordings with an engine; write and yield the transcripts in order.
 
-    Yields what became of each recording, in order. Raises SgmnError if a transcript cannot be
-    written, or if speech recognition is not installed.
+    Raises SgmnError if a transcript cannot be written, or if speech recognition is not installed.
     """
     for result in engine.map(TranscriptionJob(settings), planned):
         if not result.error:
@@ -103,12 +104,17 @@ def transcribe_recordings(
 
 
 def write_transcript(path: Path, utterances: Sequence[Utterance]) -> None:
-    """Write a transcript whole or not at all; its suffix, one of FORMATS, is the format."""
+    """Write a transcript atomically. The suffix, one of FORMATS, selects the format."""
     part = path.with_name(f".{path.name}")
-    if path.suffix == ".json":
-        write_text(part, json.dumps([asdict(u) for u in utterances], ensure_ascii=False) + "\n")
-    else:
-        with SubtitleWriter(part) as writer:
-            for utterance in utterances:
-                writer.write(utterance)
-    part.replace(path)
+    try:
+        if path.suffix == ".json":
+            rows = [asdict(utterance) for utterance in utterances]
+            write_text(part, json.dumps(rows, ensure_ascii=False) + "\n")
+        else:
+            with SubtitleWriter(part) as writer:
+                for utterance in utterances:
+                    writer.write(utterance)
+        part.replace(path)
+    except OSError as error:
+        message = f"cannot be written ({error_reason(error)})"
+        raise SgmnError(message, path, "free disk space, and run the command again") from error

@@ -64,8 +64,8 @@ class NewSession(BaseModel):
     realtime: bool = Field(default=False, description="Play a recording in real time.")
     effort: Effort = Field(
         default="adaptive",
-        description="exact decodes all frames; adaptive only key frames of a live stream while the "
-        "machine is too slow for it.",
+        description="exact: decode all frames. adaptive: decode all frames, but only the key "
+        "frames of a live stream while the machine is too slow for it.",
     )
     record: bool = Field(
         default=False,

@@ -15,6 +15,7 @@ class Load:
         worker_cpu: CPU time of all workers per second.
         encoder_busy: Share of time in which the encoder works, 0..1.
         max_lag_s: The longest time from a frame to its window; 0 if unknown.
+        reduced: Number of streams that are reduced to their key frames, see `media.overload`.
     """
 
     streams: int = 0
@@ -22,6 +23,7 @@ class Load:
     worker_cpu: float = 0.0
     encoder_busy: float = 0.0
     max_lag_s: float = 0.0
+    reduced: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ def find_obstacle(load: Load, limits: Limits) -> str | None:
         return f"the streams take {100 * cpu:.0f} % of the CPUs"
     if measured and load.encoder_busy * share > limits.max_encoder_busy:
         return f"the encoder works {100 * load.encoder_busy:.0f} % of the time"
+    if load.reduced:  # they take less than they would
+        return f"{load.reduced} streams are reduced to their key frames"
     if load.max_lag_s > limits.max_lag_s:
         return f"a stream lags by {load.max_lag_s:.0f} s"
     if load.warming >= limits.max_warming:

@@ -93,7 +93,7 @@ class Streams:
         return Supervisor(self.store, encoder, SupervisorSettings(lock_file, config, limits))
 
     def worker_config(self, row: Row, encoder: Path) -> WorkerConfig:
-        """What the worker of a session is told; `encoder` is the socket of the encoder process."""
+        """The configuration of a session's worker; `encoder` is the encoder's socket."""
         settings, options = self._context.settings, row["options"]
         secrets = json.loads(self._context.sealer.open(row["source_sealed"]))
         transcript = {**options["transcript"], "url": secrets["subtitles"]}

@@ -117,6 +117,7 @@ class Supervisor:
             worker_cpu=sum(status.cpu or 0.0 for status in statuses if not status.is_warming),
             encoder_busy=float(self.encoder.load.get("busy", 0.0)),
             max_lag_s=max(lags, default=0.0),
+            reduced=sum(bool(status.heartbeat.get("is_reduced")) for status in statuses),
         )
 
     def drop(self, session_id: str) -> None:

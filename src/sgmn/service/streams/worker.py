@@ -91,6 +91,7 @@ class Worker:
         return {
             "frame_s": None if newest is None else newest.frame_s,
             "frame_wall_s": None if newest is None else newest.wall_s,
+            "is_reduced": source is not None and source.is_reduced,
             "dropped_frames": 0 if source is None else source.dropped_frames,
             "reconnects": 0 if source is None else source.reconnects,
             "refusal": None if refusal is None else str(refusal),
