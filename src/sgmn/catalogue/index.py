@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sgmn.catalogue import stamp as stamps
-from sgmn.catalogue.feed import Feed, read_feed
 from sgmn.catalogue.lance import Location
 from sgmn.catalogue.model_source import to_embedder
 from sgmn.catalogue.row_building import row_building
@@ -29,6 +28,7 @@ from sgmn.product_text import DEFAULT_TEXT_FIELDS, TextFields
 from sgmn.records import ClipContent, ImageArray, Product
 
 if TYPE_CHECKING:
+    from sgmn.catalogue.feed import Feed
     from sgmn.catalogue.fetch.fetcher import FetchProgress
     from sgmn.catalogue.fetch.options import FetchOptions
     from sgmn.catalogue.shelf import Shelf
@@ -188,25 +188,25 @@ class Index:
         """Add new products and replace changed ones; unchanged ones are not encoded again.
 
         A product without available images is indexed by its title, with a warning. It is rejected
-        if it has no title either, or if its image files exist but none can be decoded.
+        if it has no title either, or if none of its image files can be decoded.
 
         Args:
             source: A catalogue (see `feed.read_feed`) or products.
             shop_id: The shop of catalogue rows that name no shop.
-            sync: Remove products that the shops in `source` no longer list. Products whose rows
-                are rejected stay.
+            sync: Remove products that the shops in `source` no longer list, not rejected ones.
             strict: Reject products with a missing or unreadable image instead of warning.
             batch_size: Number of products that are encoded and written at once.
             progress: Called with an UpdateProgress after each batch is on disk.
             fetch_options: Limits of downloads, and the folder of their cache.
-            fetch_progress: Called with the numbers of finished images and of all images.
+            fetch_progress: Called with the numbers of finished and of all images.
             engine: Encodes batches elsewhere, such as `sgmn.scale.ray_engine.RayEngine`.
 
         Raises:
-            RecordError: `source` is not a catalogue or has no valid row, or `sync` is set and
-                a row has no legible product id.
+            RecordError: `source` has no valid row or, with `sync`, a row without a legible id.
             FetchError: `source` is an address that cannot be downloaded.
         """
+        from sgmn.catalogue.feed import Feed, read_feed  # of no use to those who only read an index
+
         feed: Feed | Iterable[Product] = source  # type: ignore[assignment]  # see the next line
         if isinstance(source, str | Path):
             feed = read_feed(source, shop_id, strict, fetch_options, fetch_progress)

@@ -7,14 +7,16 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
 from sgmn.cli.watch_options import WatchOptions
 from sgmn.errors import SgmnError
 from sgmn.live.events import Event, to_json
-from sgmn.live.webhook import Webhook
+
+if TYPE_CHECKING:
+    from sgmn.live.webhook import Webhook
 
 EventHandler = Callable[[Event], None]
 
@@ -67,6 +69,8 @@ def _write_line(file: TextIO, line: str) -> None:
 def _open_webhook(options: WatchOptions) -> Webhook | None:
     if options.webhook is None:
         return None
+    from sgmn.live.webhook import Webhook  # imports SSL, which takes as long as `sgmn --help`
+
     return Webhook(options.webhook, _read_secret(options.webhook_secret_env))
 
 
