@@ -126,7 +126,7 @@ def write_section(benchmark: Benchmark) -> str:
     parts.append(block("text", (ast.get_docstring(tree) or "").replace("`", "")))
     if benchmark.baseline:
         sources = [read_source(tree, path_of(benchmark), name) for name in benchmark.baseline]
-        parts += ["The baseline:\n", block("python", "\n\n".join(sources))]
+        parts += ["The baseline:\n", block("python", "\n\n\n".join(sources))]
     parts.append(block("text", f"$ {command}\n{result['output'].strip()}"))
     took = f"{result['seconds']} s, load average {result['load']:.1f} at its start"
     return "\n".join([*parts, f"{result['machine']}; {took}.\n"])
