@@ -23,25 +23,10 @@ from tests.catalogue.conftest import product_with_image as product_with_image  #
 from tests.catalogue.fakes import STAMP, FakeEncoder
 from tests.command import RunCommand
 from tests.scale.jobs import SlowRows, Squares
+from tests.scale.processes import find_workers
 from tests.scale.rows import read_rows
 
 pytestmark = pytest.mark.slow
-
-
-def find_workers(node: Any, title: str = "ray::") -> list[int]:
-    """The workers of a node with this title, which is that of their task."""
-    raylet = node.all_processes["raylet"][0].process.pid
-    children = [p for f in Path(f"/proc/{raylet}/task").glob("*/children") for p in read(f).split()]
-    titles = {int(child): read(Path(f"/proc/{child}/cmdline")) for child in children}
-    return [p for p, name in titles.items() if name.startswith(title) and "Agent" not in name]
-
-
-def read(file: Path) -> str:
-    """The content of a file in /proc; nothing if its process has ended."""
-    try:
-        return file.read_text()
-    except OSError:
-        return ""
 
 
 def kill_node_with_task(node: Any, begin: threading.Event) -> int:

@@ -40,6 +40,24 @@ ServedRuntimeOption = Annotated[
         "Default: torch.",
     ),
 ]
+EngineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="Where streams are watched: local (this machine), or ray (the nodes of a Ray "
+        "cluster; see --address). Default: local.",
+    ),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="ADDRESS",
+        help="Ray cluster for --engine ray: HOST:PORT of its head node, or auto for the cluster "
+        "of this machine. Default: RAY_ADDRESS; without it, a cluster of this machine is started.",
+    ),
+]
 
 
 def serve(
@@ -48,6 +66,8 @@ def serve(
     data: DataOption = None,
     config: ConfigOption = None,
     runtime: ServedRuntimeOption = None,
+    engine: EngineOption = None,
+    address: AddressOption = None,
 ) -> None:
     """Serve the HTTP API for catalogues, streams and events of many shops.
 
@@ -60,4 +80,13 @@ def serve(
     except ModuleNotFoundError as error:
         message = f"needs {error.name}, which is not installed"
         raise SgmnError(message, "sgmn serve", 'pip install "sgmn[serve]"') from error
-    run(read_settings(config, host=host, port=port, data=data, runtime=runtime), typer.echo)
+    settings = read_settings(
+        config,
+        host=host,
+        port=port,
+        data=data,
+        runtime=runtime,
+        engine=engine,
+        ray_address=address,
+    )
+    run(settings, typer.echo)

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from sgmn import __version__
+from sgmn.errors import SgmnError
 from sgmn.service import auth, problems
 from sgmn.service.components import COMPONENTS, Component
 from sgmn.service.context import ServiceContext
@@ -59,8 +60,12 @@ def create_app(context: ServiceContext, components: Sequence[Component] = COMPON
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for component in components:
-                await stack.enter_async_context(component(context))
+            try:
+                for component in components:
+                    await stack.enter_async_context(component(context))
+            except SgmnError as error:
+                context.startup_error = error
+                raise
             yield
 
     app = FastAPI(

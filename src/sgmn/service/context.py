@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from sgmn.errors import SgmnError
 from sgmn.service.database.engine import Database
 from sgmn.service.sealing import Sealer
 from sgmn.service.settings import ServiceSettings
@@ -19,7 +20,8 @@ class ServiceContext:
 
     `parts` holds what one part of the service shares among its own routes, by name. `stopping` is
     set as soon as the service is asked to stop: answers that go on for long, such as streams of
-    events, watch it and end by themselves.
+    events, watch it and end by themselves. `startup_error` is why its background work could not
+    start.
     """
 
     settings: ServiceSettings
@@ -27,6 +29,7 @@ class ServiceContext:
     sealer: Sealer
     parts: dict[str, Any] = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
+    startup_error: SgmnError | None = None
 
 
 def get_context(request: Request) -> ServiceContext:

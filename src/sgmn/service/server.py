@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sgmn.errors import SgmnError, error_reason
 from sgmn.service import logs
@@ -42,7 +43,8 @@ def serve(settings: ServiceSettings, announce: Callable[[str], None]) -> None:
         announce: Called with lines for the person who starts the service.
 
     Raises:
-        SgmnError: The address cannot be used, or the database cannot be opened.
+        SgmnError: The address cannot be used, the database cannot be opened, or the streams
+            cannot be supervised.
     """
     logs.configure(settings)
     context = open_context(settings)
@@ -53,7 +55,7 @@ def serve(settings: ServiceSettings, announce: Callable[[str], None]) -> None:
     host, port = listener.getsockname()[:2]
     announce(f"Listening on http://{f'[{host}]' if ':' in host else host}:{port}, see /docs")
     config = uvicorn.Config(
-        create_app(context),
+        _without_traceback(create_app(context), context),
         log_config=None,
         access_log=False,
         lifespan="on",
@@ -61,9 +63,25 @@ def serve(settings: ServiceSettings, announce: Callable[[str], None]) -> None:
     )
     try:
         GracefulServer(config, context).run(sockets=[listener])
+    except SystemExit as status:  # that of a start that failed
+        raise context.startup_error or status from None
     finally:
         listener.close()
         context.database.close()
+
+
+def _without_traceback(app: ASGIApp, context: ServiceContext) -> ASGIApp:
+    """Replace the traceback of a start that failed: what the error says is enough."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_line(message: Message) -> None:
+            if context.startup_error is not None and "message" in message:
+                message = {**message, "message": str(context.startup_error)}
+            await send(message)
+
+        await app(scope, receive, send_line if scope["type"] == "lifespan" else send)
+
+    return wrapped
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 
 from sgmn.errors import SettingsError
 from sgmn.model.runtimes import RUNTIMES, TORCH
+from sgmn.scale.engines import ENGINES, LOCAL
 from sgmn.settings import parse_table, read_toml, require
 
 ENV_PREFIX = "SGMN_"
@@ -57,6 +58,9 @@ class ServiceSettings:
         idempotency_hours: How long answers to an Idempotency-Key are kept.
         media_folder: Folder of the files that may be streamed, if `source_schemes` has file; "" for
             none.
+        engine: Where streams are watched: local (this machine), or ray (the nodes of a cluster).
+        ray_address: The Ray cluster: HOST:PORT of its head node, or auto for that of this machine;
+            "" for the environment variable RAY_ADDRESS; without it, one starts on this machine.
         max_streams: Maximum number of streams at once, whatever their load; 0 for 16 per CPU.
         max_load: Share of the CPUs that streams may take, 0..1; further sessions are queued.
         encoder_threads: Threads of the process that encodes the frames of all streams.
@@ -97,6 +101,8 @@ class ServiceSettings:
     webhook_schemes: tuple[str, ...] = ("https",)
     idempotency_hours: float = 24.0
     media_folder: str = ""
+    engine: str = LOCAL
+    ray_address: str = ""
     max_streams: int = 0
     max_load: float = 0.85
     encoder_threads: int = 1
@@ -113,6 +119,7 @@ class ServiceSettings:
         require(self.log_format in formats, "log_format", self.log_format, _one_of(formats))
         has_runtime = self.runtime in RUNTIMES or Path(self.runtime).is_dir()
         require(has_runtime, "runtime", self.runtime, _one_of(RUNTIMES))
+        require(self.engine in ENGINES, "engine", self.engine, _one_of(ENGINES))
         for name in _NOT_NEGATIVE:
             require(getattr(self, name) >= 0, name, getattr(self, name), "pass 0 or more")
         require(0 < self.max_load <= 1, "max_load", self.max_load, "pass a number in 0..1")

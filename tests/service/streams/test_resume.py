@@ -111,7 +111,7 @@ def test_the_load_of_a_worker_does_not_depend_on_the_clock(
     clock = Clock()
     monkeypatch.setattr(session_runner, "time", clock)
     store = cast(SessionStore, None)
-    runner = SessionRunner({"id": "ses"}, fail, store, RunnerSettings(), fail)
+    runner = SessionRunner({"id": "ses"}, fail, fail, store, RunnerSettings(), fail)
     runner._note_heartbeat({"cpu_s": 1.0})
     sleep(0.05)
     clock.shift_s = jump_s

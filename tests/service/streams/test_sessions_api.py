@@ -65,7 +65,7 @@ def test_a_session_says_whether_frames_may_be_skipped(
     streams = streams_of(context)
     row = streams.store.find(session)
     assert row is not None
-    assert streams.worker_config(row, Path("encoder")).may_skip == may_skip
+    assert streams.worker_config(row).may_skip == may_skip
     api.wait_for_end(session)
 
 

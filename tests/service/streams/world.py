@@ -20,6 +20,7 @@ from sgmn.service.log import LogRow, log_transaction, read_rows
 from sgmn.service.settings import ServiceSettings
 from sgmn.service.streams.admission import Limits
 from sgmn.service.streams.encoder_process import EncoderProcess
+from sgmn.service.streams.fleet import Fleet, ThisMachine
 from sgmn.service.streams.hub import LogHub
 from sgmn.service.streams.journal import FILE_NAME, WindowRecord, read_journal
 from sgmn.service.streams.pinned_shelf import pin_shelf, shelf_path
@@ -73,6 +74,7 @@ class StreamWorld:
         encoder: The encoder process; one of its own for each supervisor if None.
         sources: The source of each session.
         database_folder: Where the database is; by default in `folder`.
+        fleet: Where workers run; this machine if None.
     """
 
     folder: Path
@@ -83,6 +85,7 @@ class StreamWorld:
     encoder: EncoderProcess | None = None
     sources: dict[str, str] = field(default_factory=dict)
     database_folder: Path | None = None
+    fleet: Fleet | None = None
 
     def __post_init__(self) -> None:
         self.database = Database(ServiceSettings(data=self.database_folder or self.folder))
@@ -97,7 +100,8 @@ class StreamWorld:
         """Run a supervisor, as one start of the service does."""
         encoder = self.encoder or EncoderProcess()
         settings = SupervisorSettings(self.folder / "lock", self.config, self.limits, self.runner)
-        supervisor = Supervisor(self.store, encoder, settings)
+        fleet = self.fleet or ThisMachine(encoder, self.limits.cpus)
+        supervisor = Supervisor(self.store, encoder, fleet, settings)
         self.supervisor = supervisor
         supervisor.start()
         try:
@@ -107,14 +111,12 @@ class StreamWorld:
 
     def config(self, row: Row) -> WorkerConfig:
         """The configuration of the worker of a session."""
-        assert self.supervisor is not None
         options = {"last_event_id": row["last_event_id"], **self.options}
         return WorkerConfig(
             session_id=row["id"],
             source=self.sources[row["id"]],
             folder=self.folder / "sessions" / row["id"],
             shelf=shelf_path(self.folder / "shelves", "cat", self.version),
-            encoder=self.supervisor.encoder.socket,
             logged_gaps=row["gap_count"],
             **options,
         )

@@ -37,11 +37,14 @@ class StreamCollector(Collector):
 def _measure(supervisor: Supervisor | None) -> dict[str, tuple[str, float]]:
     """The help and the value of each gauge."""
     load = None if supervisor is None else supervisor.load()
-    encoder = {} if supervisor is None else supervisor.encoder.load
+    nodes = [] if supervisor is None else [*supervisor.nodes().values()]
     statuses = [] if supervisor is None else supervisor.statuses()
 
     def total(name: str) -> float:
         return float(sum(status.heartbeat.get(name, 0) for status in statuses))
+
+    def encoders(name: str) -> float:
+        return float(sum(node.encoder.get(name, 0) for node in nodes))
 
     return {
         "streams": ("Streams with a worker.", float(len(statuses))),
@@ -59,14 +62,14 @@ def _measure(supervisor: Supervisor | None) -> dict[str, tuple[str, float]]:
         ),
         "stream_reconnects": ("Reconnects of the running workers.", total("reconnects")),
         "encoder_busy_ratio": (
-            "Share of time that the encoder works.",
+            "Share of time that the busiest encoder works.",
             0.0 if load is None else load.encoder_busy,
         ),
-        "encoder_windows_per_second": ("Windows encoded.", float(encoder.get("windows", 0))),
-        "encoder_queue": ("Windows that wait for the encoder.", float(encoder.get("waiting", 0))),
+        "encoder_windows_per_second": ("Windows encoded.", encoders("windows")),
+        "encoder_queue": ("Windows that wait for an encoder.", encoders("waiting")),
         "encoder_restarts": (
-            "How often the encoder was started again.",
-            0.0 if supervisor is None else float(supervisor.encoder.restarts),
+            "How often an encoder was started again.",
+            float(sum(node.encoder_restarts for node in nodes)),
         ),
     }
 

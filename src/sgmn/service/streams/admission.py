@@ -1,8 +1,12 @@
-"""How many streams a machine accepts: a limit of the configuration, and the measured load."""
+"""How many streams a machine accepts, by its measured load, and which machine is next."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+STREAMS_PER_CPU = 16
+NO_NODE = "no node of the cluster is alive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,50 @@ class Limits:
     max_lag_s: float = 10.0
     max_warming: int = 4
 
+    def of_node(self, cpus: int, streams_elsewhere: int) -> Limits:
+        """The limits of a machine, if `max_streams` is that of all; 0 for `STREAMS_PER_CPU`."""
+        left = max(0, self.max_streams - streams_elsewhere)
+        max_streams = left if self.max_streams else STREAMS_PER_CPU * cpus
+        return replace(self, cpus=cpus, max_streams=max_streams)
+
+
+Loads = Mapping[str, tuple[Load, Limits]]  # of each machine, by name
+
+
+def choose_node(loads: Loads) -> tuple[str | None, str]:
+    """Return the machine with the most room for one more stream; None, and why, without any.
+
+    >>> choose_node({"a": (Load(3), Limits(32, cpus=2)), "b": (Load(3), Limits(64, cpus=4))})
+    ('b', '')
+    >>> choose_node({"a": (Load(32), Limits(32, cpus=2))})
+    (None, 'the service runs 32 streams, as many as it is configured for')
+    """
+    obstacles = {name: find_obstacle(*load) for name, load in loads.items()}
+    accepting = {name: load for name, load in loads.items() if obstacles[name] is None}
+    reasons = [obstacle for obstacle in obstacles.values() if obstacle is not None]
+    return least_loaded(accepting), "" if accepting else (reasons or [NO_NODE])[0]
+
+
+def least_loaded(loads: Loads) -> str | None:
+    """Return the machine on which one more stream takes the smallest share of the CPUs."""
+
+    def expected(name: str) -> tuple[float, float]:
+        load, limits = loads[name]
+        return _cpu_with_one_more(load, limits), load.streams / limits.cpus
+
+    return min(loads, key=expected, default=None)
+
+
+def _cpu_with_one_more(load: Load, limits: Limits) -> float:
+    """The share of the CPUs with one more stream, which takes as much as the others on average."""
+    return _growth(load) * (load.worker_cpu + load.encoder_busy) / limits.cpus
+
+
+def _growth(load: Load) -> float:
+    """By what factor one more stream increases the load that was measured; 0 without any."""
+    measured = load.streams - load.warming
+    return (load.streams + 1) / measured if measured else 0.0
+
 
 def find_obstacle(load: Load, limits: Limits) -> str | None:
     """Return why one more stream is not accepted now; None if it is.
@@ -60,12 +108,10 @@ def find_obstacle(load: Load, limits: Limits) -> str | None:
     """
     if load.streams >= limits.max_streams:
         return f"the service runs {load.streams} streams, as many as it is configured for"
-    measured = load.streams - load.warming
-    share = (load.streams + 1) / measured if measured else 1.0
-    cpu = (load.worker_cpu + load.encoder_busy) / limits.cpus
-    if measured and cpu * share > limits.max_cpu:
+    if _cpu_with_one_more(load, limits) > limits.max_cpu:
+        cpu = (load.worker_cpu + load.encoder_busy) / limits.cpus
         return f"the streams take {100 * cpu:.0f} % of the CPUs"
-    if measured and load.encoder_busy * share > limits.max_encoder_busy:
+    if _growth(load) * load.encoder_busy > limits.max_encoder_busy:
         return f"the encoder works {100 * load.encoder_busy:.0f} % of the time"
     if load.reduced:  # they take less than they would
         return f"{load.reduced} streams are reduced to their key frames"

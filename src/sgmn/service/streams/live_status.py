@@ -19,6 +19,7 @@ class LiveStatus:
         heartbeat_s: When it came, by the monotonic clock.
         cpu: CPU time of the worker per second; None until it is measured.
         started_s: When its thread was started, by the monotonic clock.
+        node: The machine that its worker was placed on; "" before.
     """
 
     now: dict[str, Any] | None = None
@@ -26,6 +27,7 @@ class LiveStatus:
     heartbeat_s: float | None = None
     cpu: float | None = None
     started_s: float = field(default_factory=monotonic)
+    node: str = ""
 
     @property
     def is_warming(self) -> bool:

@@ -15,19 +15,21 @@ from typing import Any
 import structlog
 from fastapi.concurrency import run_in_threadpool
 
+from sgmn.scale.engines import RAY
 from sgmn.service.context import ServiceContext
 from sgmn.service.outbound.policy import OutboundPolicy
 from sgmn.service.streams.admission import Limits
 from sgmn.service.streams.encoder_process import EncoderProcess
+from sgmn.service.streams.fleet import Fleet, ThisMachine
 from sgmn.service.streams.hub import LogHub
 from sgmn.service.streams.janitor import SESSIONS_FOLDER, SHELVES_FOLDER, clean_up
 from sgmn.service.streams.live_status import LiveStatus
 from sgmn.service.streams.pinned_shelf import shelf_path
+from sgmn.service.streams.ray_fleet import RayFleet
 from sgmn.service.streams.store import Row, SessionStore
 from sgmn.service.streams.supervisor import Supervisor, SupervisorSettings
 from sgmn.service.streams.worker_config import TranscriptOptions, WorkerConfig
 
-STREAMS_PER_CPU = 16
 CLEANING_INTERVAL_S = 60.0
 _STOPPING_POLL_S = 0.1
 _PART = "streams"
@@ -81,19 +83,18 @@ class Streams:
     def create_supervisor(self) -> Supervisor:
         """A supervisor with the settings of the service."""
         settings = self._context.settings
-        cpus = os.cpu_count() or 1
-        max_streams = settings.max_streams or STREAMS_PER_CPU * cpus
+        cpus, load = os.cpu_count() or 1, settings.max_load
         encoder = EncoderProcess(settings.encoder_threads, settings.runtime)
-
-        def config(row: Row) -> WorkerConfig:
-            return self.worker_config(row, encoder.socket)
-
-        limits = Limits(max_streams, cpus, settings.max_load, settings.max_load)
+        fleet: Fleet = ThisMachine(encoder, cpus)
+        if settings.engine == RAY:
+            fleet = RayFleet(settings.ray_address, settings.encoder_threads, settings.runtime)
+        limits = Limits(settings.max_streams, cpus, load, load)
         lock_file = settings.data / SESSIONS_FOLDER / ".lock"
-        return Supervisor(self.store, encoder, SupervisorSettings(lock_file, config, limits))
+        supervision = SupervisorSettings(lock_file, self.worker_config, limits)
+        return Supervisor(self.store, encoder, fleet, supervision)
 
-    def worker_config(self, row: Row, encoder: Path) -> WorkerConfig:
-        """The configuration of a session's worker; `encoder` is the encoder's socket."""
+    def worker_config(self, row: Row) -> WorkerConfig:
+        """The configuration of a session's worker."""
         settings, options = self._context.settings, row["options"]
         secrets = json.loads(self._context.sealer.open(row["source_sealed"]))
         transcript = {**options["transcript"], "url": secrets["subtitles"]}
@@ -102,7 +103,6 @@ class Streams:
             source=secrets["source"],
             folder=self.folder(row["id"]),
             shelf=self.shelf(row),
-            encoder=encoder,
             policy=asdict(OutboundPolicy.from_settings(settings)),
             modalities=tuple(options["modalities"]),
             transcript=TranscriptOptions(**transcript),

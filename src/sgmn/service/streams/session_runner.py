@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sgmn.errors import SgmnError
 from sgmn.live.events import to_json
 from sgmn.media.reconnecting_stream import backoff_delays
+from sgmn.service.streams.fleet import NodeLost, Worker
 from sgmn.service.streams.journal import FILE_NAME
 from sgmn.service.streams.live_status import LiveStatus
 from sgmn.service.streams.messages import ConnectionLost, Message
@@ -22,12 +23,12 @@ from sgmn.service.streams.states import Trigger
 from sgmn.service.streams.store import Row, SessionGone, SessionStore
 from sgmn.service.streams.timeline import end_journal
 from sgmn.service.streams.worker_config import WorkerConfig
-from sgmn.service.streams.worker_process import WorkerProcess
 
 _LOG = logging.getLogger("sgmn.service.sessions")
 _DATABASE_RETRY_S = 1.0
+_NODE_RETRY_S = 1.0
 _Result = TypeVar("_Result")
-Outcome = Literal["finished", "failed", "crashed"]
+Outcome = Literal["finished", "failed", "crashed", "homeless"]
 
 
 class _ClosedError(Exception):
@@ -59,6 +60,7 @@ class SessionRunner:
     Args:
         row: The session.
         config: Returns the configuration of a worker for the session as it is now.
+        start_worker: Starts a worker, and notes in the status where.
         store: Changes the session.
         settings: How workers are supervised.
         on_end: Called with the session's id when the thread ends.
@@ -68,15 +70,16 @@ class SessionRunner:
         self,
         row: Row,
         config: Callable[[Row], WorkerConfig],
+        start_worker: Callable[[WorkerConfig, LiveStatus], Worker],
         store: SessionStore,
         settings: RunnerSettings,
         on_end: Callable[[str], None],
     ) -> None:
         self.session_id: str = row["id"]
         self.status = LiveStatus()
-        self._config, self._store = config, store
+        self._config, self._start_worker, self._store = config, start_worker, store
         self._settings, self._on_end = settings, on_end
-        self._worker: WorkerProcess | None = None
+        self._worker: Worker | None = None
         self._lock = Lock()
         self._stop_event, self._close_event = Event(), Event()  # the session, the service
         self._failures, self._reason = 0, ""
@@ -146,6 +149,11 @@ class SessionRunner:
             outcome, detail = self._run_worker()
             if self._close_event.is_set() or outcome == "finished":
                 return
+            if outcome == "homeless" and not self._stop_event.is_set():
+                self._change("crashed", detail)
+                self._reason = detail
+                self._wait(_NODE_RETRY_S)
+                continue
             if outcome == "crashed" and not self._stop_event.is_set():
                 if not self._failures:
                     delays = self._new_delays()
@@ -177,7 +185,10 @@ class SessionRunner:
             raise SessionGone(self.session_id)
         try:
             config = replace(self._config(row), reason=self._reason)
-            worker = WorkerProcess(config, self._settings.heartbeat_timeout_s)
+            worker = self._start_worker(config, self.status)
+        except NodeLost as error:
+            self.status.node = ""
+            return "homeless", f"no machine runs the worker ({error})"
         except (SgmnError, OSError, ConnectionLost) as error:
             return "crashed", f"the worker cannot be started ({error})"
         with self._lock:
@@ -190,15 +201,15 @@ class SessionRunner:
             return self._listen(worker)
         except TimeoutError:
             return "crashed", "the worker did not answer and was killed"
-        except ConnectionLost:
-            status = worker.kill()
-            return "crashed", f"the worker process has died ({_describe_status(status)})"
+        except ConnectionLost as error:
+            return "crashed", f"the worker process has died ({_describe_end(worker.kill(), error)})"
         finally:
             worker.kill()
+            self.status.node = ""  # the next one may be elsewhere
             with self._lock:
                 self._worker = None
 
-    def _listen(self, worker: WorkerProcess) -> tuple[Outcome, str]:
+    def _listen(self, worker: Worker) -> tuple[Outcome, str]:
         while True:
             message = worker.receive()
             content = message.content
@@ -275,7 +286,7 @@ class SessionRunner:
                     raise _ClosedError from error
 
 
-def _describe_status(status: int | None) -> str:
+def _describe_end(status: int | None, error: ConnectionLost) -> str:
     if status is None:
-        return "it cannot be killed"
+        return f"{error}; its exit status is unknown"
     return f"signal {-status}" if status < 0 else f"exit status {status}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +14,16 @@ from threading import Event, Lock, Thread
 from sqlalchemy.exc import DBAPIError
 
 from sgmn.errors import SgmnError
-from sgmn.service.streams.admission import Limits, Load, find_obstacle
+from sgmn.service.streams.admission import (
+    NO_NODE,
+    Limits,
+    Load,
+    Loads,
+    choose_node,
+    least_loaded,
+)
 from sgmn.service.streams.encoder_process import EncoderProcess
+from sgmn.service.streams.fleet import Fleet, Node, NodeLost, Worker
 from sgmn.service.streams.live_status import LiveStatus
 from sgmn.service.streams.session_runner import RunnerSettings, SessionRunner
 from sgmn.service.streams.states import ACTIVE, RECOVERABLE
@@ -46,19 +54,24 @@ class SupervisorSettings:
 
 
 class Supervisor:
-    """Runs all sessions of a service, each with a worker, and the encoder that they share.
+    """Runs all sessions of a service, each with a worker, on the machines of a fleet.
 
     Args:
         store: The sessions.
-        encoder: The encoder process.
+        encoder: The encoder process of this machine, which also draws heatmaps.
+        fleet: Where the workers run.
         settings: See SupervisorSettings.
     """
 
     def __init__(
-        self, store: SessionStore, encoder: EncoderProcess, settings: SupervisorSettings
+        self,
+        store: SessionStore,
+        encoder: EncoderProcess,
+        fleet: Fleet,
+        settings: SupervisorSettings,
     ) -> None:
         self.encoder = encoder
-        self._store, self._settings = store, settings
+        self._store, self._fleet, self._settings = store, fleet, settings
         self._runners: dict[str, SessionRunner] = {}
         self._lock = Lock()
         self._wake_event, self._close_event = Event(), Event()
@@ -83,6 +96,7 @@ class Supervisor:
                 path.parent,
                 "stop it, or use another data folder",
             ) from error
+        self._fleet.start()
         for row in self._store.unfinished():
             if row["state"] in RECOVERABLE:
                 self._store.change(row["id"], "crashed", RESTARTED)
@@ -108,17 +122,20 @@ class Supervisor:
 
     def load(self) -> Load:
         """Return what the streams take at the moment."""
-        statuses = self.statuses()
-        warming = sum(status.is_warming for status in statuses)
-        lags = [float(status.now["lag_s"]) for status in statuses if status.now is not None]
-        return Load(
-            streams=len(statuses),
-            warming=warming,
-            worker_cpu=sum(status.cpu or 0.0 for status in statuses if not status.is_warming),
-            encoder_busy=float(self.encoder.load.get("busy", 0.0)),
-            max_lag_s=max(lags, default=0.0),
-            reduced=sum(bool(status.heartbeat.get("is_reduced")) for status in statuses),
-        )
+        return measure_load(self.statuses(), self.nodes().values())
+
+    def nodes(self) -> Mapping[str, Node]:
+        """Return the machines that can run workers now, by name."""
+        return self._fleet.nodes()
+
+    def _loads(self) -> Loads:
+        """What streams take on each machine, and what it accepts."""
+        statuses, loads = self.statuses(), {}
+        for name, node in self.nodes().items():
+            here = [status for status in statuses if status.node == name]
+            limits = self._settings.limits.of_node(node.cpus, len(statuses) - len(here))
+            loads[name] = measure_load(here, [node]), limits
+        return loads
 
     def drop(self, session_id: str) -> None:
         """Kill the worker of a session that has been deleted, and wait until it is gone."""
@@ -139,6 +156,7 @@ class Supervisor:
             runner.close()
         for runner in runners:
             runner.join(_JOIN_TIMEOUT_S)
+        self._fleet.close()
         self.encoder.close()
         if self._lock_descriptor >= 0:
             os.close(self._lock_descriptor)
@@ -161,28 +179,30 @@ class Supervisor:
             if row["state"] == "queued":
                 self._admit(row)
             elif row["state"] in ACTIVE and runner is None:
-                self._start(row, "" if row["id"] in self._known else RESTARTED)
+                self._start(row, "" if row["id"] in self._known else RESTARTED, node="")
             if row["state"] == "stopping" and runner is not None:
                 runner.stop()
 
     def _admit(self, row: Row) -> None:
-        obstacle = find_obstacle(self.load(), self._settings.limits)
-        if obstacle is not None:
+        node, obstacle = choose_node(self._loads())
+        if node is None:
             self._note_obstacle(row, obstacle)
             return
         with suppress(SessionGone):
             changed = self._store.change(row["id"], "admitted")
             if changed["state"] == "starting":
-                self._start(changed, "")
+                self._start(changed, "", node)
 
     def _note_obstacle(self, row: Row, obstacle: str) -> None:
         if row["state_detail"] is None:
             self._store.note_detail(row["id"], obstacle)
 
-    def _start(self, row: Row, reason: str) -> None:
-        self.encoder.start()
+    def _start(self, row: Row, reason: str, node: str) -> None:
         settings = self._settings
-        runner = SessionRunner(row, settings.config, self._store, settings.runner, self._forget)
+        runner = SessionRunner(
+            row, settings.config, self._start_worker, self._store, settings.runner, self._forget
+        )
+        runner.status.node = node
         with self._lock:
             self._runners[row["id"]] = runner
             self._known.add(row["id"])
@@ -190,7 +210,32 @@ class Supervisor:
         if row["state"] == "stopping":
             runner.stop()
 
+    def _start_worker(self, config: WorkerConfig, status: LiveStatus) -> Worker:
+        """Start a worker where its session was admitted, or else where there is the most room.
+
+        Raises NodeLost if there is no machine.
+        """
+        with self._lock:
+            status.node = status.node or least_loaded(self._loads()) or ""
+        if not status.node:
+            raise NodeLost(NO_NODE)
+        timeout_s = self._settings.runner.heartbeat_timeout_s
+        return self._fleet.start_worker(status.node, config, timeout_s)
+
     def _forget(self, session_id: str) -> None:
         with self._lock:
             self._runners.pop(session_id, None)
         self.wake()
+
+
+def measure_load(statuses: Collection[LiveStatus], nodes: Collection[Node]) -> Load:
+    """What some streams, and the encoders of their machines, take at the moment."""
+    lags = [float(status.now["lag_s"]) for status in statuses if status.now is not None]
+    return Load(
+        streams=len(statuses),
+        warming=sum(status.is_warming for status in statuses),
+        worker_cpu=sum(status.cpu or 0.0 for status in statuses if not status.is_warming),
+        encoder_busy=max((float(node.encoder.get("busy", 0.0)) for node in nodes), default=0.0),
+        max_lag_s=max(lags, default=0.0),
+        reduced=sum(bool(status.heartbeat.get("is_reduced")) for status in statuses),
+    )

@@ -39,7 +39,7 @@ class WorkerConfig:
         source: The address of the stream, with its secrets.
         folder: Folder of the session: journal, frames, utterances.
         shelf: File of the products.
-        encoder: Local socket of the encoder process.
+        encoder: Local socket of the encoder process, which is where the worker is started.
         policy: Fields of the `OutboundPolicy`; None allows every source.
         modalities: The modalities that are compared.
         transcript: Where the words come from.
@@ -61,7 +61,7 @@ class WorkerConfig:
     source: str = field(repr=False)
     folder: Path
     shelf: Path
-    encoder: Path
+    encoder: Path = Path()
     policy: dict[str, Any] | None = None
     modalities: tuple[str, ...] = ("image", "text")
     transcript: TranscriptOptions = TranscriptOptions()
