@@ -5,8 +5,10 @@
 Fills an index with generated products through `ProductTable.update`, as `sgmn index` does, but with
 random vectors in place of a model, and measures each step in a process of its own. Vectors are
 clusters within clusters, as products come in categories and kinds; a query is another vector of
-the kind of a product, with noise twice as long. Needs about 10 kB of disk for each product, or
-25 kB with `--patches`. On a busy machine read the CPU seconds: exponents and plot are theirs.
+the kind of a product, with noise twice as long. Needs about 17 kB of disk for each product, or
+40 kB with `--patches`, because old versions of an index are kept for an hour; less with
+`--keep-versions-s 60`. On a busy machine read the CPU seconds: exponents and plot are theirs.
+With `--add-to FILE`, the sizes of an earlier run (`--json FILE`) need not be measured again.
 """
 
 from __future__ import annotations
@@ -42,11 +44,12 @@ SECONDS_LABELS = ("1 ms", "10 ms", "0.1 s", "1 s", "10 s", "100 s", "10³ s", "1
 
 def main() -> None:
     options = parse_options()
-    results: dict[int, dict[str, Measures]] = {}
+    results = read_results(options.add_to) if options.add_to else {}
     for size in sorted(options.sizes):
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             results[size] = measure(Path(folder) / "index", size, options)
         print_size(size, results[size])
+    results = dict(sorted(results.items()))
     exponents = {step: fit_exponent(results, step) for step in STEPS}
     print_exponents(exponents)
     if options.json:
@@ -60,10 +63,17 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--patches", action="store_true", help="also patches of 36 × 128 a product")
+    parser.add_argument("--keep-versions-s", default="3600", metavar="S", help="default: 3600")
+    parser.add_argument("--add-to", type=Path, metavar="FILE", help="figures of an earlier run")
     parser.add_argument("--folder", type=Path, help="where the indexes are built, then deleted")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the times, .svg or .png")
     return parser.parse_args()
+
+
+def read_results(file: Path) -> dict[int, dict[str, Measures]]:
+    """The figures that an earlier run has written, by size."""
+    return {int(size): found for size, found in json.loads(file.read_text())["sizes"].items()}
 
 
 def measure(folder: Path, size: int, options: argparse.Namespace) -> dict[str, Measures]:
@@ -72,6 +82,7 @@ def measure(folder: Path, size: int, options: argparse.Namespace) -> dict[str, M
     for step in ("write", "vector index", "shelf", "search", "update", "remove"):
         worker = Path(__file__).with_name("catalogue_size_step.py")
         command = [sys.executable, str(worker), step, str(folder), str(size)]
+        command += ["--keep-versions-s", options.keep_versions_s]
         command += ["--patches"] if options.patches else []
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         results |= json.loads(output)

@@ -1,6 +1,6 @@
 """One step of `catalogue_size.py` in a process of its own; prints JSON.
 
-python benchmarks/catalogue_size_step.py STEP FOLDER SIZE [--patches]
+python benchmarks/catalogue_size_step.py STEP FOLDER SIZE [--patches] [--keep-versions-s S]
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sgmn.catalogue import table as catalogue_table
 from sgmn.catalogue.stamp import ModelStamp
 from sgmn.catalogue.table import ProductTable
 from sgmn.catalogue.update import UpdateOptions
@@ -84,6 +86,7 @@ Step = Callable[[ProductTable, RandomEncoder, int], dict[str, Measures]]
 def main() -> None:
     options = parse_options()
     torch.set_num_threads(1)
+    catalogue_table.MAX_READ_TIME = timedelta(seconds=options.keep_versions_s)
     steps: dict[str, Step] = {
         "write": write,
         "vector index": build_vector_index,
@@ -106,6 +109,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("folder", type=Path)
     parser.add_argument("size", type=int)
     parser.add_argument("--patches", action="store_true")
+    parser.add_argument("--keep-versions-s", type=float, default=3600.0)
     return parser.parse_args()
 
 
