@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 from tests.command import run as run  # a fixture
 from tests.world import make_stream, make_world
 
-pytest_plugins = ("tests.distribution", "tests.garbage", "tests.messages")
+pytest_plugins = ("tests.distribution", "tests.garbage", "tests.messages", "tests.slow_tests")
 
 # A slow machine is not a failure, and each run must try the same examples.
 settings.register_profile(

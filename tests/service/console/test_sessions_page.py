@@ -36,6 +36,8 @@ def test_a_session_is_started_stopped_and_deleted(visit: Visit, service: Console
     dialog.get_by_label("Correction time").fill("2.5")
     dialog.get_by_label("Record the stream").check()
     dialog.get_by_label("in real time").check()
+    assert dialog.get_by_label("only key frames").is_checked()
+    dialog.get_by_label("only key frames").uncheck()
     visitor.press("Enter")
     dialog.get_by_role("alert").filter(has_text="is not a file in the media folder").wait_for()
     assert dialog.get_by_label("Stream", exact=True).get_attribute("aria-invalid") == "true"
@@ -45,7 +47,7 @@ def test_a_session_is_started_stopped_and_deleted(visit: Visit, service: Console
     session = page.url.rpartition("/")[2]
     options = service.get(f"/v1/sessions/{session}")["options"]
     assert options["transcript"]["kind"] == "utterances" and options["lag_s"] == 2.5
-    assert options["record"] and options["realtime"]
+    assert options["record"] and options["realtime"] and options["effort"] == "exact"
 
     visitor.open("/console/sessions")
     new = page.locator(f"[data-session={session}]")

@@ -24,6 +24,7 @@ export function askForSession(catalogues, signal, done) {
       field(t("newSession.lag"), h("input", { name: "lag_s", type: "number", min: "0", max: "600", step: "0.5", value: DEFAULT_LAG_S, required: true }), t("newSession.lagHint")),
       checkbox(t("newSession.record"), { name: "record" }),
       checkbox(t("newSession.realtime"), { name: "realtime" }),
+      checkbox(t("newSession.adaptive"), { name: "adaptive", checked: true }),
     ],
     async send(elements) {
       done((await post("/v1/sessions", sessionOf(elements))).data);
@@ -59,5 +60,6 @@ function sessionOf(elements) {
     lag_s: elements.lag_s.valueAsNumber,
     record: elements.record.checked,
     realtime: elements.realtime.checked,
+    effort: elements.adaptive.checked ? "adaptive" : "exact",
   };
 }

@@ -1,0 +1,14 @@
+"""Slow tests run without the measurement of coverage, which would take half of their time again.
+
+Most of what they execute is in other processes, or is covered by faster tests anyway.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Pause pytest-cov while a slow test runs."""
+    if item.get_closest_marker("slow") is not None:
+        item.add_marker("no_cover")
