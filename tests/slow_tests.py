@@ -1,4 +1,4 @@
-"""Slow tests run without the measurement of coverage, which would take half of their time again.
+"""Slow tests run without coverage measurement, which would make them half again as slow.
 
 Most of what they execute is in other processes, or is covered by faster tests anyway.
 """

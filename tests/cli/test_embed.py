@@ -26,7 +26,7 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def dataset(world: Path, tmp_path: Path) -> Path:
-    """A dataset whose last clip has neither words nor readable frames, and one no words."""
+    """A dataset with a clip without transcript, and a last one that cannot be read."""
     folder = tmp_path / "dataset"
     shutil.copytree(world, folder)
     clips = [json.loads(line) for line in (folder / "clips.jsonl").read_text().splitlines()]

@@ -69,7 +69,7 @@ def test_a_node_that_is_killed_loses_and_repeats_no_event(
         assert comparable(streams.events(session)) == long_events
         assert streams.states(session).count("recovering") >= 1
     details = [row.data.get("detail") for row in streams.log(places[lost])]
-    assert any("its node is gone" in (detail or "") for detail in details)
+    assert any("the worker process has died" in (detail or "") for detail in details)
 
 
 def test_sessions_go_on_when_the_service_starts_again(

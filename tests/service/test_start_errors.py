@@ -12,7 +12,7 @@ import pytest
 from tests.service.process import ServiceProcess
 
 
-def start_in_vain(data: Path, *options: str) -> str:
+def run_failing_service(data: Path, *options: str) -> str:
     """Start a service that cannot start; returns the last line of what it says."""
     command = [sys.executable, "-m", "sgmn.cli", "serve", "--data", str(data), "--port", "0"]
     done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=120)
@@ -24,7 +24,7 @@ def start_in_vain(data: Path, *options: str) -> str:
 def test_two_services_on_one_folder(tmp_path: Path) -> None:
     service = ServiceProcess(tmp_path / "data")
     with closing(service.start()):
-        line = start_in_vain(tmp_path / "data")
+        line = run_failing_service(tmp_path / "data")
     assert service.stop() == 0
     assert line.startswith(f"sgmn: {tmp_path / 'data' / 'sessions'}: another process of sgmn serve")
     assert line.endswith("; stop it, or use another data folder")
@@ -32,6 +32,6 @@ def test_two_services_on_one_folder(tmp_path: Path) -> None:
 
 def test_a_ray_cluster_that_is_not_there(tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="needs the extra ray")
-    line = start_in_vain(tmp_path / "data", "--engine", "ray", "--address", "127.0.0.1:1")
+    line = run_failing_service(tmp_path / "data", "--engine", "ray", "--address", "127.0.0.1:1")
     assert line.startswith("sgmn: Ray at 127.0.0.1:1: cannot be reached")
     assert "check --address" in line

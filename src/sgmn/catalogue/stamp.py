@@ -89,14 +89,19 @@ def _require_supported(version: int, path: object) -> None:
     )
 
 
-def require_match(index_stamp: ModelStamp, model_stamp: ModelStamp, path: object) -> None:
+def require_match(
+    index_stamp: ModelStamp,
+    model_stamp: ModelStamp,
+    path: object,
+    remedy: str = "load the model that built it, or index again into a new folder",
+) -> None:
     """Raise IndexingError unless both stamps identify the same model; names may differ."""
     expected = (index_stamp.fingerprint, index_stamp.dim)
     if expected != (model_stamp.fingerprint, model_stamp.dim):
         raise IndexingError(
             f"was built by {index_stamp}, but the model in use is {model_stamp}",
             path,
-            "load the model that built it, or index again into a new folder",
+            remedy,
         )
 
 

@@ -75,7 +75,6 @@ def embed(
     table yet.
     """
     from sgmn.data.dataset import read_dataset
-    from sgmn.workflows.clip_embeddings import EmbeddingJob, open_table
 
     data = read_dataset(dataset.absolute(), skip_invalid=skip_invalid)
     for issue in data.rejected_rows:
@@ -84,19 +83,27 @@ def embed(
     if not clips:
         remedy = "pass a dataset with clips.jsonl, and --split only if its clips have splits"
         raise SgmnError("has no clips to embed", dataset, remedy)
-    name = str(Path(model).absolute()) if Path(model).is_dir() else model  # for workers elsewhere
-    job = EmbeddingJob(name, runtime)
-    table = open_table(output, job)
-    known = table.clip_ids()
-    missing = [clip for clip in clips if clip.clip_id not in known]
-    if kept := len(clips) - len(missing):
-        typer.echo(f"{kept} of {len(clips)} clips are in the table already")
     with open_engine(engine, address, processes) as cluster:
-        unread = _embed(missing, table, job, cluster)
-    typer.echo(f"{output}: {len(missing) - unread} clips added")
-    if unread:
+        # Ray has to start before LanceDB is imported.
+        from sgmn.workflows.clip_embeddings import EmbeddingJob, open_table
+
+        table = open_table(output, model)
+        stamp = table.stamp
+        job = EmbeddingJob(stamp.name, stamp.fingerprint, _absolute(runtime))
+        known = table.clip_ids()
+        missing = [clip for clip in clips if clip.clip_id not in known]
+        if kept := len(clips) - len(missing):
+            typer.echo(f"{kept} of {len(clips)} clips are in the table already")
+        unreadable = _embed(missing, table, job, cluster) if missing else 0
+    typer.echo(f"{output}: {len(missing) - unreadable} clips added")
+    if unreadable:
         remedy = "see the messages above, correct these clips, and run the command again"
-        raise SgmnError(f"{unread} of {len(clips)} cannot be read", "clips", remedy)
+        raise SgmnError(f"{unreadable} of {len(clips)} cannot be read", "clips", remedy)
+
+
+def _absolute(runtime: str) -> str:
+    """A runtime for workers, which have another working directory."""
+    return str(Path(runtime).absolute()) if Path(runtime).is_dir() else runtime
 
 
 def _embed(
@@ -107,12 +114,12 @@ def _embed(
     from sgmn.scale.engine import LocalEngine
     from sgmn.workflows.clip_embeddings import embed_clips
 
-    unread = 0
+    unreadable = 0
     with console.progress_bar() as bar:
         task = bar.add_task("embedding", total=len(clips))
         for progress in embed_clips(clips, table, job, engine or LocalEngine()):
             bar.advance(task, progress.clips)
-            unread += progress.unread
+            unreadable += progress.unreadable
             for line in progress.damage:
                 typer.echo(line, err=True)
-    return unread
+    return unreadable

@@ -53,6 +53,8 @@ def import_ray() -> Any:
     # Ray starts workers at the lowest priority but four, where other programs starve them.
     os.environ.setdefault("RAY_worker_niceness", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its default warns
+    # Otherwise a late call starts a cluster after the connection was closed.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     try:
         return import_module("ray")
     except ImportError as error:

@@ -63,7 +63,7 @@ def serve(settings: ServiceSettings, announce: Callable[[str], None]) -> None:
     )
     try:
         GracefulServer(config, context).run(sockets=[listener])
-    except SystemExit as status:  # that of a start that failed
+    except SystemExit as status:  # uvicorn exits this way if startup fails
         raise context.startup_error or status from None
     finally:
         listener.close()
@@ -71,7 +71,7 @@ def serve(settings: ServiceSettings, announce: Callable[[str], None]) -> None:
 
 
 def _without_traceback(app: ASGIApp, context: ServiceContext) -> ASGIApp:
-    """Replace the traceback of a start that failed: what the error says is enough."""
+    """Log a failed startup as one line instead of a traceback."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_line(message: Message) -> None:

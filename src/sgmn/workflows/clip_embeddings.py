@@ -3,26 +3,37 @@
     clip_id      string
     shop_id      string
     product_ids  list of strings, the products on sale
-    image        D float32 of length 1, from the frames; null without frames
-    text         D float32 of length 1, from the transcript; null without one
+    image        D float32 values with L2 norm 1, from the frames; null without frames
+    text         D float32 values with L2 norm 1, from the transcript; null without one
 
-Rows are in the order of the clips. The metadata of the table names the model.
+A run appends its rows in the order of the clips. The metadata of the table names the model.
 """
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from sgmn.batching import batched
-from sgmn.catalogue.lance import Location, connect, has_table, require_no_file, retry_on_conflict
+from sgmn.catalogue.lance import (
+    LANCE_ERRORS,
+    LazyTable,
+    Location,
+    connect,
+    error_message,
+    has_table,
+    require_no_file,
+    retry_on_conflict,
+    to_location,
+)
 from sgmn.catalogue.stamp import ModelStamp, from_metadata, require_match, to_metadata
+from sgmn.errors import IndexingError, SgmnError
 from sgmn.model import checkpoint
 from sgmn.model.embedder import Embedder
 from sgmn.records import Clip, ClipContent
@@ -30,7 +41,7 @@ from sgmn.scale.engine import Engine
 from sgmn.workflows.evaluation import BATCH_SIZE, load_content
 
 TABLE = "clips"
-COMMIT_ROWS, COMMIT_S = 4096, 30.0  # a row waits no longer until it is written
+COMMIT_ROWS, COMMIT_S = 4096, 30.0  # commit after this many rows or seconds
 Row = dict[str, Any]
 
 
@@ -40,15 +51,24 @@ class EmbeddingJob:
 
     Attributes:
         model: The name to load the model by.
-        runtime: What runs the towers of the model.
+        fingerprint: Of the model, which every machine must have.
+        runtime: Runtime of the image and text towers.
     """
 
     model: str
+    fingerprint: str
     runtime: str
 
     def open(self) -> Callable[[Sequence[Clip]], tuple[list[Row], list[str]]]:
-        """Load the model; what is returned gives the rows, and lines about damage."""
-        embedder = Embedder(checkpoint.load(self.model), runtime=self.runtime)
+        """Load the model; what is returned gives the rows, and lines about damage.
+
+        Raises SgmnError on a machine with another model of this name.
+        """
+        model = checkpoint.load(self.model)
+        if model.fingerprint() != self.fingerprint:
+            remedy = "install the same version of sgmn, and the same model, on every node"
+            raise SgmnError(f"is another model on the node {platform.node()}", self.model, remedy)
+        embedder = Embedder(model, runtime=self.runtime)
 
         def embed(clips: Sequence[Clip]) -> tuple[list[Row], list[str]]:
             damage: list[str] = []
@@ -60,16 +80,16 @@ class EmbeddingJob:
 
 
 class Progress(NamedTuple):
-    """What became of a batch.
+    """The result of one batch.
 
     Attributes:
-        clips: How many clips it had.
-        unread: How many of them cannot be read.
+        clips: Number of its clips.
+        unreadable: Number of clips that cannot be read.
         damage: Lines about what cannot be read.
     """
 
     clips: int
-    unread: int
+    unreadable: int
     damage: Sequence[str]
 
 
@@ -81,22 +101,26 @@ class EmbeddingTable:
         stamp: The model whose vectors are written.
 
     Raises:
-        IndexingError: There is a table of another model, or no table can be there.
+        IndexingError: There is a table of another model, it is damaged, or none can be there.
     """
 
     def __init__(self, location: Location, stamp: ModelStamp) -> None:
-        self.location, self.schema = location, _schema(stamp)
+        self.location, self.stamp, self.schema = location, stamp, _schema(stamp)
         require_no_file(location)
-        if has_table(location, TABLE):
-            self._table = connect(location).open_table(TABLE)
-            require_match(from_metadata(self._table.schema.metadata, location), stamp, location)
-        else:
+        if not has_table(location, TABLE):
             create = partial(connect(location).create_table, TABLE, schema=self.schema)
-            self._table = retry_on_conflict(create, location, "cannot be written")
+            retry_on_conflict(create, location, "cannot be written")
+        self._table = LazyTable(location, TABLE)
+        found = from_metadata(self._table.schema.metadata, location)
+        require_match(found, stamp, location, "use the model of the table, or another --output")
 
     def clip_ids(self) -> set[str]:
-        """The clips that are in the table."""
-        found = self._table.search().select(["clip_id"]).limit(None).to_arrow()
+        """The clips that are in the table; raises IndexingError if it is damaged."""
+        try:
+            found = self._table.search().select(["clip_id"]).limit(None).to_arrow()
+        except LANCE_ERRORS as error:
+            message = f"cannot be read ({error_message(error)})"
+            raise IndexingError(message, self.location, "use another --output") from error
         return set(found["clip_id"].to_pylist())
 
     def add(self, rows: Sequence[Row]) -> None:
@@ -112,21 +136,21 @@ class EmbeddingTable:
 def embed_clips(
     clips: Sequence[Clip], table: EmbeddingTable, job: EmbeddingJob, engine: Engine
 ) -> Iterator[Progress]:
-    """Embed clips and write them in their order; yield what became of each batch.
+    """Embed clips and write them in their order; yield the result of each batch.
 
     A clip that cannot be read is not written, so that the next run tries it again.
     """
-    waiting: list[Row] = []
+    pending_rows: list[Row] = []
     committed_s = time.monotonic()
     batches = list(batched(clips, BATCH_SIZE))
     for batch, (rows, damage) in zip(batches, engine.map(job, batches), strict=True):
-        waiting += rows
-        if len(waiting) >= COMMIT_ROWS or time.monotonic() - committed_s > COMMIT_S:
-            table.add(waiting)
-            waiting, committed_s = [], time.monotonic()
+        pending_rows += rows
+        if len(pending_rows) >= COMMIT_ROWS or time.monotonic() - committed_s > COMMIT_S:
+            table.add(pending_rows)
+            pending_rows, committed_s = [], time.monotonic()
         yield Progress(len(batch), len(batch) - len(rows), damage)
-    if waiting:
-        table.add(waiting)
+    if pending_rows:
+        table.add(pending_rows)
     table.optimize()
 
 
@@ -156,8 +180,7 @@ def _schema(stamp: ModelStamp) -> pa.Schema:
     return pa.schema(fields, metadata=to_metadata(stamp))
 
 
-def open_table(location: str, job: EmbeddingJob) -> EmbeddingTable:
-    """Open or create the table for the vectors of a job; see `EmbeddingTable`."""
-    embedder = Embedder(checkpoint.load(job.model))
-    where = location if "://" in location else Path(location)
-    return EmbeddingTable(where, ModelStamp.from_embedder(embedder))
+def open_table(location: str, model: str) -> EmbeddingTable:
+    """Open or create the table for the vectors of a model; see `EmbeddingTable`."""
+    embedder = Embedder(checkpoint.load(model))
+    return EmbeddingTable(to_location(location), ModelStamp.from_embedder(embedder))

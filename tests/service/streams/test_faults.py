@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sgmn.service.streams.journal import FILE_NAME
+from sgmn.service.streams.journal import FILE_NAME, JournalWriter
 from tests.service.process import wait_for
 from tests.service.streams.sender import Sender, to_mpeg_ts
 from tests.service.streams.world import RUNNER, StreamWorld, comparable, kill
@@ -120,7 +120,7 @@ def test_sessions_beyond_the_limit_wait_in_order(streams: StreamWorld, video: Pa
     stopped = sessions[1]
     with streams.supervise() as supervisor:
         wait_for(lambda: streams.row(stopped)["state_detail"], "a reason")
-        assert "as many as it is configured for" in streams.row(stopped)["state_detail"]
+        assert "the limit of streams is reached" in streams.row(stopped)["state_detail"]
         streams.store.change(stopped, "stop")
         supervisor.wake()
         for session in sessions:
@@ -143,3 +143,19 @@ def test_a_session_of_a_service_that_is_gone_recovers_or_ends(
         row = streams.wait_for_state(session, "ended", "failed")
     assert row["state"] == "ended" and streams.events(session)[-1]["kind"] == "ended"
     assert ("recovering" in streams.states(session)) == (state == "running")
+
+
+def test_a_session_waits_for_the_lock_of_its_journal(streams: StreamWorld, video: Path) -> None:
+    session = streams.add(video)
+    streams.runner = replace(streams.runner, max_failures=0)  # waiting is no failure
+    other = JournalWriter(streams.folder / "sessions" / session / FILE_NAME)
+    with streams.supervise():
+        found = streams.wait_for_state(session, "recovering")
+        assert "another process is writing the journal" in found["state_detail"]
+        tried: set[int | None] = set()
+        while len(tried - {None}) < 2:
+            tried.add(streams.worker_pid(session))
+        assert streams.row(session)["state"] == "recovering"
+        other.close()
+        streams.wait_for_state(session, "ended")
+    assert streams.events(session)[-1]["kind"] == "ended"

@@ -56,7 +56,7 @@ LIMITS = Limits(max_streams=20, cpus=2)
         (Load(), None),
         (Load(streams=5, worker_cpu=0.5, encoder_busy=0.2), None),
         (Load(streams=5, worker_cpu=0.5, reduced=2), "2 streams are reduced to their key frames"),
-        (Load(streams=20), "as many as it is configured for"),
+        (Load(streams=20), "the limit of streams is reached"),
         (Load(streams=10, worker_cpu=1.4, encoder_busy=0.3), "85 % of the CPUs"),
         (Load(streams=8, worker_cpu=0.1, encoder_busy=0.84), "the encoder works 84 %"),
         (Load(streams=3, worker_cpu=0.1, max_lag_s=30.0), "lags by 30 s"),

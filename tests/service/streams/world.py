@@ -20,7 +20,7 @@ from sgmn.service.log import LogRow, log_transaction, read_rows
 from sgmn.service.settings import ServiceSettings
 from sgmn.service.streams.admission import Limits
 from sgmn.service.streams.encoder_process import EncoderProcess
-from sgmn.service.streams.fleet import Fleet, ThisMachine
+from sgmn.service.streams.fleet import Fleet, LocalFleet
 from sgmn.service.streams.hub import LogHub
 from sgmn.service.streams.journal import FILE_NAME, WindowRecord, read_journal
 from sgmn.service.streams.pinned_shelf import pin_shelf, shelf_path
@@ -100,7 +100,7 @@ class StreamWorld:
         """Run a supervisor, as one start of the service does."""
         encoder = self.encoder or EncoderProcess()
         settings = SupervisorSettings(self.folder / "lock", self.config, self.limits, self.runner)
-        fleet = self.fleet or ThisMachine(encoder, self.limits.cpus)
+        fleet = self.fleet or LocalFleet(encoder, self.limits.cpus)
         supervisor = Supervisor(self.store, encoder, fleet, settings)
         self.supervisor = supervisor
         supervisor.start()

@@ -14,16 +14,16 @@ from sgmn.service.streams.worker_process import WorkerProcess
 THIS_MACHINE = "this machine"
 
 
-class NodeLost(Exception):  # noqa: N818 - an event rather than an error
-    """No worker can be started on the node, because it is gone."""
+class NodeUnavailable(Exception):  # noqa: N818 - an event rather than an error
+    """No worker can be started on the node now, or there is no node."""
 
 
 class Worker(Protocol):
-    """A worker process, on whatever machine; see `worker_process.WorkerProcess`."""
+    """A worker process on any node; see `worker_process.WorkerProcess`."""
 
     @property
     def pid(self) -> int:
-        """Its process id on its machine."""
+        """Its process id on its node."""
 
     def receive(self) -> Message:
         """Wait for its next message; raises ConnectionLost or TimeoutError."""
@@ -63,16 +63,19 @@ class Fleet(Protocol):
         """Start a worker.
 
         Raises:
-            NodeLost: The node is gone.
+            NodeUnavailable: The node is gone, or does not answer.
             SgmnError, OSError, ConnectionLost: The worker cannot be started.
         """
 
+    def kill_workers(self) -> None:
+        """Kill the workers of other machines; those of this one are killed by their runners."""
+
     def close(self) -> None:
-        """Kill what still runs on the machines."""
+        """Kill the remaining workers and disconnect."""
 
 
-class ThisMachine:
-    """A fleet of one machine.
+class LocalFleet:
+    """A fleet of this machine alone.
 
     Args:
         encoder: The encoder process of all workers.
@@ -94,5 +97,8 @@ class ThisMachine:
         self._encoder.start()
         return WorkerProcess(replace(config, encoder=self._encoder.socket), heartbeat_timeout_s)
 
+    def kill_workers(self) -> None:
+        """Do nothing: each worker belongs to its runner."""
+
     def close(self) -> None:
-        """Do nothing: the encoder belongs to the supervisor, and each worker to its runner."""
+        """Do nothing: the encoder belongs to the supervisor."""

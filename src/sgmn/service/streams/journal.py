@@ -122,11 +122,15 @@ def read_journal(path: Path) -> Iterator[Record]:
         yield _decode(kind, content, path)
 
 
+class JournalLockedError(SgmnError):
+    """Another process writes the journal, such as a worker of a node that is cut off."""
+
+
 class JournalWriter:
     """Appends to a journal. Only one process at a time can hold it.
 
     Raises:
-        SgmnError: Another process writes it.
+        JournalLockedError: Another process writes it.
         OSError: It cannot be written, such as on a full disk. What was appended before is kept.
     """
 
@@ -141,7 +145,7 @@ class JournalWriter:
         except BlockingIOError as error:
             os.close(self._descriptor)
             message = "another process is writing the journal of this session"
-            raise SgmnError(message, path, "wait until it has ended") from error
+            raise JournalLockedError(message, path, "wait until it has ended") from error
         except BaseException:
             os.close(self._descriptor)
             raise

@@ -19,7 +19,8 @@ class LiveStatus:
         heartbeat_s: When it came, by the monotonic clock.
         cpu: CPU time of the worker per second; None until it is measured.
         started_s: When its thread was started, by the monotonic clock.
-        node: The machine that its worker was placed on; "" before.
+        node: Node of its worker; "" while it has none.
+        failed_node: Node on which its last worker ended unexpectedly.
     """
 
     now: dict[str, Any] | None = None
@@ -28,6 +29,7 @@ class LiveStatus:
     cpu: float | None = None
     started_s: float = field(default_factory=monotonic)
     node: str = ""
+    failed_node: str = ""
 
     @property
     def is_warming(self) -> bool:

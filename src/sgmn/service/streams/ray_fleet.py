@@ -1,187 +1,98 @@
 """Workers on the nodes of a Ray cluster (optional extra `ray`).
 
 On each node that runs workers, one Ray actor starts them and the encoder that they share, as the
-service itself does on one machine. Every message of a worker is the result of a call of its actor.
-If a node dies, so do these calls, and the sessions start again elsewhere, from their journals.
+service itself does on one machine. Each message of a worker is the result of a call of its actor.
+If a node dies, its pending calls fail, and its sessions are restarted on other nodes, from their
+journals. See docs/decisions/026.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
+from pathlib import Path
 from threading import Event, Lock, Thread
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 from sgmn.errors import SgmnError
 from sgmn.scale.ray_connection import connect_ray, import_ray
-from sgmn.service.streams.encoder_process import EncoderProcess
-from sgmn.service.streams.fleet import Node, NodeLost
-from sgmn.service.streams.messages import ConnectionLost, Message
+from sgmn.service.streams.fleet import Node, NodeUnavailable
+from sgmn.service.streams.messages import ConnectionLost
+from sgmn.service.streams.node_agent import MAX_WORKERS, NodeAgent
+from sgmn.service.streams.ray_worker import (
+    ANSWER_TIMEOUT_S,
+    ActorCalls,
+    ActorLost,
+    ActorSilent,
+    RayWorker,
+)
 from sgmn.service.streams.worker_config import WorkerConfig
-from sgmn.service.streams.worker_process import WorkerProcess
 
 POLL_S = 1.0
 START_TIMEOUT_S = 90.0  # an actor imports Python packages first
-REPORT_TIMEOUT_S = 20.0
-SUSPECT_S = 15.0  # without new workers after its actor has died: Ray takes as long to notice
-MAX_WORKERS = 1000  # of a node; each one takes a thread there
-ENCODER_BYTES = 500 << 20  # what Ray reserves for an actor and its encoder; it also means: in use
+# No new workers on a node for this long after its actor died or fell silent, and twice as long
+# after each further time: Ray takes a while to declare a node dead.
+QUARANTINE_S, MAX_QUARANTINE_S = 15.0, 480.0
+ACTOR_BYTES = 500 << 20  # reserved for an actor and its encoder; the node then counts as in use
 _LOG = logging.getLogger("sgmn.service.sessions")
-_Result = TypeVar("_Result")
-
-
-class NodeAgent:
-    """Runs workers and their encoder on its node; a Ray actor.
-
-    When the actor ends, its connections close, and its workers and the encoder exit.
-
-    Args:
-        encoder_threads: See `EncoderProcess`.
-        runtime: See `EncoderProcess`.
-    """
-
-    def __init__(self, encoder_threads: int, runtime: str) -> None:
-        self._encoder = EncoderProcess(encoder_threads, runtime)
-        self._encoder.start()
-        self._workers: dict[int, WorkerProcess] = {}
-        self._numbers = count()
-        self._threads = ThreadPoolExecutor(2 * MAX_WORKERS)  # a thread exists once it is needed
-
-    async def report(self) -> tuple[dict[str, Any], int]:
-        """Return the newest report of the encoder, and how often it was started again."""
-        return self._encoder.load, self._encoder.restarts
-
-    async def start_worker(
-        self, config: dict[str, Any], heartbeat_timeout_s: float
-    ) -> tuple[int, int]:
-        """Start a worker, and return its number and process id."""
-        number = next(self._numbers)
-        here = replace(WorkerConfig.from_json(config), encoder=self._encoder.socket)
-        worker = await self._in_thread(lambda: WorkerProcess(here, heartbeat_timeout_s))
-        self._workers[number] = worker
-        return number, worker.pid
-
-    async def receive(self, number: int) -> Message:
-        """Wait for the next message of a worker; see `WorkerProcess.receive`."""
-        worker = self._workers.get(number)
-        if worker is None:
-            raise ConnectionLost("it was killed")
-        return await self._in_thread(worker.receive)
-
-    async def stop(self, number: int) -> None:
-        """Ask a worker to end its session."""
-        worker = self._workers.get(number)
-        if worker is not None:
-            await self._in_thread(worker.stop)
-
-    async def kill(self, number: int) -> int | None:
-        """Kill a worker and forget it; see `WorkerProcess.kill`."""
-        worker = self._workers.pop(number, None)
-        return None if worker is None else await self._in_thread(worker.kill)
-
-    async def _in_thread(self, action: Callable[[], _Result]) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, action)
 
 
 @dataclass
-class RayWorker:
-    """A worker on a node of a Ray cluster.
+class _Agent:
+    """The actor of a node, as the service sees it.
 
     Attributes:
-        pid: Its process id on its node.
+        calls: Its methods.
+        reference: Of the report that it was asked for; None if it has answered.
+        asked_s: When it was asked, by the monotonic clock.
+        node: What it reported last; None before its first answer.
     """
 
-    _calls: ActorCalls
-    _number: int
-    pid: int
-    _heartbeat_timeout_s: float
-
-    def receive(self) -> Message:
-        """Wait for its next message.
-
-        Raises:
-            ConnectionLost: It has exited, or its node is gone.
-            TimeoutError: It hangs, or its node does not answer.
-        """
-        # The actor knows the worker better, and answers a little later than the worker is due.
-        timeout_s = self._heartbeat_timeout_s + REPORT_TIMEOUT_S
-        message: Message = self._calls("receive", self._number, timeout_s=timeout_s)
-        return message
-
-    def stop(self) -> None:
-        """Ask it to end its session, without waiting for an answer."""
-        self._calls.send("stop", self._number)
-
-    def kill(self) -> int | None:
-        """Kill it if it still runs, and return its exit status; None if that is unknown."""
-        try:
-            status: int | None = self._calls("kill", self._number, timeout_s=START_TIMEOUT_S)
-        except (ConnectionLost, TimeoutError):
-            return None  # a worker that is cut off from its service exits
-        return status
-
-
-@dataclass(frozen=True)
-class ActorCalls:
-    """Calls the methods of an actor by name, with the exceptions of this package."""
-
-    ray: Any
-    actor: Any
-
-    def __call__(self, name: str, *arguments: Any, timeout_s: float) -> Any:
-        """Call a method and return its result.
-
-        Raises:
-            ConnectionLost: The actor, or its node, is gone.
-            TimeoutError: It has not answered in time.
-            Exception: What the method has raised.
-        """
-        errors = self.ray.exceptions
-        try:
-            return self.ray.get(self.send(name, *arguments), timeout=timeout_s)
-        except errors.GetTimeoutError as error:
-            raise TimeoutError(f"its node has not answered for {timeout_s:.0f} s") from error
-        except errors.RayTaskError as error:
-            raise error.cause from None
-        except errors.RayError as error:
-            raise ConnectionLost("its node is gone") from error
-
-    def send(self, name: str, *arguments: Any) -> Any:
-        """Call a method without waiting for its result."""
-        return getattr(self.actor, name).remote(*arguments)
+    calls: ActorCalls
+    reference: Any = None
+    asked_s: float = field(default_factory=monotonic)
+    node: Node | None = None
 
 
 class RayFleet:
     """The nodes of a Ray cluster.
 
-    Data folder and media have the same paths on all nodes, which have this version of sgmn.
+    All nodes must run this version of sgmn, and see the data folder and the media at the same
+    paths.
 
     Args:
         address: Of the cluster, see `ray_connection.connect_ray`; "" for its default.
         encoder_threads: Threads of each encoder process.
-        runtime: What runs the towers of models, see `ServiceSettings.runtime`.
+        runtime: Runtime of the image and text towers, see `ServiceSettings.runtime`.
     """
 
     def __init__(self, address: str, encoder_threads: int, runtime: str) -> None:
-        self._address, self._arguments = address, (encoder_threads, runtime)
+        self._address = address
+        folder = Path(runtime)  # actors have another working directory
+        self._arguments = encoder_threads, str(folder.absolute()) if folder.is_dir() else runtime
         self._ray: Any = None
+        self._remote: Any = None
         self._lock, self._closed, self._connection = Lock(), Event(), ExitStack()
-        self._agents: dict[str, ActorCalls] = {}
+        self._numbers = count()
+        self._agents: dict[str, _Agent] = {}
         self._nodes: dict[str, Node] = {}
-        self._lost_s: dict[str, float] = {}  # when the actor of a node died, by its id
-        self._thread = Thread(target=self._watch, name="ray nodes", daemon=True)
+        self._failures: dict[str, int] = {}  # of a node, since its actor last answered
+        self._quarantined_until_s: dict[str, float] = {}
+        self._thread = Thread(target=self._poll, name="ray nodes", daemon=True)
 
     def start(self) -> None:
         """Connect to the cluster; raises SgmnError."""
         self._connection.enter_context(connect_ray(self._address or None))
         self._ray = import_ray()
-        self._look()
+        self._remote = self._ray.remote(NodeAgent)
+        try:
+            self._refresh_nodes()
+        except self._ray.exceptions.RayError as error:
+            raise SgmnError(f"the Ray cluster does not answer ({error})") from error
         self._thread.start()
 
     def nodes(self) -> Mapping[str, Node]:
@@ -192,85 +103,135 @@ class RayFleet:
         self, node: str, config: WorkerConfig, heartbeat_timeout_s: float
     ) -> RayWorker:
         """Start a worker on a node; see `fleet.Fleet`."""
-        # The actor has a working directory of its own.
-        config = replace(config, folder=config.folder.absolute(), shelf=config.shelf.absolute())
-        arguments = config.to_json(), heartbeat_timeout_s
+        number = next(self._numbers)
+        arguments = (_absolute(config).to_json(), heartbeat_timeout_s)
         try:
-            calls = self._agent(node)
-            number, pid = calls("start_worker", *arguments, timeout_s=START_TIMEOUT_S)
-        except (ConnectionLost, TimeoutError) as error:
-            self._suspect(node)
-            raise NodeLost(f"{node}: {error}") from error
-        return RayWorker(calls, number, pid, heartbeat_timeout_s)
+            agent = self._agent(node)
+        except self._ray.exceptions.RayError as error:
+            raise NodeUnavailable(f"{node}: {error}") from error
+        try:
+            pid = agent.calls("start_worker", number, *arguments, timeout_s=START_TIMEOUT_S)
+        except (ActorLost, ActorSilent) as error:
+            self._quarantine(node, agent, error)
+            if isinstance(error, ActorSilent):
+                RayWorker(agent.calls, number, 0, heartbeat_timeout_s).kill()
+            raise NodeUnavailable(f"{node}: {error}") from error
+        return RayWorker(agent.calls, number, pid, heartbeat_timeout_s)
+
+    def kill_workers(self) -> None:
+        """Kill all actors, and with them the workers and encoders; calls of them fail at once."""
+        self._closed.set()
+        for node, agent in [*self._agents.items()]:
+            self._forget(node, agent)
 
     def close(self) -> None:
-        """Kill the actors, and with them the workers and encoders; disconnect."""
-        self._closed.set()
+        """Kill what still runs, and disconnect."""
+        self.kill_workers()
         if self._thread.is_alive():
             self._thread.join()
-        for node in [*self._agents]:
-            self._forget(node)
         self._connection.close()
 
-    def _agent(self, node: str) -> ActorCalls:
+    def _agent(self, node: str) -> _Agent:
         """The actor of a node, which is started if it is the first of this node."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         with self._lock:
+            if self._closed.is_set() or self._is_quarantined(node):
+                raise NodeUnavailable(node)
             if node not in self._agents:
-                remote = self._ray.remote(NodeAgent).options(
+                remote = self._remote.options(
                     num_cpus=0,  # streams are placed by their measured load
-                    memory=ENCODER_BYTES,
-                    max_concurrency=2 * MAX_WORKERS,
+                    memory=ACTOR_BYTES,
+                    max_concurrency=MAX_WORKERS,
                     scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
                 )
-                self._agents[node] = ActorCalls(self._ray, remote.remote(*self._arguments))
+                calls = ActorCalls(self._ray, remote.remote(*self._arguments))
+                self._agents[node] = _Agent(calls)
             return self._agents[node]
 
-    def _suspect(self, node: str) -> None:
-        """Leave a node alone for a while, because its actor is gone."""
-        self._lost_s[node] = monotonic()
-        self._nodes = {name: found for name, found in self._nodes.items() if name != node}
-        self._forget(node)
+    def _is_quarantined(self, node: str) -> bool:
+        return monotonic() < self._quarantined_until_s.get(node, 0.0)
 
-    def _forget(self, node: str) -> None:
-        """Kill the actor of a node; the next worker there gets a new one."""
+    def _quarantine(self, node: str, agent: _Agent, error: Exception) -> None:
+        """Start no more workers on a node for a while; forget its actor if that is gone."""
         with self._lock:
-            calls = self._agents.pop(node, None)
-        if calls is not None:
-            self._ray.kill(calls.actor)
+            if self._agents.get(node) is not agent:
+                return  # another thread was first
+            failures = self._failures[node] = self._failures.get(node, 0) + 1
+            pause_s = min(QUARANTINE_S * 2 ** (failures - 1), MAX_QUARANTINE_S)
+            self._quarantined_until_s[node] = monotonic() + pause_s
+            self._nodes = {name: known for name, known in self._nodes.items() if name != node}
+        _LOG.warning(f"no new streams on node {node} for {pause_s:.0f} s: {error}")
+        if isinstance(error, ActorLost):
+            self._forget(node, agent)
 
-    def _watch(self) -> None:
+    def _forget(self, node: str, agent: _Agent) -> None:
+        """Kill an actor; the next worker of its node gets a new one."""
+        with self._lock:
+            if self._agents.get(node) is agent:
+                del self._agents[node]
+        self._ray.kill(agent.calls.actor)
+
+    def _poll(self) -> None:
         while not self._closed.wait(POLL_S):
             try:
-                self._look()
-            except (SgmnError, self._ray.exceptions.RayError) as error:
-                _LOG.error(f"the Ray cluster does not answer ({error})")
+                self._refresh_nodes()
+            except Exception:  # noqa: BLE001 - a fault here must not end it
+                _LOG.exception("the nodes of the Ray cluster cannot be read")
 
-    def _look(self) -> None:
+    def _refresh_nodes(self) -> None:
         """Note which nodes are alive, and what their encoders report."""
         rows = [row for row in self._ray.nodes() if row["Alive"]]
         cpus = {row["NodeID"]: int(row["Resources"].get("CPU", 0)) for row in rows}
-        now_s = monotonic()
-        found = {
-            name: self._measure(name, count)
-            for name, count in cpus.items()
-            if count and now_s - self._lost_s.get(name, -SUSPECT_S) >= SUSPECT_S
-        }
-        for name in {*self._agents} - {*cpus}:
+        agents = dict(self._agents)
+        self._ask(agents)
+        found = {n: self._read_node(n, agents.get(n), c) for n, c in cpus.items() if c}
+        for name in {*agents} - {*cpus}:
             _LOG.warning(f"node {name} is gone")
-            self._forget(name)
-        self._nodes = {name: node for name, node in found.items() if node is not None}
+            self._forget(name, agents[name])
+        with self._lock:
+            self._nodes = {
+                name: node
+                for name, node in found.items()
+                if node is not None and not self._is_quarantined(name)
+            }
 
-    def _measure(self, name: str, cpus: int) -> Node | None:
-        calls = self._agents.get(name)
-        if calls is None:
+    def _ask(self, agents: Mapping[str, _Agent]) -> None:
+        """Ask each actor for a report unless it still owes one; give all a moment to answer."""
+        for name, agent in agents.items():
+            if agent.reference is None:
+                try:
+                    agent.reference, agent.asked_s = agent.calls.send("report"), monotonic()
+                except ActorLost as error:
+                    self._quarantine(name, agent, error)
+        references = [agent.reference for agent in agents.values() if agent.reference is not None]
+        if references:
+            self._ray.wait(references, num_returns=len(references), timeout=POLL_S)
+
+    def _read_node(self, name: str, agent: _Agent | None, cpus: int) -> Node | None:
+        """What is known of a node; None if it takes no workers now."""
+        if agent is None or agent.reference is None:
             return Node(cpus)
         try:
-            report, restarts = calls("report", timeout_s=REPORT_TIMEOUT_S)
-        except TimeoutError:
-            return Node(cpus)  # the actor is still starting
-        except ConnectionLost:
-            self._suspect(name)
+            report, restarts = agent.calls.result(agent.reference, timeout_s=0)
+        except ActorSilent as error:
+            is_late = monotonic() - agent.asked_s > ANSWER_TIMEOUT_S
+            if agent.node is not None and is_late and not self._is_quarantined(name):
+                self._quarantine(name, agent, error)
+            return agent.node or Node(cpus)  # an actor takes seconds to start
+        except ConnectionLost as error:
+            self._quarantine(name, agent, error)
             return None
-        return Node(cpus, report, restarts)
+        agent.reference, agent.node = None, Node(cpus, report, restarts)
+        self._failures.pop(name, None)
+        return agent.node
+
+
+def _absolute(config: WorkerConfig) -> WorkerConfig:
+    """A configuration for a process with another working directory."""
+    model = Path(config.transcript.model)
+    transcript = config.transcript
+    if model.is_dir():
+        transcript = replace(transcript, model=str(model.absolute()))
+    folder, shelf = config.folder.absolute(), config.shelf.absolute()
+    return replace(config, folder=folder, shelf=shelf, transcript=transcript)

@@ -20,7 +20,7 @@ from sgmn.service.context import ServiceContext
 from sgmn.service.outbound.policy import OutboundPolicy
 from sgmn.service.streams.admission import Limits
 from sgmn.service.streams.encoder_process import EncoderProcess
-from sgmn.service.streams.fleet import Fleet, ThisMachine
+from sgmn.service.streams.fleet import Fleet, LocalFleet
 from sgmn.service.streams.hub import LogHub
 from sgmn.service.streams.janitor import SESSIONS_FOLDER, SHELVES_FOLDER, clean_up
 from sgmn.service.streams.live_status import LiveStatus
@@ -85,7 +85,7 @@ class Streams:
         settings = self._context.settings
         cpus, load = os.cpu_count() or 1, settings.max_load
         encoder = EncoderProcess(settings.encoder_threads, settings.runtime)
-        fleet: Fleet = ThisMachine(encoder, cpus)
+        fleet: Fleet = LocalFleet(encoder, cpus)
         if settings.engine == RAY:
             fleet = RayFleet(settings.ray_address, settings.encoder_threads, settings.runtime)
         limits = Limits(settings.max_streams, cpus, load, load)

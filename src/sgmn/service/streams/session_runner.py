@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sgmn.errors import SgmnError
 from sgmn.live.events import to_json
 from sgmn.media.reconnecting_stream import backoff_delays
-from sgmn.service.streams.fleet import NodeLost, Worker
+from sgmn.service.streams.fleet import NodeUnavailable, Worker
 from sgmn.service.streams.journal import FILE_NAME
 from sgmn.service.streams.live_status import LiveStatus
 from sgmn.service.streams.messages import ConnectionLost, Message
@@ -26,9 +26,9 @@ from sgmn.service.streams.worker_config import WorkerConfig
 
 _LOG = logging.getLogger("sgmn.service.sessions")
 _DATABASE_RETRY_S = 1.0
-_NODE_RETRY_S = 1.0
+_RETRY_S = 1.0
 _Result = TypeVar("_Result")
-Outcome = Literal["finished", "failed", "crashed", "homeless"]
+Outcome = Literal["finished", "failed", "crashed", "waits"]  # "waits" for a node or a lock
 
 
 class _ClosedError(Exception):
@@ -108,8 +108,12 @@ class SessionRunner:
 
     def close(self) -> None:
         """Leave the session as it is, because the service closes or the session is deleted."""
-        self._close_event.set()
+        self.abandon()
         self.kill_worker()
+
+    def abandon(self) -> None:
+        """Start no more workers, and leave the session as it is."""
+        self._close_event.set()
 
     def join(self, timeout_s: float) -> None:
         """Wait until the thread has ended."""
@@ -118,8 +122,9 @@ class SessionRunner:
     def kill_worker(self) -> None:
         """Kill the worker process, if there is one."""
         with self._lock:
-            if self._worker is not None:
-                self._worker.kill()
+            worker = self._worker
+        if worker is not None:
+            worker.kill()
 
     def _kill_later(self) -> None:
         self._thread.join(self._settings.stop_timeout_s)
@@ -140,8 +145,10 @@ class SessionRunner:
         except _ClosedError:
             _LOG.info(f"{self.session_id}: the service closes before its state is stored")
         finally:
-            self.kill_worker()
-            self._on_end(self.session_id)
+            try:
+                self.kill_worker()
+            finally:
+                self._on_end(self.session_id)
 
     def _run_workers(self) -> None:
         delays = self._new_delays()
@@ -149,19 +156,15 @@ class SessionRunner:
             outcome, detail = self._run_worker()
             if self._close_event.is_set() or outcome == "finished":
                 return
-            if outcome == "homeless" and not self._stop_event.is_set():
-                self._change("crashed", detail)
-                self._reason = detail
-                self._wait(_NODE_RETRY_S)
+            if outcome == "waits" and not self._stop_event.is_set():
+                self._pause(detail, _RETRY_S)
                 continue
             if outcome == "crashed" and not self._stop_event.is_set():
                 if not self._failures:
                     delays = self._new_delays()
                 self._failures += 1
                 if self._failures <= self._settings.max_failures:
-                    self._change("crashed", detail)
-                    self._reason = detail
-                    self._wait(next(delays))
+                    self._pause(detail, next(delays))
                     continue
                 detail = f"{detail}; it failed {self._failures} times in a row"
             # A worker that does not stop in time was killed: its session ends all the same.
@@ -172,7 +175,10 @@ class SessionRunner:
         settings = self._settings
         return backoff_delays(settings.initial_backoff_s, settings.max_backoff_s, Random())
 
-    def _wait(self, delay_s: float) -> None:
+    def _pause(self, reason: str, delay_s: float) -> None:
+        """Note why there is no worker, and wait until the next one may start."""
+        self._change("crashed", reason)
+        self._reason = reason
         deadline_s = monotonic() + delay_s
         while monotonic() < deadline_s and not self._stop_event.is_set():
             if self._close_event.wait(min(0.1, delay_s)):
@@ -186,9 +192,9 @@ class SessionRunner:
         try:
             config = replace(self._config(row), reason=self._reason)
             worker = self._start_worker(config, self.status)
-        except NodeLost as error:
+        except NodeUnavailable as error:
             self.status.node = ""
-            return "homeless", f"no machine runs the worker ({error})"
+            return "waits", f"no node runs the worker ({error})"
         except (SgmnError, OSError, ConnectionLost) as error:
             return "crashed", f"the worker cannot be started ({error})"
         with self._lock:
@@ -205,7 +211,7 @@ class SessionRunner:
             return "crashed", f"the worker process has died ({_describe_end(worker.kill(), error)})"
         finally:
             worker.kill()
-            self.status.node = ""  # the next one may be elsewhere
+            self.status.failed_node, self.status.node = self.status.node, ""
             with self._lock:
                 self._worker = None
 
@@ -219,6 +225,8 @@ class SessionRunner:
             if message.type == "stopped":
                 return "crashed", "stopped before the first frame"
             if message.type == "failed":
+                if content.get("is_locked"):
+                    return "waits", content["detail"]
                 return ("failed" if content["is_final"] else "crashed"), content["detail"]
             self._handle(message)
 

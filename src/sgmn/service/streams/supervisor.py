@@ -23,7 +23,7 @@ from sgmn.service.streams.admission import (
     least_loaded,
 )
 from sgmn.service.streams.encoder_process import EncoderProcess
-from sgmn.service.streams.fleet import Fleet, Node, NodeLost, Worker
+from sgmn.service.streams.fleet import Fleet, Node, NodeUnavailable, Worker
 from sgmn.service.streams.live_status import LiveStatus
 from sgmn.service.streams.session_runner import RunnerSettings, SessionRunner
 from sgmn.service.streams.states import ACTIVE, RECOVERABLE
@@ -96,10 +96,14 @@ class Supervisor:
                 path.parent,
                 "stop it, or use another data folder",
             ) from error
-        self._fleet.start()
-        for row in self._store.unfinished():
-            if row["state"] in RECOVERABLE:
-                self._store.change(row["id"], "crashed", RESTARTED)
+        try:
+            self._fleet.start()
+            for row in self._store.unfinished():
+                if row["state"] in RECOVERABLE:
+                    self._store.change(row["id"], "crashed", RESTARTED)
+        except BaseException:
+            self.close()
+            raise
         self._thread.start()
 
     def wake(self) -> None:
@@ -129,12 +133,12 @@ class Supervisor:
         return self._fleet.nodes()
 
     def _loads(self) -> Loads:
-        """What streams take on each machine, and what it accepts."""
+        """Return the load and the limits of each node."""
         statuses, loads = self.statuses(), {}
         for name, node in self.nodes().items():
-            here = [status for status in statuses if status.node == name]
-            limits = self._settings.limits.of_node(node.cpus, len(statuses) - len(here))
-            loads[name] = measure_load(here, [node]), limits
+            on_node = [status for status in statuses if status.node == name]
+            limits = self._settings.limits.for_node(node.cpus, len(statuses) - len(on_node))
+            loads[name] = measure_load(on_node, [node]), limits
         return loads
 
     def drop(self, session_id: str) -> None:
@@ -153,6 +157,9 @@ class Supervisor:
             self._thread.join()
         runners = list(self._runners.values())
         for runner in runners:
+            runner.abandon()
+        self._fleet.kill_workers()
+        for runner in runners:
             runner.close()
         for runner in runners:
             runner.join(_JOIN_TIMEOUT_S)
@@ -168,30 +175,35 @@ class Supervisor:
                 self._look()
             except DBAPIError as error:
                 _LOG.error(f"the database does not answer ({error})")
+            except Exception:  # noqa: BLE001 - a fault here must not end it
+                _LOG.exception("the sessions cannot be supervised")
             self._wake_event.wait(POLL_S)
             self._wake_event.clear()
 
     def _look(self) -> None:
+        obstacle = ""  # of the oldest session that has to wait; it keeps the others waiting
         for row in self._store.unfinished():
             if self._close_event.is_set():
                 return
             runner = self._runners.get(row["id"])
             if row["state"] == "queued":
-                self._admit(row)
+                obstacle = self._admit(row, obstacle)
             elif row["state"] in ACTIVE and runner is None:
                 self._start(row, "" if row["id"] in self._known else RESTARTED, node="")
             if row["state"] == "stopping" and runner is not None:
                 runner.stop()
 
-    def _admit(self, row: Row) -> None:
-        node, obstacle = choose_node(self._loads())
+    def _admit(self, row: Row, obstacle: str) -> str:
+        """Start a queued session, unless there is an obstacle; return the obstacle."""
+        node, obstacle = (None, obstacle) if obstacle else choose_node(self._loads())
         if node is None:
             self._note_obstacle(row, obstacle)
-            return
+            return obstacle
         with suppress(SessionGone):
             changed = self._store.change(row["id"], "admitted")
             if changed["state"] == "starting":
                 self._start(changed, "", node)
+        return ""
 
     def _note_obstacle(self, row: Row, obstacle: str) -> None:
         if row["state_detail"] is None:
@@ -213,12 +225,12 @@ class Supervisor:
     def _start_worker(self, config: WorkerConfig, status: LiveStatus) -> Worker:
         """Start a worker where its session was admitted, or else where there is the most room.
 
-        Raises NodeLost if there is no machine.
+        Raises NodeUnavailable if there is no machine.
         """
         with self._lock:
-            status.node = status.node or least_loaded(self._loads()) or ""
+            status.node = status.node or least_loaded(self._loads(), status.failed_node) or ""
         if not status.node:
-            raise NodeLost(NO_NODE)
+            raise NodeUnavailable(NO_NODE)
         timeout_s = self._settings.runner.heartbeat_timeout_s
         return self._fleet.start_worker(status.node, config, timeout_s)
 

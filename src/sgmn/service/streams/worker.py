@@ -25,7 +25,7 @@ from sgmn.media.recorder import StreamRecorder
 from sgmn.service.outbound.gateway import SourceGateway
 from sgmn.service.outbound.policy import OutboundPolicy
 from sgmn.service.streams.encoder_client import EncoderClient, StoppedError, StreamInfo
-from sgmn.service.streams.journal import FILE_NAME, JournalWriter
+from sgmn.service.streams.journal import FILE_NAME, JournalLockedError, JournalWriter
 from sgmn.service.streams.kept_frames import FRAMES_FOLDER, KeptFrames
 from sgmn.service.streams.recordings import RECORDING_FOLDER
 from sgmn.service.streams.resume import ResumePoint
@@ -207,8 +207,9 @@ def main() -> None:
         worker.run()
     except SgmnError as error:
         # A source that cannot be read was tried often enough in here.
-        is_final = isinstance(error, MediaError)
-        control.report("failed", detail=_describe(error, worker), is_final=is_final)
+        is_final, is_locked = isinstance(error, MediaError), isinstance(error, JournalLockedError)
+        detail = _describe(error, worker)
+        control.report("failed", detail=detail, is_final=is_final, is_locked=is_locked)
     except OSError as error:
         logging.exception("the worker cannot go on")  # where, if it is not the journal
         detail = f"the journal cannot be written ({error.strerror}); free disk space"
