@@ -104,6 +104,6 @@ def test_builtin_model_stores_its_timeline() -> None:
             "window_s": 10.0,
             "hop_s": 2.0,
             "min_segment_s": 0.0,
-            "temperature": 0.6,
+            "temperature": 0.9,
         }
     }

@@ -26,7 +26,7 @@ def test_gpu_stages_can_be_packed_together() -> None:
 
 
 def test_files_of_the_recipe_exist() -> None:
-    for name in ("split.py", "set_score.py", "compose_dataset.py", "timeline.toml"):
+    for name in ("split.py", "average.py", "set_score.py", "compose_dataset.py", "timeline.toml"):
         assert (TOOLS / "train_builtin" / name).is_file()
     configs = [CONFIGS / f"{stage}.toml" for stage in run.CPU_STAGES]
     for path in configs:

@@ -24,14 +24,15 @@ def test_text_weight_floor_and_temperature_are_written(
         model.network.head.match.fill_(0.5)
     checkpoint.save(model, tmp_path / "model")
     words = [str(tmp_path / "model"), "-o", str(tmp_path / "out"), "--text-ratio", "0.3"]
-    words += ["--floor", "0.5", "--temperature", "0.5"]
+    words += ["--floor", "0.5", "--temperature", "0.5", "--weight", "instances=0.25"]
     words += ["--timeline", str(TOOLS / "train_builtin" / "timeline.toml")]
     monkeypatch.setattr(sys, "argv", ["set_score.py", *words])
     script.main()
     changed = checkpoint.load(tmp_path / "out")
     with torch.no_grad():
         before, after = model.network.head(), changed.network.head()
-    assert float(after.text) == pytest.approx(0.3 * 1.5) and float(after.text_score_floor) == 0.5
+    assert float(after.text) == pytest.approx(0.3 * 1.75) and float(after.text_score_floor) == 0.5
+    assert float(after.instances) == 0.25 and float(after.match) == 0.5
     assert float(after.logit_scale) == pytest.approx(2 * float(before.logit_scale))
     assert changed.calibration == checkpoint.load("builtin").calibration
     assert changed.fingerprint() != model.fingerprint()

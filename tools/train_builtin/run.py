@@ -30,9 +30,17 @@ ROOT = Path(__file__).parents[2]
 TIME_LOG = ROOT / "runs" / "spent.jsonl"
 HERE = "tools/train_builtin"
 CONFIGS = f"{HERE}/configs"
-WORLDS = ("world", "world-more")
+# Name in build/ -> config. The last two are shops that stage 8 learns and earlier ones do not.
+WORLDS = {
+    "world": "world",
+    "world-more": "world-more",
+    "fresh": "world-fresh",
+    "products": "world-products",
+}
 STAGES = ("1-images", "2-clips", "3-hard", "4-text")
-CPU_STAGES = (*STAGES, "5-crops", "6-grounding", "7-glance")
+CPU_STAGES = (*STAGES, "5-crops", "6-grounding", "7-glance", "8-products")
+# Stages whose result is averaged with the model that they started from, by the share of the result.
+SHARES = {"8-products": "0.4"}
 PHOTOS, SPLIT = "../shared/data/grocery-live", "build/photos"
 CPU_RUN, GPU_RUN = "runs/builtin", "runs/builtin-gpu"
 PACK = "build/gpu.zip"
@@ -44,17 +52,21 @@ PROCESSES = 2  # of one thread each: faster than one of two, see docs/decisions/
 
 
 class Score(NamedTuple):
-    """Arguments of `set_score.py`, as fitted by `sgmn calibrate`; see decisions 014 and 020."""
+    """Arguments of `set_score.py`, fitted on held-out clips; see decisions 014, 020 and 027."""
 
     text_ratio: str
     floor: str
     temperature: str
+    weights: tuple[str, ...] = ()
 
 
 SCORES = {
     "1-images": Score("0.19", "0.6", "1"),
     "4-text": Score("0.5", "0.65", "0.6"),
     "7-glance": Score("0.4", "0.65", "1"),
+    "8-products": Score(
+        "0.6575", "0.625", "1", ("match=1", "instances=0.5", "glance=0.9", "late=0.25")
+    ),
 }
 FINAL_STAGES = (STAGES[-1], CPU_STAGES[-1])  # their models have the settings of the timeline
 
@@ -75,8 +87,8 @@ def main() -> None:
 
 def prepare_data() -> None:
     """Generate the shops and split the photos."""
-    for world in WORLDS:
-        only = ("--only-split", "train", "--config", f"{CONFIGS}/{world}.toml")
+    for world, config in WORLDS.items():
+        only = ("--only-split", "train", "--config", f"{CONFIGS}/{config}.toml")
         call_sgmn("synth", f"build/{world}", *only, "--processes", "2")
     if not (ROOT / SPLIT / "train" / "photos.jsonl").exists():
         call(sys.executable, f"{HERE}/split.py", PHOTOS, SPLIT)
@@ -86,9 +98,12 @@ def train_on_cpu() -> str:
     """Train all stages, each from the previous one; returns the folder of the last weights."""
     for stage in CPU_STAGES:
         train(stage)
+        folder = f"{CPU_RUN}/{stage}"
+        trained = f"{folder}/checkpoint"
+        if stage in SHARES:
+            trained = average(stage, trained, f"{folder}/averaged")
         if stage in SCORES:
-            folder = f"{CPU_RUN}/{stage}"
-            set_score(f"{folder}/checkpoint", f"{folder}/calibrated", stage)
+            set_score(trained, f"{folder}/calibrated", stage)
     return f"{CPU_RUN}/{CPU_STAGES[-1]}/calibrated"
 
 
@@ -111,11 +126,21 @@ def train_on_gpu() -> str:
     return f"{GPU_RUN}/calibrated"
 
 
+def average(stage: str, trained: str, output: str) -> str:
+    """Average the result of a stage with the model that it started from; returns `output`."""
+    before = CPU_STAGES[CPU_STAGES.index(stage) - 1]
+    result = "calibrated" if before in SCORES else "checkpoint"
+    models = (f"{CPU_RUN}/{before}/{result}", trained)
+    call(sys.executable, f"{HERE}/average.py", *models, "--share", SHARES[stage], "-o", output)
+    return output
+
+
 def set_score(trained: str, output: str, stage: str) -> None:
     """Write the score of a stage, and the timeline of the last ones, into a trained model."""
     score = SCORES[stage]
     options = ["--text-ratio", score.text_ratio, "--floor", score.floor]
     options += ["--temperature", score.temperature]
+    options += [option for weight in score.weights for option in ("--weight", weight)]
     options += ["--timeline", f"{HERE}/timeline.toml"] if stage in FINAL_STAGES else []
     call(sys.executable, f"{HERE}/set_score.py", trained, "-o", output, *options)
 

@@ -1,7 +1,7 @@
 """Write the weight and floor of the text score, and the temperature, into a model's weights.
 
     python tools/train_builtin/set_score.py MODEL -o OUT --text-ratio 0.5 --floor 0.65
-      --temperature 0.6 [--timeline FILE]
+      --temperature 0.6 [--weight glance=1.5 ...] [--timeline FILE]
 
 The values of a recipe are measured once, by `sgmn calibrate` on a dataset of `compose_dataset.py`,
 and then fixed. They become part of the weights, because later stages of the training start from
@@ -24,16 +24,26 @@ from sgmn.model.calibration import calibrated_network
 from sgmn.model.scoring import ScoreWeights
 from sgmn.settings import read_toml
 
+IMAGE_TERMS = ("match", "instances", "glance", "late")
+
 
 def main() -> None:
     options = parse_arguments()
     model = checkpoint.load(options.model)
+    set_weights(model, dict(options.weight))
     model = set_score(model, options.text_ratio, options.floor, options.temperature)
     if options.timeline is not None:
         settings = timeline_settings(model, read_toml(options.timeline), options.timeline)
         model = replace(model, calibration={"timeline": asdict(settings)})
     checkpoint.save(model, options.output)
     print(f"{options.output}: text weight {float(model.network.head.text.detach()):.3f}")
+
+
+@torch.no_grad()
+def set_weights(model: ModelBundle, weights: dict[str, float]) -> None:
+    """Set the weights of image terms, as multiples of that of the mean image."""
+    for name, value in weights.items():
+        getattr(model.network.head, name).fill_(value)
 
 
 def set_score(
@@ -55,8 +65,7 @@ def set_score(
 
 def image_weight(weights: ScoreWeights) -> float:
     """The weights of all image terms together."""
-    terms = (weights.match, weights.instances, weights.glance, weights.late)
-    return 1 + float(torch.stack(terms).detach().sum())
+    return 1 + sum(float(getattr(weights, name).detach()) for name in IMAGE_TERMS)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -67,9 +76,17 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--text-ratio", type=float, required=True)
     parser.add_argument("--floor", type=float, default=-1.0, help="a cosine; -1 for none")
+    parser.add_argument("--weight", type=_parse_weight, action="append", default=[])
     parser.add_argument("--temperature", type=float, default=1.0, help="divides the logits")
     parser.add_argument("--timeline", type=Path, help="TOML file with timeline settings")
     return parser.parse_args()
+
+
+def _parse_weight(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    if name not in IMAGE_TERMS:
+        raise argparse.ArgumentTypeError(f"use one of {', '.join(IMAGE_TERMS)}")
+    return name, float(value)
 
 
 if __name__ == "__main__":
