@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,14 +79,19 @@ def test_a_session_goes_on_without_frames_when_their_disk_is_full(
 ) -> None:
     session = streams.add(long_video)
     frames = streams.folder / "sessions" / session / FRAMES_FOLDER
-    with small_disk(frames, "64k"), streams.supervise() as supervisor:
+    with small_disk(frames, "16k"), streams.supervise() as supervisor:
 
         def damage() -> list[str]:
             status = supervisor.status(session)
             return [] if status is None else status.heartbeat.get("damage", [])
 
         fault = "frames cannot be kept (No space left on device)"
+        streams.wait_for_windows(session, 10)
+        encoder = supervisor.encoder.pid
+        assert encoder is not None
+        os.kill(encoder, signal.SIGSTOP)  # else the session may end before its next heartbeat
         wait_for(lambda: fault in damage(), "a report of what is missing")
+        os.kill(encoder, signal.SIGCONT)
         row = streams.wait_for_state(session, "ended", "failed")
     assert row["state"] == "ended", row["state_detail"]
     assert comparable(streams.events(session)) == long_events
