@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from sgmn.data.dataset import read_dataset
+from sgmn.errors import SgmnError
 from sgmn.media.content_loader import load_clip_content
 from sgmn.model import checkpoint
 from sgmn.model.embedder import Embedder
+from sgmn.workflows.clip_embeddings import EmbeddingJob
 from tests.command import RunCommand
 
 
@@ -85,3 +87,9 @@ def test_what_has_no_clips_is_refused(run: RunCommand, dataset: Path, tmp_path: 
     result = run("embed", dataset, "-o", tmp_path / "table", "--split", "nowhere")
     assert result.status == 2 and "has no clips to embed" in result.err
     assert not (tmp_path / "table").exists()
+
+
+def test_a_machine_with_another_model_is_refused(model_folder: Path) -> None:
+    job = EmbeddingJob(str(model_folder), "of another model", "torch")
+    with pytest.raises(SgmnError, match="is another model on the node"):
+        job.open()

@@ -10,6 +10,7 @@ import typer
 from sgmn.cli.options import (
     AddressOption,
     EngineOption,
+    ProcessesOption,
     RuntimeOption,
     SkipInvalidOption,
     SplitOption,
@@ -44,16 +45,6 @@ ModelOption = Annotated[
         "-m",
         metavar="MODEL",
         help="Model: 'builtin', a checkpoint folder, or the folder or hub name of a backbone.",
-    ),
-]
-ProcessesOption = Annotated[
-    int,
-    typer.Option(
-        "--processes",
-        min=1,
-        metavar="N",
-        help="Number of worker processes. Each uses one CPU core and loads its own copy of the "
-        "model.",
     ),
 ]
 

@@ -75,6 +75,16 @@ AddressOption = Annotated[
         "local.",
     ),
 ]
+ProcessesOption = Annotated[
+    int,
+    typer.Option(
+        "--processes",
+        min=1,
+        metavar="N",
+        help="Number of worker processes. Each uses one CPU core and loads its own copy of the "
+        "model.",
+    ),
+]
 EffortOption = Annotated[
     str,
     typer.Option(

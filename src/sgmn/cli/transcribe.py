@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sgmn.cli.options import AddressOption, EngineOption, flag
+from sgmn.cli.options import AddressOption, EngineOption, ProcessesOption, flag
 from sgmn.errors import SettingsError, SgmnError
 from sgmn.scale.engines import LOCAL, open_engine
 
@@ -46,16 +46,6 @@ LanguageOption = Annotated[
 ]
 OverwriteOption = Annotated[
     bool, flag("--overwrite", help="Transcribe recordings again if FOLDER has their transcript.")
-]
-ProcessesOption = Annotated[
-    int,
-    typer.Option(
-        "--processes",
-        min=1,
-        metavar="N",
-        help="Number of worker processes. Each uses one CPU core and loads its own copy of the "
-        "model.",
-    ),
 ]
 
 

@@ -82,6 +82,10 @@ def least_loaded(loads: Loads, avoided: str = "") -> str | None:
     """Return the node on which the CPUs would be least busy with one more stream.
 
     `avoided` is returned only if there is no other.
+
+    >>> loads = {"a": (Load(3), Limits(32, cpus=2)), "b": (Load(4), Limits(32, cpus=2))}
+    >>> least_loaded(loads), least_loaded(loads, avoided="a"), least_loaded({}, avoided="a")
+    ('a', 'b', None)
     """
     loads = {name: load for name, load in loads.items() if name != avoided} or loads
 
