@@ -37,6 +37,20 @@ def test_one_patch_per_32_pixels(canvas: tuple[int, int]) -> None:
     assert features.shape == (2, HEAD, -(-canvas[0] // 32), -(-canvas[1] // 32))
 
 
+@pytest.mark.parametrize("canvas", [(320, 176), (97, 65)])
+def test_the_shortcut_for_detail_starts_at_zero_and_learns(canvas: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    plain, tower = LiteTower(), LiteTower(detail=True)
+    missing = tower.load_state_dict(plain.state_dict(), strict=False).missing_keys
+    assert missing == ["detail.weight", "detail.bias"]
+    pixels = torch.rand(2, 3, *canvas)
+    features = tower(pixels).last_hidden_state
+    assert torch.equal(features, plain(pixels).last_hidden_state)
+    features.sum().backward()
+    gradient = tower.detail.weight.grad if tower.detail is not None else None
+    assert gradient is not None and bool(gradient.abs().sum() > 0)
+
+
 def test_an_image_does_not_depend_on_its_batch() -> None:
     tower, pixels = LiteTower().train(), torch.randn(3, 3, 64, 64)
     batched, single = (tower(p).last_hidden_state[:1] for p in (pixels, pixels[:1]))

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
+from sgmn.data.dataset import read_dataset
 from sgmn.model import checkpoint
-from sgmn.workflows.leave_out import COMPLETE, variants, without
+from sgmn.workflows.leave_out import COMPLETE, UNGUIDED, leave_out, variants, without
 from tests.command import RunCommand
 from tests.model.part_cases import enable_all_parts
 from tests.world import make_stream
@@ -55,6 +56,18 @@ def test_glances_that_guidance_has_directed_are_named(tiny: Callable[[], Any]) -
     names = [name for name, _ in variants(enable_all_parts(tiny()).network)]
     assert "without guidance (the glances stay)" in names and "without graph" in names
     assert "without guidance" not in names
+    assert "without graph, instances and matching" in names
+
+
+def test_without_guidance_glances_are_taken_anew(tiny: Callable[[], Any], world: Path) -> None:
+    data = read_dataset(world)
+    model = enable_all_parts(tiny())
+    seen: list[int] = []
+    result = leave_out(
+        model, data.clips, data.products, progress=lambda done, total: seen.append(done)
+    )
+    assert len(result.ranks[UNGUIDED]) == len(result.ranks[COMPLETE])
+    assert seen.count(1) == 2  # encoded with the guidance of the complete model, then without
 
 
 def test_variants_lack_exactly_what_their_name_says(model: Any, tmp_path: Path) -> None:

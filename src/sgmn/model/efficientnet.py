@@ -53,12 +53,20 @@ class BlockShape:
 
 
 class LiteTower(nn.Module):
-    """Maps normalized pixels (N, 3, H, W) to features (N, 1280, H/32, W/32)."""
+    """Maps normalized pixels (N, 3, H, W) to features (N, 1280, H/32, W/32).
 
-    def __init__(self, width: float = 1.0, depth: float = 1.0) -> None:
+    Args:
+        width: Factor on the number of channels.
+        depth: Factor on the number of blocks.
+        detail: Whether to add a shortcut around the blocks of the coarsest resolution. It shows the
+            head shapes of a few pixels, such as an emblem on a label. Untrained, it adds zero.
+    """
+
+    def __init__(self, width: float = 1.0, depth: float = 1.0, detail: bool = False) -> None:
         super().__init__()
         self.config = SimpleNamespace(hidden_size=HEAD)
         shapes = build_block_shapes(width, depth)
+        self.last_reduction = max(i for i, shape in enumerate(shapes) if shape.stride == 2)
         self.stem = SameConv2d(3, STEM, 3, 2)
         self.blocks = nn.ModuleList(InvertedResidual(shape) for shape in shapes)
         self.head = SameConv2d(shapes[-1].out_channels, HEAD, 1)
@@ -66,6 +74,11 @@ class LiteTower(nn.Module):
             if isinstance(layer, SameConv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 layer.zero_bias()
+        channels = shapes[self.last_reduction].in_channels, shapes[-1].out_channels
+        self.detail = SameConv2d(*channels, 3, 2) if detail else None
+        if self.detail is not None:
+            nn.init.zeros_(self.detail.weight)
+            self.detail.zero_bias()
 
     def freeze_blocks(self, count: int) -> None:
         """Freeze the stem, the first `count` blocks and the depthwise convolutions of all blocks.
@@ -81,8 +94,13 @@ class LiteTower(nn.Module):
         """Compute the features of images."""
         chunks = (pixels,) if self._needs_all(pixels) else torch.split(pixels, CPU_CHUNK)
         hidden = torch.cat([self._forward_early(chunk) for chunk in chunks])
-        for block in self.blocks[EARLY_BLOCKS:]:
+        for block in self.blocks[EARLY_BLOCKS : self.last_reduction]:
             hidden = block(hidden)
+        fine = hidden
+        for block in self.blocks[self.last_reduction :]:
+            hidden = block(hidden)
+        if self.detail is not None:
+            hidden = hidden + self.detail(fine)
         return Features(relu6_inplace(self.head(hidden)))
 
     def _needs_all(self, pixels: Tensor) -> bool:

@@ -226,7 +226,8 @@ def _hidden_size(config: Any) -> int:
 
 def _build_tower(config: dict[str, Any]) -> nn.Module:
     if config["model_type"] == efficientnet.MODEL_TYPE:
-        return efficientnet.LiteTower(config["width"], config["depth"])
+        sizes = {name: config[name] for name in ("width", "depth", "detail") if name in config}
+        return efficientnet.LiteTower(**sizes)
     if bert.is_supported(config):
         return bert.BertTower(config)
     from transformers import AutoConfig, AutoModel

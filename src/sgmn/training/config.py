@@ -94,6 +94,7 @@ class DataConfig:
             and its boxes (0..1). Only the words then tell which product is meant.
         single_shop_batches: fill each batch from one shop as far as possible, see
             `sgmn.training.data.epoch_order`. Excludes `mining`, which orders batches itself.
+        twin_group: examples of a shop in a row whose products have similar titles; 1 for random.
         extra_negatives: products of the same shops added to each batch; with mining, the most
             confusable ones.
         cached_variants: augmented versions of each example in the token cache, see
@@ -116,6 +117,7 @@ class DataConfig:
     max_other_product_fraction: float = 0.75
     counterfactual_prob: float = 0.0
     single_shop_batches: bool = False
+    twin_group: int = 1
     extra_negatives: int = 0
     cached_variants: int = 2
     talking_points: tuple[Path, ...] = ()
@@ -124,13 +126,14 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         require(bool(self.folders), "folders", self.folders, "name at least one dataset")
-        require_at_least(self, 1, "clip_repeats", "cached_variants")
+        require_at_least(self, 1, "clip_repeats", "cached_variants", "twin_group")
         require_at_least(self, 0, "frames_per_clip", "max_distractors", "extra_negatives")
         require_above_zero(self, "frame_rate_hz")
         require_fraction(self, "clutter_prob", "clutter_warmup_fraction", "counterfactual_prob")
-        fraction = self.max_other_product_fraction
-        name = "max_other_product_fraction"
+        name, fraction = "max_other_product_fraction", self.max_other_product_fraction
         require(0 <= fraction < 1, name, fraction, "use a number from 0 to below 1")
+        in_one_shop = self.twin_group == 1 or self.single_shop_batches
+        require(in_one_shop, "twin_group", self.twin_group, "set single_shop_batches = true")
 
 
 @dataclass(frozen=True)
@@ -273,19 +276,16 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         weight = self.loss.text_reliability
+        predicts_it = "text_pooling" in self.model.parts
         remedy = "add \"text_pooling\" to 'parts', which predicts the reliability"
-        require(
-            weight == 0 or "text_pooling" in self.model.parts, "text_reliability", weight, remedy
-        )
+        require(weight == 0 or predicts_it, "text_reliability", weight, remedy)
         learns_glances = "glance" in self.model.parts and self.model.freeze != "towers"
-        remedy = "with \"glance\" in 'parts' and learning towers, the boxes of glances are labels: "
-        remedy += "set it above 0"
-        weight = self.loss.grounding
-        require(not learns_glances or weight > 0, "grounding", weight, remedy)
+        remedy = 'set it above 0: towers and "glance" learn from labeled boxes'
+        is_supervised = self.loss.grounding > 0
+        require(not learns_glances or is_supervised, "grounding", self.loss.grounding, remedy)
         conflict = self.data.single_shop_batches and self.loss.mining
-        require(
-            not conflict, "single_shop_batches", True, "remove it, or set mining = false in [loss]"
-        )
+        remedy = "remove it, or set mining = false in [loss]"
+        require(not conflict, "single_shop_batches", True, remedy)
         if self.data.frames_per_clip == 0:
             self._require_text_only()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +20,8 @@ from sgmn.training.data.token_cache import TokenCache, hash_towers
 from sgmn.training.validation import Validation
 
 COMPLETE = "complete model"
+UNGUIDED = "without guidance (glances at whole frames)"
+SPATIOTEMPORAL_GRAPH = {"graph", "instances", "match"}  # parts and terms of the paper's idea
 HEADER = ["model", "R@1", "MRR", "R@1 against complete", "p"]
 Progress = Callable[[int, int], None]  # items encoded so far, of how many
 
@@ -48,23 +50,34 @@ def leave_out(
     """Rank clips with the complete model, and with each of its parts and terms left out.
 
     Nothing is trained again: what the other parts have learned to leave to the missing one is
-    missing too. `sgmn ablate` trains each row instead.
+    missing too. `sgmn ablate` trains each row instead. Guidance is left out twice if it directs
+    second glances: with the glances of the complete model, and with those that are taken without
+    it. The latter are encoded again, so progress starts anew.
     """
+    network = calibrated_network(model)
     with TemporaryDirectory() as folder:
-        cache = TokenCache(Path(folder), hash_towers(model))
-        validation = Validation.create(clips, products, model, cache)
-        damage = validation.fill(progress)
-        ranks = {
-            name: [answer.rank for answer in validation.rank_clips(network, modalities)]
-            for name, network in variants(calibrated_network(model))
-        }
+
+        def rank(encoder: ModelBundle, networks: Iterable[tuple[str, SGMN]]) -> list[str]:
+            cache = TokenCache(Path(folder), hash_towers(encoder))
+            validation = Validation.create(clips, products, encoder, cache)
+            damage = validation.fill(progress)
+            for name, variant in networks:
+                answers = validation.rank_clips(variant, modalities)
+                ranks[name] = [answer.rank for answer in answers]
+            return damage
+
+        ranks: dict[str, Ranks] = {}
+        damage = rank(model, variants(network))
+        if {"guidance", "glance"} <= {*network.config.parts.enabled}:
+            unguided = without(network, parts=("guidance",))
+            rank(replace(model, network=unguided), [(UNGUIDED, unguided)])
     return LeaveOutResult(ranks, tuple(damage))
 
 
 def variants(network: SGMN) -> Iterator[tuple[str, SGMN]]:
     """The network, and copies without each of its parts and terms; all share the towers.
 
-    Second glances are encoded once, where the guidance of the complete model looks.
+    Their second glances are those of the complete model, where its guidance looks.
     """
     parts, terms = network.config.parts.enabled, network.config.terms
     yield COMPLETE, network
@@ -72,6 +85,9 @@ def variants(network: SGMN) -> Iterator[tuple[str, SGMN]]:
     for part in parts:
         stays = " (the glances stay)" if part == "guidance" and "glance" in parts else ""
         yield f"without {part}{stays}", without(network, parts=(part,))
+    if {*parts, *terms} >= SPATIOTEMPORAL_GRAPH:
+        left_out = without(network, SPATIOTEMPORAL_GRAPH, SPATIOTEMPORAL_GRAPH)
+        yield "without graph, instances and matching", left_out
     for term in terms:
         if term not in parts and bool(getattr(network.head(), term) > 0):
             yield f"without the term {term}", without(network, terms=(term,))

@@ -11,9 +11,10 @@ import pytest
 
 from sgmn.errors import SettingsError
 from sgmn.training.config import DataConfig, LossConfig, ModelConfig, RunConfig
-from sgmn.training.data.batches import Batches
-from sgmn.training.data.epoch_order import SingleShopOrder, shuffled_order
+from sgmn.training.data.batches import TWINS, Batches
+from sgmn.training.data.epoch_order import SingleShopOrder, TwinGroups, shuffled_order
 from sgmn.training.data.examples import Examples
+from sgmn.training.data.title_neighbors import title_neighbors
 from tests.training.data.conftest import TRAIN
 
 
@@ -42,6 +43,33 @@ def test_a_single_shop_order_depends_on_seed_and_epoch_only() -> None:
     assert sorted(small(2, 0, 0).tolist()) == sorted(small(2, 0, 5).tolist()) == [0, 1]
 
 
+def test_near_twins_are_placed_next_to_each_other() -> None:
+    """Products 0 to 3 have two examples each; 0, 1 and 2 are twins."""
+    keys = [("shop", str(position % 4)) for position in range(8)]
+    names = [[*"12"], [*"20"], [*"01"], []]
+    neighbors = {
+        ("shop", str(product)): [("shop", name) for name in row]
+        for product, row in enumerate(names)
+    }
+    arranged = TwinGroups(keys, neighbors, 3).arrange([3, 0, 4, 1, 5, 7, 2, 6])
+    assert arranged == [3, 0, 1, 2, 4, 5, 6, 7]
+    pairs = TwinGroups(keys, neighbors, 2).arrange([3, 0, 4, 1, 5, 7, 2, 6])
+    assert pairs == [3, 0, 1, 4, 5, 7, 2, 6]
+    order = SingleShopOrder(["shop"] * 8, 4, TwinGroups(keys, neighbors, 3))
+    assert sorted(order(8, 1, 0).tolist()) == [*range(8)]
+
+
+def test_the_config_groups_twins_by_their_titles(
+    world: Path, examples: Examples, tiny: Callable[[], Any]
+) -> None:
+    data = DataConfig((world,), frames_per_clip=1, single_shop_batches=True, twin_group=2)
+    order = Batches(examples, tiny().preprocessor, data, TRAIN).order
+    assert isinstance(order, SingleShopOrder) and order.twins is not None
+    titles = {key: product.title for key, product in examples.products.items()}
+    assert order.twins.neighbors == title_neighbors(titles, TWINS)
+    assert sorted(order(27, 0, 0).tolist()) == [*range(27)]
+
+
 def test_the_config_selects_the_order(
     world: Path, examples: Examples, tiny: Callable[[], Any]
 ) -> None:
@@ -54,6 +82,11 @@ def test_the_config_selects_the_order(
     shops = [item.shop_id for item in examples.items]
     assert drawn[0] == shuffled_order(27, 0, 0).tolist()
     assert drawn[1] == SingleShopOrder(shops, 6)(27, 0, 0).tolist() != drawn[0]
+
+
+def test_twin_groups_need_batches_of_one_shop(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"'twin_group' is 2.*single_shop_batches = true"):
+        DataConfig((tmp_path,), twin_group=2)
 
 
 def test_single_shop_batches_exclude_mining(tmp_path: Path) -> None:

@@ -23,13 +23,15 @@ from sgmn.model.tokens import ItemTokens
 from sgmn.records import Clip, Product, ProductContent
 from sgmn.training.config import DataConfig, TrainConfig
 from sgmn.training.data.boxes import PatchGrids
-from sgmn.training.data.epoch_order import Order, SingleShopOrder, shuffled_order
+from sgmn.training.data.epoch_order import Order, SingleShopOrder, TwinGroups, shuffled_order
 from sgmn.training.data.example_loader import ExampleLoader, LoadedClip
 from sgmn.training.data.examples import Examples, Key
 from sgmn.training.data.grounding_labels import GroundingLabels, build_labels
 from sgmn.training.data.labeled_glances import cut_labeled_glances
+from sgmn.training.data.title_neighbors import title_neighbors
 
 NetworkInput = ItemInputs | ItemTokens
+TWINS = 16  # products with the most similar titles, of which a group is filled
 T = TypeVar("T")
 C = TypeVar("C")
 
@@ -96,6 +98,13 @@ def positive_mask(targets: Tensor, candidates: Tensor) -> Tensor:
     return (targets.unsqueeze(2) == candidates).any(1)
 
 
+def group_twins(examples: Examples, size: int) -> TwinGroups:
+    """Groups of examples whose products have similar titles."""
+    titles = {key: product.title for key, product in examples.products.items()}
+    keys = [keys[0] for keys in examples.item_keys()]
+    return TwinGroups(keys, title_neighbors(titles, TWINS), size)
+
+
 class Batches(TorchDataset[Batch]):
     """The batches of a run, numbered 0 to steps·accumulation_steps - 1.
 
@@ -121,7 +130,8 @@ class Batches(TorchDataset[Batch]):
         self.loader = ExampleLoader(examples, data, self._loader_settings(train), max_side)
         self.order: Order = shuffled_order
         if data.single_shop_batches:
-            self.order = SingleShopOrder(examples.item_shops(), train.batch_size)
+            twins = group_twins(examples, data.twin_group) if data.twin_group > 1 else None
+            self.order = SingleShopOrder(examples.item_shops(), train.batch_size, twins)
 
     @staticmethod
     def _loader_settings(train: TrainConfig) -> TrainConfig:

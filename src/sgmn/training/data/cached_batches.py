@@ -54,6 +54,7 @@ KEYS_NOT_CACHED = (  # keys of DataConfig that do not change the content of an e
     "clip_repeats",
     "product_images_as_photos",
     "single_shop_batches",
+    "twin_group",
     "extra_negatives",
     "counterfactual_prob",
     "cached_variants",

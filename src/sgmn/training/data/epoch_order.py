@@ -8,11 +8,14 @@ two epochs.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sgmn.training.data.examples import Key
 
 Order = Callable[[int, int, int], NDArray[np.int64]]  # (count, seed, epoch) -> positions (I,)
 
@@ -23,17 +26,55 @@ def shuffled_order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
     return np.random.default_rng((seed, 0, epoch)).permutation(count)
 
 
+@dataclass(frozen=True)
+class TwinGroups:
+    """Places examples of near-twins next to each other, in groups.
+
+    Attributes:
+        keys: the product of each example (I).
+        neighbors: the near-twins of each product, nearest first.
+        size: examples in a group, each of another product.
+    """
+
+    keys: Sequence[Key]
+    neighbors: Mapping[Key, Sequence[Key]]
+    size: int
+
+    def arrange(self, positions: Sequence[int]) -> list[int]:
+        """Reorder positions: each that is not placed yet, then one of each of its near-twins."""
+        waiting: dict[Key, dict[int, None]] = defaultdict(dict)  # a set that keeps its order
+        for position in positions:
+            waiting[self.keys[position]][position] = None
+        arranged: list[int] = []
+        for position in positions:
+            own = self.keys[position]
+            if position not in waiting[own]:
+                continue
+            del waiting[own][position]
+            twins = [next(iter(waiting[key])) for key in self.neighbors[own] if waiting[key]]
+            for twin in twins[: self.size - 1]:
+                del waiting[self.keys[twin]][twin]
+            arranged += [position, *twins[: self.size - 1]]
+        return arranged
+
+
 class SingleShopOrder:
     """A permutation in which each batch contains examples of one shop, as far as they fill it.
 
     The model then learns to tell a clip's product from others on the same shelf, rather than from
     products of other trades. Leftover examples of all shops form mixed batches. Instances are
     picklable, because batches may be prepared in other processes.
+
+    Args:
+        shops: the shop of each example (I).
+        batch_size: examples in a batch.
+        twins: how to place examples of twins next to each other; None for a random order.
     """
 
-    def __init__(self, shops: Sequence[str], batch_size: int) -> None:
-        """shops: the shop of each example (I)."""
-        self.shops, self.batch_size = tuple(shops), batch_size
+    def __init__(
+        self, shops: Sequence[str], batch_size: int, twins: TwinGroups | None = None
+    ) -> None:
+        self.shops, self.batch_size, self.twins = tuple(shops), batch_size, twins
         self._orders: dict[tuple[int, int], NDArray[np.int64]] = {}
 
     def __call__(self, count: int, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -50,6 +91,8 @@ class SingleShopOrder:
         by_shop: dict[str, list[int]] = defaultdict(list)
         for position in rng.permutation(count).tolist():
             by_shop[self.shops[position]].append(position)
+        if self.twins is not None:
+            by_shop = {shop: self.twins.arrange(positions) for shop, positions in by_shop.items()}
         batches = [
             positions[start : start + size]
             for positions in by_shop.values()
