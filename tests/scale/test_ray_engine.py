@@ -14,7 +14,7 @@ import pytest
 from sgmn.errors import MediaError, SettingsError, SgmnError
 from sgmn.scale.engine import LocalEngine
 from sgmn.scale.engines import open_engine
-from sgmn.scale.ray_connection import require_reachable
+from sgmn.scale.ray_connection import import_ray, require_reachable
 from sgmn.scale.ray_engine import RayEngine
 from tests.command import RunCommand
 from tests.scale.jobs import Squares
@@ -96,3 +96,19 @@ def test_an_engine_and_its_address_belong_together(run: RunCommand, world: Path)
     assert result.status == 2 and "--address: needs --engine ray" in result.err
     with pytest.raises(SettingsError, match="use local or ray"), open_engine("spark"):
         pass
+
+
+@pytest.mark.parametrize("has_token", [False, True])
+def test_a_token_that_exists_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_token: bool
+) -> None:
+    """Clusters of some versions require it, and their clients do not send it by default."""
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.setenv(name, "")  # restored after the test, whatever it sets
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ray").mkdir()
+    if has_token:
+        (tmp_path / ".ray" / "auth_token").write_text("secret")
+    import_ray()
+    assert os.environ.get("RAY_AUTH_MODE") == ("token" if has_token else None)

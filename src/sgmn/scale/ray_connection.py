@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from sgmn.errors import SettingsError, SgmnError, error_reason
@@ -19,7 +20,10 @@ OBJECT_STORE_BYTES = 512 << 20  # of a cluster of this machine; batches of rows 
 # RFC 9113: a client begins with these bytes and its settings, a server with its settings.
 _HTTP2_SETTINGS, _HTTP2_HEADER_BYTES = b"\x04", 9
 _HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _HTTP2_SETTINGS + b"\0" * 5
-_REMEDY = "check --address, and that `ray status` on the head node lists the cluster"
+_REMEDY = (
+    "check --address, that `ray status` on the head node lists the cluster, and that"
+    " ~/.ray/auth_token is that of the head node if the cluster requires a token"
+)
 
 
 @contextmanager
@@ -55,12 +59,20 @@ def import_ray() -> Any:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its default warns
     # Otherwise a late call starts a cluster after the connection was closed.
     os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
+    if _has_token():  # some versions require it of clients that do not send it by default
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         return import_module("ray")
     except ImportError as error:
         raise SgmnError(
             "the engine ray requires the package Ray", remedy='run: pip install "sgmn[ray]"'
         ) from error
+
+
+def _has_token() -> bool:
+    """Whether Ray would find a token for clusters that require one."""
+    variables = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+    return any(map(os.environ.get, variables)) or (Path.home() / ".ray" / "auth_token").is_file()
 
 
 def _initialize(ray: Any, address: str) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sgmn.service.streams.admission import Limits
+from sgmn.service.streams.encoder_process import EncoderProcess
+from sgmn.service.streams.fleet import LocalFleet
 from sgmn.service.streams.states import ACTIVE
+from tests.service.process import wait_for
 from tests.service.streams.world import StreamWorld, comparable, kill
 
 
@@ -40,3 +45,34 @@ def test_killed_processes_leave_the_same_events(
     assert states[-1] == "ended" and states.count("recovering") >= 2
     windows = streams.windows(session)
     assert [w.center_s for w in windows] == [1.0 + 2 * k for k in range(len(windows))]
+
+
+class AskedFleet(LocalFleet):
+    """This machine, and whether it was asked for another one, look by look."""
+
+    def __init__(self, encoder: EncoderProcess) -> None:
+        super().__init__(encoder, 64)
+        self.asked: list[bool] = []
+
+    def ask_for_node(self, is_wanted: bool) -> None:
+        """Note the question."""
+        self.asked.append(is_wanted)
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"), [(Limits(0, 64, max_warming=1), True), (Limits(1, 64), False)]
+)
+def test_a_node_is_wanted_only_if_it_would_take_a_stream_that_waits(
+    streams: StreamWorld, long_video: Path, limits: Limits, expected: bool
+) -> None:
+    """Here a node starts one stream at a time, or the service runs only one, wherever it is."""
+    with ExitStack() as stack:
+        encoder = EncoderProcess()
+        fleet = AskedFleet(encoder)
+        streams.encoder, streams.fleet, streams.limits = encoder, fleet, limits
+        sessions = [streams.add(long_video) for _ in range(2)]
+        stack.enter_context(streams.supervise())
+        wait_for(lambda: streams.row(sessions[1])["state_detail"], "the reason")
+        fleet.asked.clear()
+        wait_for(lambda: len(fleet.asked) >= 2, "another look")
+    assert set(fleet.asked) == {expected}

@@ -67,6 +67,9 @@ class Fleet(Protocol):
             SgmnError, OSError, ConnectionLost: The worker cannot be started.
         """
 
+    def ask_for_node(self, is_wanted: bool) -> None:
+        """Say whether streams wait for another machine, which a cluster may be able to add."""
+
     def kill_workers(self) -> None:
         """Kill the workers of other machines; those of this one are killed by their runners."""
 
@@ -96,6 +99,9 @@ class LocalFleet:
         """Start a worker; see `WorkerProcess`."""
         self._encoder.start()
         return WorkerProcess(replace(config, encoder=self._encoder.socket), heartbeat_timeout_s)
+
+    def ask_for_node(self, is_wanted: bool) -> None:
+        """Do nothing: there is no other machine."""
 
     def kill_workers(self) -> None:
         """Do nothing: each worker belongs to its runner."""

@@ -37,6 +37,9 @@ START_TIMEOUT_S = 90.0  # an actor imports Python packages first
 # No new workers on a node for this long after its actor died or fell silent, and twice as long
 # after each further time: Ray takes a while to declare a node dead.
 QUARANTINE_S, MAX_QUARANTINE_S = 15.0, 480.0
+# Streams wait this long before the autoscaler is asked for a node: starting streams, which keep
+# others waiting, are soon measured.
+PATIENCE_S = 15.0
 ACTOR_BYTES = 500 << 20  # reserved for an actor and its encoder; the node then counts as in use
 _LOG = logging.getLogger("sgmn.service.sessions")
 
@@ -82,6 +85,9 @@ class RayFleet:
         self._nodes: dict[str, Node] = {}
         self._failures: dict[str, int] = {}  # of a node, since its actor last answered
         self._quarantined_until_s: dict[str, float] = {}
+        self._cpus = 0  # of all nodes
+        self._requested_cpus = 0
+        self._waiting_since_s: float | None = None
         self._thread = Thread(target=self._poll, name="ray nodes", daemon=True)
 
     def start(self) -> None:
@@ -117,6 +123,13 @@ class RayFleet:
                 RayWorker(agent.calls, number, 0, heartbeat_timeout_s).kill()
             raise NodeUnavailable(f"{node}: {error}") from error
         return RayWorker(agent.calls, number, pid, heartbeat_timeout_s)
+
+    def ask_for_node(self, is_wanted: bool) -> None:
+        """Note whether streams wait for another node; see `_request_node`."""
+        if not is_wanted:
+            self._waiting_since_s = None
+        elif self._waiting_since_s is None:
+            self._waiting_since_s = monotonic()
 
     def kill_workers(self) -> None:
         """Kill all actors, and with them the workers and encoders; calls of them fail at once."""
@@ -176,6 +189,7 @@ class RayFleet:
         while not self._closed.wait(POLL_S):
             try:
                 self._refresh_nodes()
+                self._request_node()
             except Exception:  # noqa: BLE001 - a fault here must not end it
                 _LOG.exception("the nodes of the Ray cluster cannot be read")
 
@@ -183,6 +197,9 @@ class RayFleet:
         """Note which nodes are alive, and what their encoders report."""
         rows = [row for row in self._ray.nodes() if row["Alive"]]
         cpus = {row["NodeID"]: int(row["Resources"].get("CPU", 0)) for row in rows}
+        if sum(cpus.values()) != self._cpus and self._waiting_since_s is not None:
+            self._waiting_since_s = monotonic()  # a new node may be enough
+        self._cpus = sum(cpus.values())
         agents = dict(self._agents)
         self._ask(agents)
         found = {n: self._read_node(n, agents.get(n), c) for n, c in cpus.items() if c}
@@ -195,6 +212,20 @@ class RayFleet:
                 for name, node in found.items()
                 if node is not None and not self._is_quarantined(name)
             }
+
+    def _request_node(self) -> None:
+        """Ask Ray's autoscaler, if the cluster has one, for one more node than there are.
+
+        The request lasts until it is replaced. Without it, nodes without streams may be removed.
+        """
+        from ray.autoscaler.sdk import request_resources
+
+        since_s = self._waiting_since_s
+        is_late = since_s is not None and monotonic() - since_s >= PATIENCE_S
+        cpus = self._cpus + 1 if is_late else 0
+        if cpus != self._requested_cpus:
+            request_resources(num_cpus=cpus)
+            self._requested_cpus = cpus
 
     def _ask(self, agents: Mapping[str, _Agent]) -> None:
         """Ask each actor for a report unless it still owes one; give all a moment to answer."""

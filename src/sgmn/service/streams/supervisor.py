@@ -31,6 +31,7 @@ from sgmn.service.streams.store import Row, SessionGone, SessionStore
 from sgmn.service.streams.worker_config import WorkerConfig
 
 POLL_S = 0.25
+FAULT_PAUSE_S = 2.0  # before the next look, after one that failed
 RESTARTED = "the service was restarted"
 _JOIN_TIMEOUT_S = 60.0
 _LOG = logging.getLogger("sgmn.service.sessions")
@@ -171,14 +172,23 @@ class Supervisor:
 
     def _run(self) -> None:
         while not self._close_event.is_set():
-            try:
-                self._look()
-            except DBAPIError as error:
-                _LOG.error(f"the database does not answer ({error})")
-            except Exception:  # noqa: BLE001 - a fault here must not end it
-                _LOG.exception("the sessions cannot be supervised")
-            self._wake_event.wait(POLL_S)
+            if self._look_safely():
+                self._wake_event.wait(POLL_S)
+            else:
+                self._close_event.wait(FAULT_PAUSE_S)  # a lasting fault must not fill the log
             self._wake_event.clear()
+
+    def _look_safely(self) -> bool:
+        """Look at the sessions; log a fault and return False if that is impossible now."""
+        try:
+            self._look()
+        except DBAPIError as error:
+            _LOG.error(f"the database does not answer ({error})")
+        except Exception:  # noqa: BLE001 - a fault here must not end it
+            _LOG.exception("the sessions cannot be supervised")
+        else:
+            return True
+        return False
 
     def _look(self) -> None:
         obstacle = ""  # of the oldest session that has to wait; it keeps the others waiting
@@ -192,6 +202,8 @@ class Supervisor:
                 self._start(row, "" if row["id"] in self._known else RESTARTED, node="")
             if row["state"] == "stopping" and runner is not None:
                 runner.stop()
+        limit = self._settings.limits.max_streams
+        self._fleet.ask_for_node(bool(obstacle) and (not limit or len(self._runners) < limit))
 
     def _admit(self, row: Row, obstacle: str) -> str:
         """Start a queued session, unless there is an obstacle; return the obstacle."""
