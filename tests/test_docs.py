@@ -80,3 +80,19 @@ def test_every_option_named_in_the_text_exists(group: Any) -> None:
         if option not in every
     ]
     assert not unknown, "\n".join(unknown)
+
+
+def test_the_readme_and_the_model_card_state_the_figures_of_the_results() -> None:
+    """R@1 of clips and the share of a stream in `grocery-live/val`, images and text together."""
+    if not pages():
+        pytest.skip("the documentation is not part of this distribution")
+    readme, results, card = (
+        (ROOT / name).read_text(encoding="utf-8")
+        for name in ("README.md", "docs/results.md", "docs/model-card.md")
+    )
+    rows = re.findall(r"^\| \*\*both\*\* \| \*\*(\d+(?:\.\d)?)", results, re.MULTILINE)
+    clips, stream = rows[0], rows[1]
+    said = re.search(r"in (\d+)% of the clips.*?correct for (\d+)%", readme, re.DOTALL)
+    assert said is not None
+    assert said.groups() == (f"{float(clips):.0f}", f"{float(stream):.0f}")
+    assert f"**{clips} (" in card and f"| **{stream}** |" in card

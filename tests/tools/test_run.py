@@ -16,8 +16,9 @@ def test_each_cpu_stage_starts_from_the_previous_one() -> None:
     assert read_config(CONFIGS / f"{run.CPU_STAGES[0]}.toml").model.source == "lite1"
     for previous, stage in pairwise(run.CPU_STAGES):
         result = "calibrated" if previous in run.SCORES else "checkpoint"
+        result = "detailed" if stage == run.DETAIL_STAGE else result
         source = read_config(CONFIGS / f"{stage}.toml").model.source
-        assert source == f"{run.CPU_RUN}/{previous}/{result}"
+        assert source == run.start_of(stage) == f"{run.CPU_RUN}/{previous}/{result}"
 
 
 def test_gpu_stages_can_be_packed_together() -> None:
@@ -26,7 +27,14 @@ def test_gpu_stages_can_be_packed_together() -> None:
 
 
 def test_files_of_the_recipe_exist() -> None:
-    for name in ("split.py", "average.py", "set_score.py", "compose_dataset.py", "timeline.toml"):
+    for name in (
+        "split.py",
+        "average.py",
+        "add_detail.py",
+        "set_score.py",
+        "compose_dataset.py",
+        "timeline.toml",
+    ):
         assert (TOOLS / "train_builtin" / name).is_file()
     configs = [CONFIGS / f"{stage}.toml" for stage in run.CPU_STAGES]
     for path in configs:

@@ -30,15 +30,17 @@ ROOT = Path(__file__).parents[2]
 TIME_LOG = ROOT / "runs" / "spent.jsonl"
 HERE = "tools/train_builtin"
 CONFIGS = f"{HERE}/configs"
-# Name in build/ -> config. The last two are shops that stage 8 learns and earlier ones do not.
+# Name in build/ -> config. The last three are shops that only stages 8 and 9 learn.
 WORLDS = {
     "world": "world",
     "world-more": "world-more",
     "fresh": "world-fresh",
     "products": "world-products",
+    "products-more": "world-products-more",
 }
 STAGES = ("1-images", "2-clips", "3-hard", "4-text")
-CPU_STAGES = (*STAGES, "5-crops", "6-grounding", "7-glance", "8-products")
+CPU_STAGES = (*STAGES, "5-crops", "6-grounding", "7-glance", "8-products", "9-twins")
+DETAIL_STAGE = "9-twins"  # the first whose image tower has the shortcut for detail
 # Stages whose result is averaged with the model that they started from, by the share of the result.
 SHARES = {"8-products": "0.4"}
 PHOTOS, SPLIT = "../shared/data/grocery-live", "build/photos"
@@ -96,7 +98,10 @@ def prepare_data() -> None:
 
 def train_on_cpu() -> str:
     """Train all stages, each from the previous one; returns the folder of the last weights."""
+    result = ""
     for stage in CPU_STAGES:
+        if stage == DETAIL_STAGE:
+            call(sys.executable, f"{HERE}/add_detail.py", result, "-o", start_of(stage))
         train(stage)
         folder = f"{CPU_RUN}/{stage}"
         trained = f"{folder}/checkpoint"
@@ -104,7 +109,15 @@ def train_on_cpu() -> str:
             trained = average(stage, trained, f"{folder}/averaged")
         if stage in SCORES:
             set_score(trained, f"{folder}/calibrated", stage)
-    return f"{CPU_RUN}/{CPU_STAGES[-1]}/calibrated"
+        result = f"{folder}/{'calibrated' if stage in SCORES else 'checkpoint'}"
+    return result
+
+
+def start_of(stage: str) -> str:
+    """The folder of the model that a stage after the first starts from."""
+    before = CPU_STAGES[CPU_STAGES.index(stage) - 1]
+    kind = "calibrated" if before in SCORES else "checkpoint"
+    return f"{CPU_RUN}/{before}/{'detailed' if stage == DETAIL_STAGE else kind}"
 
 
 def train_on_gpu() -> str:
@@ -128,9 +141,7 @@ def train_on_gpu() -> str:
 
 def average(stage: str, trained: str, output: str) -> str:
     """Average the result of a stage with the model that it started from; returns `output`."""
-    before = CPU_STAGES[CPU_STAGES.index(stage) - 1]
-    result = "calibrated" if before in SCORES else "checkpoint"
-    models = (f"{CPU_RUN}/{before}/{result}", trained)
+    models = (start_of(stage), trained)
     call(sys.executable, f"{HERE}/average.py", *models, "--share", SHARES[stage], "-o", output)
     return output
 
