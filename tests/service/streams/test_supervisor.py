@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -58,6 +58,13 @@ class AskedFleet(LocalFleet):
         """Note the question."""
         self.asked.append(is_wanted)
 
+    def wait_for_answer(self) -> bool:
+        """Whether a node is wanted at the next looks."""
+        self.asked.clear()
+        wait_for(lambda: len(self.asked) >= 2, "another look")
+        [answer] = {*self.asked}
+        return answer
+
 
 @pytest.mark.parametrize(
     ("limits", "expected"), [(Limits(0, 64, max_warming=1), True), (Limits(1, 64), False)]
@@ -66,13 +73,38 @@ def test_a_node_is_wanted_only_if_it_would_take_a_stream_that_waits(
     streams: StreamWorld, long_video: Path, limits: Limits, expected: bool
 ) -> None:
     """Here a node starts one stream at a time, or the service runs only one, wherever it is."""
-    with ExitStack() as stack:
-        encoder = EncoderProcess()
-        fleet = AskedFleet(encoder)
-        streams.encoder, streams.fleet, streams.limits = encoder, fleet, limits
-        sessions = [streams.add(long_video) for _ in range(2)]
-        stack.enter_context(streams.supervise())
+    fleet = ask_fleet_of(streams)
+    streams.limits = limits
+    sessions = [streams.add(long_video) for _ in range(2)]
+    with streams.supervise():
         wait_for(lambda: streams.row(sessions[1])["state_detail"], "the reason")
-        fleet.asked.clear()
-        wait_for(lambda: len(fleet.asked) >= 2, "another look")
-    assert set(fleet.asked) == {expected}
+        assert fleet.wait_for_answer() is expected
+
+
+def test_a_node_is_wanted_if_all_are_lost(
+    streams: StreamWorld, long_video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet = ask_fleet_of(streams)
+    session = streams.add(long_video)
+    with streams.supervise():
+        streams.wait_for_windows(session, 1)
+        assert fleet.wait_for_answer() is False
+        monkeypatch.setattr(fleet, "nodes", dict)
+        assert fleet.wait_for_answer() is True
+
+
+def test_a_fault_is_logged_more_and_more_rarely_and_asks_for_no_node(
+    streams: StreamWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fleet = ask_fleet_of(streams)
+
+    def fail() -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(streams.store, "unfinished", list)
+    with streams.supervise():
+        monkeypatch.setattr(streams.store, "unfinished", fail)
+        sleep(4.0)  # 0.5 + 1 + 2 seconds between the looks
+    faults = [r for r in caplog.records if r.message == "the sessions cannot be supervised"]
+    assert 2 <= len(faults) <= 4
+    assert fleet.asked[-1] is False

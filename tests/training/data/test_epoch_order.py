@@ -55,8 +55,6 @@ def test_near_twins_are_placed_next_to_each_other() -> None:
     assert arranged == [3, 0, 1, 2, 4, 5, 6, 7]
     pairs = TwinGroups(keys, neighbors, 2).arrange([3, 0, 4, 1, 5, 7, 2, 6])
     assert pairs == [3, 0, 1, 4, 5, 7, 2, 6]
-    order = SingleShopOrder(["shop"] * 8, 4, TwinGroups(keys, neighbors, 3))
-    assert sorted(order(8, 1, 0).tolist()) == [*range(8)]
 
 
 def test_the_config_groups_twins_by_their_titles(
@@ -66,8 +64,21 @@ def test_the_config_groups_twins_by_their_titles(
     order = Batches(examples, tiny().preprocessor, data, TRAIN).order
     assert isinstance(order, SingleShopOrder) and order.twins is not None
     titles = {key: product.title for key, product in examples.products.items()}
-    assert order.twins.neighbors == title_neighbors(titles, TWINS)
-    assert sorted(order(27, 0, 0).tolist()) == [*range(27)]
+    keys = [keys[0] for keys in examples.item_keys()]
+    assert order.twins == TwinGroups(keys, title_neighbors(titles, TWINS), 2)
+    drawn = order(27, 0, 0).tolist()
+    assert sorted(drawn) == [*range(27)]
+
+
+def test_twins_share_batches_of_one_shop() -> None:
+    """Two shops of four products with two examples each; 0 and 1 are twins, and so are 2 and 3."""
+    keys = [(shop, str(position % 4)) for shop in "ab" for position in range(8)]
+    twins = {key: [(key[0], {"0": "1", "1": "0", "2": "3", "3": "2"}[key[1]])] for key in keys}
+    order = SingleShopOrder([key[0] for key in keys], 4, TwinGroups(keys, twins, 2))
+    for epoch in range(5):
+        drawn = [keys[position] for position in order(16, 1, epoch).tolist()]
+        pairs = [{*drawn[at : at + 2]} for at in range(0, 16, 2)]
+        assert all({*twins[key]} <= pair for pair in pairs for key in pair)
 
 
 def test_the_config_selects_the_order(
@@ -82,6 +93,15 @@ def test_the_config_selects_the_order(
     shops = [item.shop_id for item in examples.items]
     assert drawn[0] == shuffled_order(27, 0, 0).tolist()
     assert drawn[1] == SingleShopOrder(shops, 6)(27, 0, 0).tolist() != drawn[0]
+
+
+def test_twin_groups_need_examples_in_memory(
+    world: Path, examples: Examples, tiny: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examples, "keeps_media", False)
+    data = DataConfig((world,), frames_per_clip=1, single_shop_batches=True, twin_group=2)
+    with pytest.raises(SettingsError, match="'twin_group': is only for datasets that fit"):
+        Batches(examples, tiny().preprocessor, data, TRAIN)
 
 
 def test_twin_groups_need_batches_of_one_shop(tmp_path: Path) -> None:

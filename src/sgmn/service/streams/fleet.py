@@ -12,6 +12,7 @@ from sgmn.service.streams.worker_config import WorkerConfig
 from sgmn.service.streams.worker_process import WorkerProcess
 
 THIS_MACHINE = "this machine"
+MAX_FAULT_PAUSE_S = 10.0  # between looks at what has failed each time: it must not fill the log
 
 
 class NodeUnavailable(Exception):  # noqa: N818 - an event rather than an error

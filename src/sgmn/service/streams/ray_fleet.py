@@ -20,7 +20,7 @@ from typing import Any
 
 from sgmn.errors import SgmnError
 from sgmn.scale.ray_connection import connect_ray, import_ray
-from sgmn.service.streams.fleet import Node, NodeUnavailable
+from sgmn.service.streams.fleet import MAX_FAULT_PAUSE_S, Node, NodeUnavailable
 from sgmn.service.streams.messages import ConnectionLost
 from sgmn.service.streams.node_agent import MAX_WORKERS, NodeAgent
 from sgmn.service.streams.ray_worker import (
@@ -37,9 +37,9 @@ START_TIMEOUT_S = 90.0  # an actor imports Python packages first
 # No new workers on a node for this long after its actor died or fell silent, and twice as long
 # after each further time: Ray takes a while to declare a node dead.
 QUARANTINE_S, MAX_QUARANTINE_S = 15.0, 480.0
-# Streams wait this long before the autoscaler is asked for a node: starting streams, which keep
-# others waiting, are soon measured.
-PATIENCE_S = 15.0
+# Streams wait this long before the autoscaler is asked for a node. Starting streams, which keep
+# others waiting, are measured sooner, and each admission starts the time anew.
+PATIENCE_S = 60.0
 ACTOR_BYTES = 500 << 20  # reserved for an actor and its encoder; the node then counts as in use
 _LOG = logging.getLogger("sgmn.service.sessions")
 
@@ -86,7 +86,7 @@ class RayFleet:
         self._failures: dict[str, int] = {}  # of a node, since its actor last answered
         self._quarantined_until_s: dict[str, float] = {}
         self._cpus = 0  # of all nodes
-        self._requested_cpus = 0
+        self._requested_cpus: int | None = None  # unknown: a request may have outlived its service
         self._waiting_since_s: float | None = None
         self._thread = Thread(target=self._poll, name="ray nodes", daemon=True)
 
@@ -138,10 +138,13 @@ class RayFleet:
             self._forget(node, agent)
 
     def close(self) -> None:
-        """Kill what still runs, and disconnect."""
+        """Kill what still runs, withdraw the request for a node, and disconnect."""
         self.kill_workers()
         if self._thread.is_alive():
             self._thread.join()
+        self._waiting_since_s = None
+        if self._requested_cpus:
+            self._request_node()
         self._connection.close()
 
     def _agent(self, node: str) -> _Agent:
@@ -186,12 +189,19 @@ class RayFleet:
         self._ray.kill(agent.calls.actor)
 
     def _poll(self) -> None:
-        while not self._closed.wait(POLL_S):
+        pause_s = POLL_S
+        while not self._closed.wait(pause_s):
             try:
-                self._refresh_nodes()
-                self._request_node()
+                self.look_at_cluster()
+                pause_s = POLL_S
             except Exception:  # noqa: BLE001 - a fault here must not end it
                 _LOG.exception("the nodes of the Ray cluster cannot be read")
+                pause_s = min(2 * pause_s, MAX_FAULT_PAUSE_S)
+
+    def look_at_cluster(self) -> None:
+        """Note the nodes, and ask for another one if streams have waited for long."""
+        self._refresh_nodes()
+        self._request_node()
 
     def _refresh_nodes(self) -> None:
         """Note which nodes are alive, and what their encoders report."""
@@ -216,16 +226,21 @@ class RayFleet:
     def _request_node(self) -> None:
         """Ask Ray's autoscaler, if the cluster has one, for one more node than there are.
 
-        The request lasts until it is replaced. Without it, nodes without streams may be removed.
+        The request lasts until it is replaced, even if this process ends. Without it, nodes without
+        streams may be removed.
         """
-        from ray.autoscaler.sdk import request_resources
-
         since_s = self._waiting_since_s
         is_late = since_s is not None and monotonic() - since_s >= PATIENCE_S
         cpus = self._cpus + 1 if is_late else 0
-        if cpus != self._requested_cpus:
+        if cpus == self._requested_cpus:
+            return
+        self._requested_cpus = cpus
+        try:
+            from ray.autoscaler.sdk import request_resources
+
             request_resources(num_cpus=cpus)
-            self._requested_cpus = cpus
+        except Exception:  # noqa: BLE001 - streams wait for a node that somebody else adds
+            _LOG.exception("Ray's autoscaler cannot be asked for nodes")
 
     def _ask(self, agents: Mapping[str, _Agent]) -> None:
         """Ask each actor for a report unless it still owes one; give all a moment to answer."""

@@ -23,7 +23,13 @@ from sgmn.service.streams.admission import (
     least_loaded,
 )
 from sgmn.service.streams.encoder_process import EncoderProcess
-from sgmn.service.streams.fleet import Fleet, Node, NodeUnavailable, Worker
+from sgmn.service.streams.fleet import (
+    MAX_FAULT_PAUSE_S,
+    Fleet,
+    Node,
+    NodeUnavailable,
+    Worker,
+)
 from sgmn.service.streams.live_status import LiveStatus
 from sgmn.service.streams.session_runner import RunnerSettings, SessionRunner
 from sgmn.service.streams.states import ACTIVE, RECOVERABLE
@@ -31,7 +37,6 @@ from sgmn.service.streams.store import Row, SessionGone, SessionStore
 from sgmn.service.streams.worker_config import WorkerConfig
 
 POLL_S = 0.25
-FAULT_PAUSE_S = 2.0  # before the next look, after one that failed
 RESTARTED = "the service was restarted"
 _JOIN_TIMEOUT_S = 60.0
 _LOG = logging.getLogger("sgmn.service.sessions")
@@ -171,11 +176,14 @@ class Supervisor:
             self._lock_descriptor = -1
 
     def _run(self) -> None:
+        pause_s = POLL_S
         while not self._close_event.is_set():
             if self._look_safely():
-                self._wake_event.wait(POLL_S)
+                pause_s = POLL_S
+                self._wake_event.wait(pause_s)
             else:
-                self._close_event.wait(FAULT_PAUSE_S)  # a lasting fault must not fill the log
+                pause_s = min(2 * pause_s, MAX_FAULT_PAUSE_S)
+                self._close_event.wait(pause_s)
             self._wake_event.clear()
 
     def _look_safely(self) -> bool:
@@ -188,6 +196,7 @@ class Supervisor:
             _LOG.exception("the sessions cannot be supervised")
         else:
             return True
+        self._fleet.ask_for_node(False)
         return False
 
     def _look(self) -> None:
@@ -202,8 +211,13 @@ class Supervisor:
                 self._start(row, "" if row["id"] in self._known else RESTARTED, node="")
             if row["state"] == "stopping" and runner is not None:
                 runner.stop()
+        self._fleet.ask_for_node(self._needs_node(bool(obstacle)))
+
+    def _needs_node(self, is_waiting: bool) -> bool:
+        """Whether another node would help a session that waits, or those that lost theirs."""
         limit = self._settings.limits.max_streams
-        self._fleet.ask_for_node(bool(obstacle) and (not limit or len(self._runners) < limit))
+        has_room = not limit or len(self._runners) < limit
+        return (is_waiting and has_room) or (bool(self._runners) and not self.nodes())
 
     def _admit(self, row: Row, obstacle: str) -> str:
         """Start a queued session, unless there is an obstacle; return the obstacle."""
@@ -213,6 +227,7 @@ class Supervisor:
             return obstacle
         with suppress(SessionGone):
             changed = self._store.change(row["id"], "admitted")
+            self._fleet.ask_for_node(False)  # others may be admitted just as well
             if changed["state"] == "starting":
                 self._start(changed, "", node)
         return ""

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from sgmn.batching import batched
 from sgmn.data.dataset import Photo
-from sgmn.errors import MediaError
+from sgmn.errors import MediaError, SettingsError
 from sgmn.model.inputs import ItemInputs, Preprocessor
 from sgmn.model.tokens import ItemTokens
 from sgmn.records import Clip, Product, ProductContent
@@ -31,7 +31,7 @@ from sgmn.training.data.labeled_glances import cut_labeled_glances
 from sgmn.training.data.title_neighbors import title_neighbors
 
 NetworkInput = ItemInputs | ItemTokens
-TWINS = 16  # products with the most similar titles, of which a group is filled
+TWINS = 16  # at least so many similar titles, because some products are placed already
 T = TypeVar("T")
 C = TypeVar("C")
 
@@ -99,10 +99,16 @@ def positive_mask(targets: Tensor, candidates: Tensor) -> Tensor:
 
 
 def group_twins(examples: Examples, size: int) -> TwinGroups:
-    """Groups of examples whose products have similar titles."""
+    """Groups of examples whose products have similar titles.
+
+    Raises SettingsError if the examples stay on disk, because all titles are read at once.
+    """
+    if not examples.keeps_media:
+        remedy = "set twin_group = 1, or train on smaller datasets"
+        raise SettingsError("is only for datasets that fit into memory", "'twin_group'", remedy)
     titles = {key: product.title for key, product in examples.products.items()}
     keys = [keys[0] for keys in examples.item_keys()]
-    return TwinGroups(keys, title_neighbors(titles, TWINS), size)
+    return TwinGroups(keys, title_neighbors(titles, max(TWINS, size - 1)), size)
 
 
 class Batches(TorchDataset[Batch]):

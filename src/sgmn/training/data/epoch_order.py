@@ -1,4 +1,4 @@
-"""The order of the examples in an epoch, given nothing but their shops.
+"""The order of the examples in an epoch, given their shops and, for twins, their products.
 
 An order is a function of the number of examples, the seed and the epoch; it returns the positions
 (I,) of the examples. Batches are cut from consecutive epochs without a gap, so a batch may span
@@ -7,8 +7,8 @@ two epochs.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -31,9 +31,10 @@ class TwinGroups:
     """Places examples of near-twins next to each other, in groups.
 
     Attributes:
-        keys: the product of each example (I).
-        neighbors: the near-twins of each product, nearest first.
-        size: examples in a group, each of another product.
+        keys: The product of each example (I); of several products, the first.
+        neighbors: The near-twins of each product, nearest first.
+        size: Examples in a group, each of another product. A group is smaller if a product has
+            fewer near-twins left, and the end of a batch may part it.
     """
 
     keys: Sequence[Key]
@@ -42,20 +43,28 @@ class TwinGroups:
 
     def arrange(self, positions: Sequence[int]) -> list[int]:
         """Reorder positions: each that is not placed yet, then one of each of its near-twins."""
-        waiting: dict[Key, dict[int, None]] = defaultdict(dict)  # a set that keeps its order
+        waiting: dict[Key, deque[int]] = defaultdict(deque)
         for position in positions:
-            waiting[self.keys[position]][position] = None
-        arranged: list[int] = []
+            waiting[self.keys[position]].append(position)
+        arranged: dict[int, None] = {}  # a set that keeps its order
         for position in positions:
-            own = self.keys[position]
-            if position not in waiting[own]:
-                continue
-            del waiting[own][position]
-            twins = [next(iter(waiting[key])) for key in self.neighbors[own] if waiting[key]]
-            for twin in twins[: self.size - 1]:
-                del waiting[self.keys[twin]][twin]
-            arranged += [position, *twins[: self.size - 1]]
-        return arranged
+            if position not in arranged:
+                arranged[position] = None
+                arranged |= dict.fromkeys(self._take_twins(position, waiting, arranged))
+        return list(arranged)
+
+    def _take_twins(
+        self, position: int, waiting: Mapping[Key, deque[int]], arranged: Collection[int]
+    ) -> list[int]:
+        """Take an example that is not arranged yet of each of the nearest twins."""
+        twins: list[int] = []
+        for key in self.neighbors[self.keys[position]]:
+            examples = waiting.get(key, deque())
+            while examples and examples[0] in arranged:
+                examples.popleft()
+            if examples and len(twins) < self.size - 1:
+                twins.append(examples.popleft())
+        return twins
 
 
 class SingleShopOrder:

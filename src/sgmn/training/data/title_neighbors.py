@@ -3,13 +3,14 @@
 Twins that differ in an emblem or a cap have almost the same title, and are listed by the same shop.
 Their titles tell so before the first step, without a model, and at no cost during training.
 
-Axes: I examples, S products of a shop, W words.
+Axes: S products of a shop, W words.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from scipy.sparse import csr_array
 
 from sgmn.training.data.examples import Key
 
-ROWS = 1024  # titles compared at once
+ROWS = 256  # titles compared at once
 
 
 def title_neighbors(titles: Mapping[Key, str], count: int) -> dict[Key, list[Key]]:
@@ -28,7 +29,7 @@ def title_neighbors(titles: Mapping[Key, str], count: int) -> dict[Key, list[Key
         count: neighbors of each product. Titles without a common word are no neighbors.
 
     The similarity is Jaccard's: common words / all words of both titles. Time is the number of
-    pairs of titles with a common word, memory ROWS·S.
+    pairs of titles of a shop with a common word, P·log S; memory is that of ROWS of S titles.
     """
     by_shop: dict[str, list[Key]] = defaultdict(list)
     for key in titles:
@@ -37,25 +38,24 @@ def title_neighbors(titles: Mapping[Key, str], count: int) -> dict[Key, list[Key
     for keys in by_shop.values():
         nearest = _nearest_titles([titles[key] for key in keys], count)
         neighbors |= {
-            key: [keys[position] for position in row if position >= 0]
-            for key, row in zip(keys, nearest.tolist(), strict=True)
+            key: [keys[position] for position in row]
+            for key, row in zip(keys, nearest, strict=True)
         }
     return neighbors
 
 
-def _nearest_titles(titles: Sequence[str], count: int) -> NDArray[np.int64]:
-    """The positions (S, count) of the most similar titles, nearest first; -1 for none."""
+def _nearest_titles(titles: Sequence[str], count: int) -> list[NDArray[np.int64]]:
+    """The positions (up to count,) of the titles most similar to each title, nearest first."""
     words = _word_matrix(titles)
-    lengths, nearest = words.sum(1), np.full((len(titles), count), -1)
+    lengths = words.sum(1)
+    nearest = []
     for start in range(0, len(titles), ROWS):
-        rows = slice(start, start + ROWS)
-        common = (words[rows] @ words.T).toarray()
-        similarity = common / np.maximum(lengths[rows, None] + lengths - common, 1)
-        own = np.arange(len(common))
-        similarity[own, own + start] = 0
-        best = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
-        found = np.take_along_axis(similarity, best, 1) > 0
-        nearest[rows, : best.shape[1]] = np.where(found, best, -1)
+        common = (words[start : start + ROWS] @ words.T).tocsr()
+        for row, (low, high) in enumerate(pairwise(common.indptr), start=start):
+            others, shared = common.indices[low:high], common.data[low:high]
+            similarity = shared / (lengths[row] + lengths[others] - shared)
+            order = np.lexsort((others, -similarity))
+            nearest.append(others[order][others[order] != row][:count])
     return nearest
 
 
