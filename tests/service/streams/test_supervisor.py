@@ -66,6 +66,13 @@ class AskedFleet(LocalFleet):
         return answer
 
 
+def asked_fleet_of(streams: StreamWorld) -> AskedFleet:
+    """Let sessions run on this machine, with an encoder that ends with their supervisor."""
+    streams.encoder = EncoderProcess()
+    streams.fleet = fleet = AskedFleet(streams.encoder)
+    return fleet
+
+
 @pytest.mark.parametrize(
     ("limits", "expected"), [(Limits(0, 64, max_warming=1), True), (Limits(1, 64), False)]
 )
@@ -73,7 +80,7 @@ def test_a_node_is_wanted_only_if_it_would_take_a_stream_that_waits(
     streams: StreamWorld, long_video: Path, limits: Limits, expected: bool
 ) -> None:
     """Here a node starts one stream at a time, or the service runs only one, wherever it is."""
-    fleet = ask_fleet_of(streams)
+    fleet = asked_fleet_of(streams)
     streams.limits = limits
     sessions = [streams.add(long_video) for _ in range(2)]
     with streams.supervise():
@@ -84,7 +91,7 @@ def test_a_node_is_wanted_only_if_it_would_take_a_stream_that_waits(
 def test_a_node_is_wanted_if_all_are_lost(
     streams: StreamWorld, long_video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fleet = ask_fleet_of(streams)
+    fleet = asked_fleet_of(streams)
     session = streams.add(long_video)
     with streams.supervise():
         streams.wait_for_windows(session, 1)
@@ -96,7 +103,7 @@ def test_a_node_is_wanted_if_all_are_lost(
 def test_a_fault_is_logged_more_and_more_rarely_and_asks_for_no_node(
     streams: StreamWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fleet = ask_fleet_of(streams)
+    fleet = asked_fleet_of(streams)
 
     def fail() -> None:
         raise RuntimeError("broken")
