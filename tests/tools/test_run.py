@@ -21,6 +21,12 @@ def test_each_cpu_stage_starts_from_the_previous_one() -> None:
         assert source == run.start_of(stage) == f"{run.CPU_RUN}/{previous}/{result}"
 
 
+def test_the_last_stages_get_the_settings_of_the_timeline() -> None:
+    assert run.CPU_STAGES[-1] in run.SCORES and run.STAGES[-1] in run.SCORES
+    assert (run.STAGES[-1], run.CPU_STAGES[-1]) == run.FINAL_STAGES
+    assert all(stage in run.SCORES for stage in run.SHARES)
+
+
 def test_gpu_stages_can_be_packed_together() -> None:
     require_same_data([CONFIGS / "gpu" / f"{stage}.toml" for stage in run.STAGES])
     assert len(run.STAGE_MINUTES.split(",")) == len(run.STAGES)

@@ -42,7 +42,7 @@ STAGES = ("1-images", "2-clips", "3-hard", "4-text")
 CPU_STAGES = (*STAGES, "5-crops", "6-grounding", "7-glance", "8-products", "9-twins")
 DETAIL_STAGE = "9-twins"  # the first whose image tower has the shortcut for detail
 # Stages whose result is averaged with the model that they started from, by the share of the result.
-SHARES = {"8-products": "0.4"}
+SHARES = {"8-products": "0.4", "9-twins": "0.4"}
 PHOTOS, SPLIT = "../shared/data/grocery-live", "build/photos"
 CPU_RUN, GPU_RUN = "runs/builtin", "runs/builtin-gpu"
 PACK = "build/gpu.zip"
@@ -54,7 +54,7 @@ PROCESSES = 2  # of one thread each: faster than one of two, see docs/decisions/
 
 
 class Score(NamedTuple):
-    """Arguments of `set_score.py`, fitted on held-out clips; see decisions 014, 020 and 027."""
+    """Arguments of `set_score.py`, fitted on held-out clips; see decisions 014 to 028."""
 
     text_ratio: str
     floor: str
@@ -68,6 +68,9 @@ SCORES = {
     "7-glance": Score("0.4", "0.65", "1"),
     "8-products": Score(
         "0.6575", "0.625", "1", ("match=1", "instances=0.5", "glance=0.9", "late=0.25")
+    ),
+    "9-twins": Score(
+        "0.8036", "0.64", "1", ("match=1", "instances=0.3", "glance=0.9", "late=0.16")
     ),
 }
 FINAL_STAGES = (STAGES[-1], CPU_STAGES[-1])  # their models have the settings of the timeline
