@@ -59,10 +59,10 @@ class AskedFleet(LocalFleet):
         self.asked.append(is_wanted)
 
     def wait_for_answer(self) -> bool:
-        """Whether a node is wanted at the next looks."""
+        """Whether a node is wanted at the next looks, after the one in progress."""
         self.asked.clear()
-        wait_for(lambda: len(self.asked) >= 2, "another look")
-        [answer] = {*self.asked}
+        wait_for(lambda: len(self.asked) >= 3, "other looks")
+        [answer] = {*self.asked[1:]}
         return answer
 
 
