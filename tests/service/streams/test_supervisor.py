@@ -67,7 +67,11 @@ class AskedFleet(LocalFleet):
 
 
 def asked_fleet_of(streams: StreamWorld) -> AskedFleet:
-    """Let sessions run on this machine, with an encoder that ends with their supervisor."""
+    """Let sessions run on this machine, in real time, so that none ends during a test.
+
+    The encoder ends with their supervisor.
+    """
+    streams.options |= {"realtime": True}
     streams.encoder = EncoderProcess()
     streams.fleet = fleet = AskedFleet(streams.encoder)
     return fleet
