@@ -51,7 +51,7 @@ def recognizer(world: Path, embedder: CountingEmbedder) -> StreamRecognizer:
         from sgmn.model.towers import ImageEncoding
 
         colors = torch.nn.functional.pad(pixels.mean((2, 3)), (0, 29))
-        return ImageEncoding(colors, colors[:, None], (1, 1))
+        return ImageEncoding.of_patches(colors, colors[:, None], (1, 1))
 
     towers.encode_image = encode_mean_color  # type: ignore[method-assign]
     with torch.no_grad():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from sgmn.model import backbones
 from sgmn.model.bundle import ModelBundle
 from sgmn.model.parts import PARTS
 from sgmn.model.scoring import TERMS
@@ -27,6 +29,14 @@ def enable_all_parts(model: ModelBundle, randomize: bool = False) -> ModelBundle
                 network.head.match.fill_(0.3)
                 network.head.cross.fill_(0.1)
     return ModelBundle(network, model.tokenizer, model.name)
+
+
+def build_tiny_lite(text: Path, seed: int = 5, **options: bool) -> ModelBundle:
+    """A tiny model of the built-in family: a narrow EfficientNet-Lite with two canvases."""
+    config = {"model_type": "efficientnet_lite", "width": 0.5, "depth": 0.4, **options}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return backbones.build_composed(config, str(text), 32, ((96, 64), (64, 64)))
 
 
 def draw_clips(rng: np.random.Generator) -> list[ClipContent]:

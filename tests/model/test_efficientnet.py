@@ -32,9 +32,13 @@ def test_sizes_are_those_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize("canvas", [(224, 128), (160, 160), (97, 65)])
-def test_one_patch_per_32_pixels(canvas: tuple[int, int]) -> None:
-    features = LiteTower()(torch.randn(2, 3, *canvas)).last_hidden_state
-    assert features.shape == (2, HEAD, -(-canvas[0] // 32), -(-canvas[1] // 32))
+def test_one_patch_per_32_pixels_and_a_fine_one_per_16(canvas: tuple[int, int]) -> None:
+    tower = LiteTower()
+    features = tower(torch.randn(2, 3, *canvas))
+    expected = (2, HEAD, -(-canvas[0] // 32), -(-canvas[1] // 32))
+    assert features.last_hidden_state.shape == expected
+    expected = (2, tower.fine_channels, -(-canvas[0] // 16), -(-canvas[1] // 16))
+    assert features.fine.shape == expected
 
 
 @pytest.mark.parametrize("canvas", [(320, 176), (97, 65)])

@@ -197,7 +197,7 @@ def test_frame_weights_are_those_of_the_model(full: Embedder, rng: np.random.Gen
 def test_view_weights_are_those_of_the_model(full: Embedder, rng: np.random.Generator) -> None:
     clip, product = draw_clips(rng)[2], ProductContent((noise(rng, 40, 30), noise(rng)), "box")
     explanation, _ = explain_all(full, clip, [product])
-    tokens = full.network.encode_tokens(full.preprocessor.prepare_products([product]))
+    tokens = full.network.encode_product_tokens(full.preprocessor.prepare_products([product]))
     with torch.inference_mode():
         guidance = full.network.parts.guide(tokens, "products")
     views = explanation.products[0].views

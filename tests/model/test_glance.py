@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,6 @@ from sgmn.model.glance import (
     MIN_STEPS,
     STEPS,
     FrameImage,
-    Glance,
     Region,
     choose_frames,
     choose_region,
@@ -24,19 +24,26 @@ from sgmn.model.glance import (
     glance_canvas,
     weigh_glances,
 )
+from sgmn.model.late_interaction import Glance
 from sgmn.model.parts import Parts, PartsConfig
 from sgmn.model.scoring import late_score, score
 from sgmn.model.tokens import ImageTokens
 from sgmn.records import ClipContent, ImageArray, ProductContent
 from tests.conftest import noise
-from tests.model.part_cases import draw_clips, draw_products, enable_all_parts
+from tests.model.part_cases import build_tiny_lite, draw_clips, draw_products, enable_all_parts
 
 CANVASES = ((32, 16), (16, 16))
 
 
-@pytest.fixture(scope="module")
-def full(tiny: Callable[[], ModelBundle]) -> Embedder:
-    return Embedder(enable_all_parts(tiny(), randomize=True), "cpu")
+@pytest.fixture(scope="module", params=["one resolution", "fine patches"])
+def full(
+    request: pytest.FixtureRequest,
+    tiny: Callable[[], ModelBundle],
+    backbone: Callable[[str], Path],
+) -> Embedder:
+    is_fine = request.param == "fine patches"
+    model = build_tiny_lite(backbone("bert"), fine_patches=True) if is_fine else tiny()
+    return Embedder(enable_all_parts(model, randomize=True), "cpu")
 
 
 def test_the_frames_of_highest_weight_are_chosen() -> None:
@@ -125,16 +132,41 @@ def test_late_interaction_equals_a_loop(full: Embedder, rng: np.random.Generator
     assert (actual[3] == 0).all()  # no frames
 
 
-def test_product_patches_have_weights_that_sum_to_one(full: Embedder) -> None:
-    glance = Glance(8, 4)
-    patches, mask = torch.randn(2, 5, 8), torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]]) > 0
-    lengths = glance.project_products(patches, mask).norm(dim=-1)
+def test_product_patches_have_weights_that_sum_to_one() -> None:
+    glance = Glance(8, width=4)
+    patches = torch.randn(2, 5, 8)
+    patches[1, 2:] = 0
+    lengths = glance.project_products(patches).norm(dim=-1)
     torch.testing.assert_close(lengths.sum(1), torch.ones(2), atol=1e-2, rtol=0)
     assert (lengths[1, 2:] == 0).all()
 
 
+def test_of_many_product_patches_the_most_important_fit_into_an_index() -> None:
+    glance = Glance(8, 100)
+    assert glance.max_patches == 132 and glance.max_patches * (60 + 2) <= 8192
+    torch.nn.init.normal_(glance.importance.weight)
+    patches = torch.randn(2, 200, 100)
+    patches[1, 140:] = 0
+    found = glance.project_products(patches)
+    assert found.shape == (2, 132, 60)
+    importance = glance.importance(patches).squeeze(-1)
+    importance[1, 140:] = -torch.inf
+    best = importance.topk(132, dim=1)
+    lengths = found.norm(dim=-1)
+    torch.testing.assert_close(lengths, best.values.softmax(1), atol=1e-3, rtol=0)
+    directions = torch.nn.functional.normalize(found, dim=-1)
+    unit = torch.nn.functional.normalize(patches, dim=-1)
+    expected = torch.nn.functional.normalize(glance.projection(unit), dim=-1)
+    torch.testing.assert_close(directions[0, 0], expected[0, best.indices[0, 0]], atol=1e-2, rtol=0)
+
+
+def test_a_clip_without_glances_has_no_patches() -> None:
+    found = Glance(8, 100).project_glances(torch.zeros(3, 0, 0, 8))
+    assert found.shape == (3, 0, 0, 60)
+
+
 def test_padding_counts_neither_as_a_patch_nor_for_the_reliability() -> None:
-    glance = Glance(8, 4)
+    glance = Glance(8, width=4)
     torch.nn.init.ones_(glance.projection.bias)
     torch.nn.init.ones_(glance.reliability.weight)
     patches = torch.randn(1, 2, 3, 8)
@@ -147,15 +179,45 @@ def test_padding_counts_neither_as_a_patch_nor_for_the_reliability() -> None:
     assert abs(float(expected.detach()) - 1) > 1e-3
 
 
+def test_the_first_image_of_a_product_is_compared_with_glances(
+    full: Embedder, rng: np.random.Generator
+) -> None:
+    views = [noise(rng, 40, 30), noise(rng, 30, 30)]
+    contents = [ProductContent((), "box"), ProductContent(tuple(views), "jar")]
+    inputs = full.preprocessor.prepare_products(contents)
+    with torch.inference_mode():
+        tokens = full.network.encode_product_tokens(inputs)
+        [vectors] = full.network.parts.encode_products(tokens[1:]).patches
+    image = full.encode_images(views[:1])
+    assert tokens.glance_mask.tolist() == [[False], [True]]
+    torch.testing.assert_close(tokens.glances[1], image.pooled)
+    count, channels = image.fine_patches.shape[1:]
+    assert channels == full.network.towers.fine_dim
+    torch.testing.assert_close(tokens.glance_patches[1, 0, :count], image.fine_patches[0])
+    alone = full.encode_products([ProductContent(tuple(views[:1]), "jar")]).patches[0]
+    torch.testing.assert_close(vectors[: len(alone)], alone)
+    assert (tokens.glance_patches[0] == 0).all()
+
+
+def test_frames_keep_no_fine_patches_and_glances_only_these(
+    full: Embedder, rng: np.random.Generator
+) -> None:
+    frames = full.encode_frames([noise(rng, 40, 30)])
+    full.encode_windows([frames], ["a jar"])
+    [glance] = frames.images[0].glances.values()
+    assert frames.tokens.patches.shape[1] > 0 and frames.tokens.fine_patches.shape[1] == 0
+    assert glance.patches.shape[1] == 0 and glance.fine_patches.shape[1] > 0
+
+
 def test_the_second_glance_alone_needs_a_second_pass() -> None:
     assert Parts(8, PartsConfig(("guidance", "glance"))).has_reranker
     assert not Parts(8, PartsConfig(("guidance", "instances"))).has_reranker
 
 
 def test_frames_are_decoded_large_enough_for_the_second_glance(
-    full: Embedder, tiny: Callable[[], ModelBundle]
+    full: Embedder,
 ) -> None:
-    assert full.max_side == DETAIL * Embedder(tiny(), "cpu").max_side
+    assert full.max_side == DETAIL * max(map(max, full.network.config.canvases))
 
 
 def test_windows_share_glances_and_are_the_same_as_alone(

@@ -122,7 +122,7 @@ def test_with_parts_removes_parts_and_terms_and_keeps_the_others(full: Embedder)
 
 def test_every_parameter_has_a_gradient(full: Embedder, rng: np.random.Generator) -> None:
     network, preprocessor = full.network.train(), full.preprocessor
-    tokens = network.encode_tokens(preprocessor.prepare_clips(draw_clips(rng)))
+    tokens = network.encode_clip_tokens(preprocessor.prepare_clips(draw_clips(rng)))
     # A second glance at the frame, as if it were a region.
     tokens = replace(
         tokens,

@@ -16,7 +16,7 @@ def test_each_cpu_stage_starts_from_the_previous_one() -> None:
     assert read_config(CONFIGS / f"{run.CPU_STAGES[0]}.toml").model.source == "lite1"
     for previous, stage in pairwise(run.CPU_STAGES):
         result = "calibrated" if previous in run.SCORES else "checkpoint"
-        result = "detailed" if stage == run.DETAIL_STAGE else result
+        result = run.CHANGES[stage][1] if stage in run.CHANGES else result
         source = read_config(CONFIGS / f"{stage}.toml").model.source
         assert source == run.start_of(stage) == f"{run.CPU_RUN}/{previous}/{result}"
 
@@ -36,7 +36,7 @@ def test_files_of_the_recipe_exist() -> None:
     for name in (
         "split.py",
         "average.py",
-        "add_detail.py",
+        *(script for script, _ in run.CHANGES.values()),
         "set_score.py",
         "compose_dataset.py",
         "timeline.toml",

@@ -58,7 +58,7 @@ def attention_inside(network: SGMN, batch: Batch) -> torch.Tensor:
     """Return the attention inside the boxes of each frame that has one, in training mode."""
     assert batch.labels is not None
     torch.manual_seed(0)
-    output = network.train().parts.guide(network.encode_tokens(batch.clips), "clips")
+    output = network.train().parts.guide(network.encode_clip_tokens(batch.clips), "clips")
     inside: torch.Tensor = (output.patch_weights * batch.labels.box_mask).sum(-1)
     return inside[batch.labels.box_mask.any(-1)]
 
@@ -114,7 +114,7 @@ def _in_order(count: int, seed: int, epoch: int) -> np.ndarray:
 def test_the_mask_has_the_shape_of_the_tokens(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(GROUNDING_LOSS)
     batch = trainer.batches[0]
-    tokens: ItemTokens = trainer.network.encode_tokens(batch.clips)
+    tokens: ItemTokens = trainer.network.encode_clip_tokens(batch.clips)
     assert batch.labels is not None
     mask = batch.labels.box_mask
     assert mask.shape == tokens.patch_mask.shape

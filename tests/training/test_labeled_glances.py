@@ -76,5 +76,5 @@ def test_towers_learn_from_glances_at_labeled_boxes(
     assert any(not torch.equal(before, after) for before, after in pairs)
     clip_inputs = batches[0].clips
     assert isinstance(clip_inputs, ItemInputs) and clip_inputs.glances is not None
-    tokens = started.network.encode_tokens(clip_inputs)
+    tokens = started.network.encode_clip_tokens(clip_inputs)
     assert tokens.glance_mask.any() and tokens.glances.requires_grad

@@ -39,8 +39,12 @@ WORLDS = {
     "products-more": "world-products-more",
 }
 STAGES = ("1-images", "2-clips", "3-hard", "4-text")
-CPU_STAGES = (*STAGES, "5-crops", "6-grounding", "7-glance", "8-products", "9-twins")
-DETAIL_STAGE = "9-twins"  # the first whose image tower has the shortcut for detail
+CPU_STAGES = (*STAGES, "5-crops", "6-grounding", "7-glance", "8-products", "9-twins", "10-fine")
+# Stages before which a script changes the architecture, and the folder with the changed model.
+CHANGES = {
+    "9-twins": ("add_detail.py", "detailed"),
+    "10-fine": ("add_fine_patches.py", "fine"),
+}
 # Stages whose result is averaged with the model that they started from, by the share of the result.
 SHARES = {"8-products": "0.4", "9-twins": "0.4"}
 PHOTOS, SPLIT = "../shared/data/grocery-live", "build/photos"
@@ -103,8 +107,9 @@ def train_on_cpu() -> str:
     """Train all stages, each from the previous one; returns the folder of the last weights."""
     result = ""
     for stage in CPU_STAGES:
-        if stage == DETAIL_STAGE:
-            call(sys.executable, f"{HERE}/add_detail.py", result, "-o", start_of(stage))
+        if stage in CHANGES:
+            script = f"{HERE}/{CHANGES[stage][0]}"
+            call(sys.executable, script, result, "-o", start_of(stage))
         train(stage)
         folder = f"{CPU_RUN}/{stage}"
         trained = f"{folder}/checkpoint"
@@ -120,7 +125,7 @@ def start_of(stage: str) -> str:
     """The folder of the model that a stage after the first starts from."""
     before = CPU_STAGES[CPU_STAGES.index(stage) - 1]
     kind = "calibrated" if before in SCORES else "checkpoint"
-    return f"{CPU_RUN}/{before}/{'detailed' if stage == DETAIL_STAGE else kind}"
+    return f"{CPU_RUN}/{before}/{CHANGES[stage][1] if stage in CHANGES else kind}"
 
 
 def train_on_gpu() -> str:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 _MAX_BYTE = 127
 _SCALE = np.dtype("<f2")
+SCALE_BYTES = _SCALE.itemsize
 _MIN_SCALE = 2.0**-14  # smaller scales lose precision as float16
 
 
@@ -59,7 +60,7 @@ def to_bytes(compressed: Compressed) -> list[bytes]:
 
 def count_latents(cell: bytes, dim: int) -> int:
     """The number R of tokens with D = `dim` in a cell."""
-    return len(cell) // (dim + _SCALE.itemsize)
+    return len(cell) // (dim + SCALE_BYTES)
 
 
 def from_bytes(cells: Sequence[bytes], latents: int, dim: int) -> Compressed:
@@ -67,14 +68,14 @@ def from_bytes(cells: Sequence[bytes], latents: int, dim: int) -> Compressed:
 
     Raises ValueError for a cell of another size.
     """
-    size = latents * (dim + _SCALE.itemsize)
+    size = latents * (dim + SCALE_BYTES)
     wrong_sizes = [len(cell) for cell in cells if len(cell) != size]
     if wrong_sizes:
         raise ValueError(
             f"cell of {wrong_sizes[0]} bytes, expected {size} for {latents} tokens of {dim}"
         )
     rows = np.frombuffer(bytearray().join(cells), np.uint8).reshape(len(cells), size)
-    scales, values = np.split(rows, [latents * _SCALE.itemsize], axis=1)
+    scales, values = np.split(rows, [latents * SCALE_BYTES], axis=1)
     return Compressed(
         torch.from_numpy(values.reshape(-1, latents, dim).view(np.int8)),
         torch.from_numpy(np.ascontiguousarray(scales).view(_SCALE).astype(np.float16)),

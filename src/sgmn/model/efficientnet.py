@@ -36,9 +36,15 @@ STAGES = (
 
 
 class Features(NamedTuple):
-    """The output of the tower: (N, 1280, H/32, W/32)."""
+    """The output of the tower.
+
+    Attributes:
+        last_hidden_state: (N, 1280, H/32, W/32).
+        fine: (N, C, H/16, W/16) what the blocks of the coarsest resolution start from.
+    """
 
     last_hidden_state: Tensor
+    fine: Tensor
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class BlockShape:
 
 
 class LiteTower(nn.Module):
-    """Maps normalized pixels (N, 3, H, W) to features (N, 1280, H/32, W/32).
+    """Maps normalized pixels (N, 3, H, W) to features of two resolutions.
 
     Args:
         width: Factor on the number of channels.
@@ -74,7 +80,8 @@ class LiteTower(nn.Module):
             if isinstance(layer, SameConv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 layer.zero_bias()
-        channels = shapes[self.last_reduction].in_channels, shapes[-1].out_channels
+        self.fine_channels = shapes[self.last_reduction].in_channels
+        channels = self.fine_channels, shapes[-1].out_channels
         self.detail = SameConv2d(*channels, 3, 2) if detail else None
         if self.detail is not None:
             nn.init.zeros_(self.detail.weight)
@@ -101,7 +108,7 @@ class LiteTower(nn.Module):
             hidden = block(hidden)
         if self.detail is not None:
             hidden = hidden + self.detail(fine)
-        return Features(relu6_inplace(self.head(hidden)))
+        return Features(relu6_inplace(self.head(hidden)), fine)
 
     def _needs_all(self, pixels: Tensor) -> bool:
         """Whether all images must be computed at once."""

@@ -100,7 +100,8 @@ class Embedder:
 
     def _keep_pixels(self, tokens: ImageTokens, images: Sequence[ImageArray]) -> EncodedFrames:
         looks_twice = self.network.parts.glance is not None
-        return EncodedFrames(tokens, tuple(map(FrameImage, images)) if looks_twice else ())
+        pixels = tuple(map(FrameImage, images)) if looks_twice else ()
+        return EncodedFrames(tokens.drop_fine_patches(), pixels)
 
     def encode_windows(self, frames: Sequence[EncodedFrames], texts: Sequence[str]) -> ClipVectors:
         """Encode clips from the encoded frames and the transcript of each clip."""

@@ -150,7 +150,7 @@ def explain(
 @torch.inference_mode()
 def compute_heatmap(embedder: Embedder, image: ImageArray, text: str) -> Heatmap | None:
     """Compute the heatmap of a frame (H, W, 3) with a transcript; see `AttentionMap`."""
-    tokens = embedder.encode_images([image])
+    tokens = embedder.encode_frames([image]).tokens
     return _compute_attention(embedder, "clips", [image], tokens, text).images[0].heatmap
 
 

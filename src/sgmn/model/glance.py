@@ -6,8 +6,7 @@ their own resolution and encoded by the same tower. They are further instances o
 their patches are compared with those of shop images, one by one (late interaction, as in ColBERT
 and FILIP): twins differ in a cap or an emblem, which is a patch or two.
 
-Axes: B clips, T frames, K glances per clip, M patches per glance, S products, P patches per
-product, D dimensions, W dimensions of compared patches.
+Axes: B clips, T frames, K glances per clip, D dimensions.
 """
 
 from __future__ import annotations
@@ -18,10 +17,9 @@ from math import ceil, floor
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sgmn.model.guidance import GuidanceOutput, masked_softmax, soft_normalize, zero_linear
+from sgmn.model.guidance import GuidanceOutput
 from sgmn.model.inputs import Canvas, choose_canvas, compute_placement
 from sgmn.model.tokens import ImageTokens, ItemTokens
 from sgmn.records import ImageArray
@@ -31,7 +29,7 @@ DETAIL = 2  # frames are decoded this many times larger than the first glance se
 MARGIN = 0.15  # of the predicted sides, because a box that cuts off the product costs most
 STEPS = 16  # regions are snapped to this fraction of the image, so that windows share glances
 MIN_STEPS = 2
-WIDTH = 128  # 60 patches of 128 bytes and a scale each are 7.8 kB per product
+
 
 Encode = Callable[[Sequence[ImageArray]], ImageTokens]
 
@@ -85,51 +83,6 @@ class EncodedFrames:
         return cls(ImageTokens.cat(part.tokens for part in parts), images)
 
 
-class Glance(nn.Module):
-    """What late interaction compares: projected patches, and the weights of product patches.
-
-    Args:
-        dim: The number D of dimensions.
-        width: The number W of dimensions of compared patches.
-    """
-
-    def __init__(self, dim: int, width: int = WIDTH) -> None:
-        super().__init__()
-        self.projection = nn.Linear(dim, min(width, dim))
-        nn.init.orthogonal_(self.projection.weight)
-        nn.init.zeros_(self.projection.bias)  # learns what all patches have in common
-        self.importance = zero_linear(dim, 1)
-        self.reliability = nn.Linear(dim, 1)
-        nn.init.zeros_(self.reliability.weight)
-        nn.init.zeros_(self.reliability.bias)
-
-    def project_glances(self, patches: Tensor) -> Tensor:
-        """Directions (B, K, M, W) of the patches (B, K, M, D) of glances; zero at padding."""
-        present = (patches != 0).any(-1, keepdim=True)
-        return soft_normalize(self.projection(soft_normalize(patches))) * present
-
-    def project_products(self, patches: Tensor, mask: Tensor) -> Tensor:
-        """Directions (S, P, W) of the patches (S, P, D) of products, times their weights.
-
-        The weights of the P patches of a product sum to 1; they are 0 where `mask` is False.
-        """
-        weights = masked_softmax(self.importance(patches).squeeze(-1), mask)
-        return soft_normalize(self.projection(soft_normalize(patches))) * weights.unsqueeze(-1)
-
-    def compute_reliability(self, glances: Tensor, weights: Tensor) -> Tensor:
-        """How much late interaction counts for each clip: (B,), 0..2, untrained 1.
-
-        Print and shapes part twins; a heap of fruit has no patch of its own.
-
-        Args:
-            glances: (B, K, D) one vector per glance.
-            weights: (B, K) their weights.
-        """
-        pooled = (glances * weights.unsqueeze(-1)).sum(1)
-        reliability: Tensor = 2 * torch.sigmoid(self.reliability(pooled)).squeeze(-1)
-        return reliability
-
-
 def weigh_glances(tokens: ItemTokens, frame_weights: Tensor) -> Tensor:
     """The weights (B, K) of glances: ω of their frames, scaled to a sum of 1; 0 at padding."""
     weights = frame_weights.gather(1, tokens.glance_frames) * tokens.glance_mask
@@ -178,11 +131,11 @@ def place_glances(
         mask: (B, K) bool, False at padding; True as often as there are regions.
     """
     dim, sizes = tokens.images.shape[-1], tuple(mask.shape)
-    patches = regions.patches.shape[1] if regions is not None else 0
+    shape = regions.fine_patches.shape[1:] if regions is not None else (0, dim)
     glances = tokens.images.new_zeros(*sizes, dim)
-    glance_patches = tokens.images.new_zeros(*sizes, patches, dim)
+    glance_patches = tokens.images.new_zeros(*sizes, *shape)
     if regions is not None:
-        glances[mask], glance_patches[mask] = regions.pooled, regions.patches
+        glances[mask], glance_patches[mask] = regions.pooled, regions.fine_patches
     return replace(
         tokens,
         glances=glances,
@@ -223,7 +176,7 @@ def encode_missing(pairs: Sequence[tuple[FrameImage, Region]], encode: Encode) -
     new = [pair for pair in missing.values() if pair[1] not in pair[0].glances]
     if not new:
         return
-    encoded = encode([cut_out(image.rgb, region) for image, region in new])
+    encoded = encode([cut_out(image.rgb, region) for image, region in new]).drop_patches()
     for row, (image, region) in enumerate(new):
         image.glances[region] = encoded[row : row + 1].map_tensors(Tensor.clone)
 

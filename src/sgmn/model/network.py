@@ -22,7 +22,8 @@ from sgmn.model.parts import Parts, PartsConfig
 from sgmn.model.score_head import ScoreHead
 from sgmn.model.scoring import LEARNED_TERMS, ClipVectors, ProductVectors, score
 from sgmn.model.tokens import ImageTokens, ItemTokens, TextTokens, grid_positions
-from sgmn.model.towers import TowerEncoder, Towers, build_towers
+from sgmn.model.tower_families import build_towers
+from sgmn.model.towers import TowerEncoder, Towers
 
 Color = tuple[float, float, float]  # red, green, blue in 0..1
 GRAY: Color = (0.5, 0.5, 0.5)
@@ -33,8 +34,8 @@ class NetworkConfig:
     """Everything that determines the architecture; stored with the weights.
 
     Attributes:
-        family: Tower family, see `towers.build_towers`.
-        towers: Tower configs, see `towers.build_towers`.
+        family: Tower family, see `tower_families.build_towers`.
+        towers: Tower configs, see `tower_families.build_towers`.
         dim: Dimensions of the common space.
         canvases: Image sizes (height, width) in pixels that the image tower accepts.
         mean: Mean of the pixel values in 0..1.
@@ -86,7 +87,7 @@ class SGMN(nn.Module):
         super().__init__()
         self.config = config
         self.towers = towers or build_towers(config.family, config.towers, config.dim)
-        self.parts = Parts(self.towers.dim, config.parts)
+        self.parts = Parts(self.towers.dim, config.parts, self.towers.fine_dim)
         self.head = ScoreHead(
             config.text_weight,
             config.match_temperature,
@@ -108,7 +109,9 @@ class SGMN(nn.Module):
         groups = [self._encode_pixels(pixels, towers) for _, pixels in images.groups]
         if not groups:
             patches = torch.zeros(0, 0, self.towers.dim, device=self.device)
-            return ImageTokens(patches.sum(1), patches, patches[..., 0] > 0, patches[..., :2])
+            fine = torch.zeros(0, 0, self.towers.fine_dim, device=self.device)
+            mask, positions = patches[..., 0] > 0, patches[..., :2]
+            return ImageTokens(patches.sum(1), patches, mask, positions, fine)
         order = torch.cat([rows for rows, _ in images.groups]).argsort()
         return ImageTokens.cat(groups)[order.to(self.device)]
 
@@ -121,8 +124,13 @@ class SGMN(nn.Module):
         mask = torch.ones(patches.shape[:2], dtype=torch.bool, device=self.device)
         positions = grid_positions(encoding.grid).to(self.device)[: patches.shape[1]]
         positions = positions.expand(len(patches), -1, -1)
-        pooled, patches = encoding.pooled / length, patches / length.unsqueeze(-1)
-        return ImageTokens(pooled, patches, mask, positions)
+        fine = encoding.fine_patches if self.parts.glance is not None else patches[:, :0]
+        pooled, patches, fine = (
+            encoding.pooled / length,
+            patches / length.unsqueeze(-1),
+            fine / length.unsqueeze(-1),
+        )
+        return ImageTokens(pooled, patches, mask, positions, fine)
 
     @property
     def max_side(self) -> int:
@@ -153,14 +161,21 @@ class SGMN(nn.Module):
         has_text = has_text.index_fill(0, owner, True)
         return TextTokens(functional.normalize(total, dim=-1), has_text, words, word_mask)
 
-    def encode_tokens(self, inputs: ItemInputs | ItemTokens) -> ItemTokens:
-        """Encode clips or products with the towers; tokens are only moved to the device."""
+    def encode_product_tokens(self, inputs: ItemInputs | ItemTokens) -> ItemTokens:
+        """Encode products with the towers; tokens are only moved to the device."""
         if isinstance(inputs, ItemTokens):
             return inputs.to(self.device)
+        return self._assemble(inputs, self.encode_images(inputs.images))
+
+    def _assemble(self, inputs: ItemInputs, images: ImageTokens) -> ItemTokens:
         owner, position = inputs.owner.to(self.device), inputs.position.to(self.device)
-        tokens = ItemTokens.assemble(
-            self.encode_images(inputs.images), owner, position, self.encode_texts(inputs.texts)
-        )
+        return ItemTokens.assemble(images, owner, position, self.encode_texts(inputs.texts))
+
+    def encode_clip_tokens(self, inputs: ItemInputs | ItemTokens) -> ItemTokens:
+        """Encode clips and their glances with the towers; tokens are only moved to the device."""
+        if isinstance(inputs, ItemTokens):
+            return inputs.to(self.device)
+        tokens = self._assemble(inputs, self.encode_images(inputs.images).drop_fine_patches())
         if inputs.glances is None or not inputs.glances.images.count:
             return tokens
         regions = self.encode_images(inputs.glances.images)
@@ -169,11 +184,11 @@ class SGMN(nn.Module):
 
     def encode_clips(self, inputs: ItemInputs | ItemTokens) -> ClipVectors:
         """Encode clips. The masks of the result mark clips without frames or text."""
-        return self.parts.encode_clips(self.encode_tokens(inputs))
+        return self.parts.encode_clips(self.encode_clip_tokens(inputs))
 
     def encode_products(self, inputs: ItemInputs | ItemTokens) -> ProductVectors:
         """Encode products. The masks of the result mark products without images or title."""
-        return self.parts.encode_products(self.encode_tokens(inputs))
+        return self.parts.encode_products(self.encode_product_tokens(inputs))
 
     def with_parts(self, parts: PartsConfig, terms: tuple[str, ...]) -> SGMN:
         """Return a network with other parts and terms; it shares the towers.

@@ -23,10 +23,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sgmn.model.fusion import Fusion
-from sgmn.model.glance import Glance, weigh_glances
+from sgmn.model.glance import weigh_glances
 from sgmn.model.graph import ClipGraph, select_instances
 from sgmn.model.guidance import Guidance, GuidanceOutput, soft_normalize, whole_canvas_boxes
 from sgmn.model.interaction import Interaction
+from sgmn.model.late_interaction import Glance
 from sgmn.model.scoring import ClipVectors, ProductVectors, ScoreWeights, score
 from sgmn.model.text_context import TextContext
 from sgmn.model.text_pooling import TextPooling
@@ -71,9 +72,9 @@ class PartsConfig:
 
 
 class Parts(nn.Module):
-    """The parts of a config, for towers with `dim` dimensions."""
+    """The parts of a config, for towers with `dim` dimensions, and `fine_dim` of fine patches."""
 
-    def __init__(self, dim: int, config: PartsConfig) -> None:
+    def __init__(self, dim: int, config: PartsConfig, fine_dim: int | None = None) -> None:
         super().__init__()
         self.config = config
         enabled, heads = set(config.enabled), config.heads
@@ -88,7 +89,7 @@ class Parts(nn.Module):
             if "graph" in enabled
             else None
         )
-        self.glance = Glance(dim) if "glance" in enabled else None
+        self.glance = Glance(dim, fine_dim) if "glance" in enabled else None
         self.interaction = (
             Interaction(dim, heads, config.neighbors) if "interaction" in enabled else None
         )
@@ -170,8 +171,8 @@ class Parts(nn.Module):
         pooled = pool_frames(guidance.frames, guidance.frame_weights, tokens.text, tokens.has_text)
         products = ProductVectors(pooled.image, pooled.has_image, pooled.text, pooled.has_text)
         if self.glance is not None:
-            main_view = tokens.patches[:, 0], tokens.patch_mask[:, 0]
-            products = replace(products, patches=self.glance.project_products(*main_view))
+            patches = self.glance.project_products(tokens.glance_patches.flatten(1, 2))
+            products = replace(products, patches=patches)
         if self.fusion is None:
             return products
         return replace(products, latents=self.fusion.encode_products(tokens))

@@ -116,7 +116,7 @@ class ProductVectors(TensorRows):
         has_text: (S,) bool, False for a product without title.
         latents: (S, R, D) latent tokens for the re-ranker.
         patches: (S, P, W) directions of the patches of the main image, times weights that sum to
-            1; see `glance.Glance`. Empty unless the model has that part.
+            1; see `late_interaction.Glance`. Empty unless the model has that part.
     """
 
     image: Tensor

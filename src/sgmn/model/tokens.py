@@ -6,7 +6,7 @@ Axes: B clips or products, T frames or views, N patches of an image, L words, D 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import torch
@@ -46,11 +46,15 @@ class TensorRows:
 
 
 def _concatenate(tensors: Sequence[Tensor]) -> Tensor:
-    sizes = [max(sizes) for sizes in zip(*(tensor.shape[1:] for tensor in tensors), strict=True)]
+    # An empty tensor does not know how wide the vectors are that it lacks.
+    known = [tensor for tensor in tensors if tensor.numel()] or tensors
+    sizes = [max(sizes) for sizes in zip(*(tensor.shape[1:] for tensor in known), strict=True)]
     return torch.cat([_pad(tensor, sizes) for tensor in tensors])
 
 
 def _pad(tensor: Tensor, sizes: Sequence[int]) -> Tensor:
+    if not tensor.numel():
+        return tensor.new_zeros(len(tensor), *sizes)
     missing = [target - size for size, target in zip(tensor.shape[1:], sizes, strict=True)]
     if not any(missing):
         return tensor
@@ -68,12 +72,28 @@ class ImageTokens(TensorRows):
         patch_mask: (N, P) bool, False at padding.
         patch_positions: (N, P, 2) x and y of the patch centers, as fractions of the canvas; zero
             at padding.
+        fine_patches: (N, F, C) the patches that late interaction compares, see `ImageEncoding`;
+            zero at padding. F is 0 where it compares none.
     """
 
     pooled: Tensor
     patches: Tensor
     patch_mask: Tensor
     patch_positions: Tensor
+    fine_patches: Tensor = _UNSET
+
+    def __post_init__(self) -> None:
+        if self.fine_patches is _UNSET:
+            object.__setattr__(self, "fine_patches", self.patches[:, :0])
+
+    def drop_fine_patches(self) -> ImageTokens:
+        """Remove the fine patches: those of whole frames are not compared."""
+        return replace(self, fine_patches=self.fine_patches[:, :0].clone())
+
+    def drop_patches(self) -> ImageTokens:
+        """Remove the coarse patches: nothing attends to those of second glances."""
+        none = {"patches", "patch_mask", "patch_positions"}
+        return replace(self, **{name: getattr(self, name)[:, :0].clone() for name in none})
 
 
 @dataclass(frozen=True)
@@ -111,8 +131,8 @@ class ItemTokens(TensorRows):
         text: (B, D) one vector per text, of length 1; zero without text.
         has_text: (B,) bool.
         glances: (B, K, D) one vector of length 1 per second glance, see `glance`; zero at padding.
-            K is 0 for products and without the part "glance".
-        glance_patches: (B, K, M, D) their patch vectors; zero at padding.
+            The glance at a product is its first image. K is 0 without the part "glance".
+        glance_patches: (B, K, F, C) their fine patches; zero at padding.
         glance_frames: (B, K) long, the frame of each glance.
         glance_mask: (B, K) bool, False at padding.
     """
@@ -150,22 +170,33 @@ class ItemTokens(TensorRows):
             owner: (N,) the item of each image.
             position: (N,) the position of each image within its item.
             texts: The encoded texts, one per item.
+
+        Items with fine patches are products, whose first image takes the place of glances.
         """
         sizes = (len(texts), int(position.max()) + 1 if len(position) else 1)
 
         def scatter(rows: Tensor) -> Tensor:
             return rows.new_zeros(*sizes, *rows.shape[1:]).index_put((owner, position), rows)
 
+        vectors, image_mask = scatter(images.pooled), scatter(torch.ones_like(owner) > 0)
+        glances: tuple[Tensor, ...] = ()
+        if images.fine_patches.shape[1]:
+            fine = images.fine_patches.new_zeros(len(texts), *images.fine_patches.shape[1:])
+            fine = fine.index_put((owner[position == 0],), images.fine_patches[position == 0])
+            # Copies, because tensors that share memory cannot be stored.
+            vector, mask = vectors[:, :1].clone(), image_mask[:, :1].clone()
+            glances = vector, fine.unsqueeze(1), torch.zeros_like(mask).long(), mask
         return cls(
-            images=scatter(images.pooled),
-            image_mask=scatter(torch.ones_like(owner, dtype=torch.bool)),
-            patches=scatter(images.patches),
-            patch_mask=scatter(images.patch_mask),
-            patch_positions=scatter(images.patch_positions),
-            words=texts.words,
-            word_mask=texts.word_mask,
-            text=texts.pooled,
-            has_text=texts.has_text,
+            vectors,
+            image_mask,
+            scatter(images.patches),
+            scatter(images.patch_mask),
+            scatter(images.patch_positions),
+            texts.words,
+            texts.word_mask,
+            texts.pooled,
+            texts.has_text,
+            *glances,
         )
 
 

@@ -29,7 +29,7 @@ def encode_batch(network: SGMN, batch: Batch) -> EncodedBatch:
     """Encode the clips and products of a batch, in bfloat16 on a GPU."""
     device = network.device
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        tokens = network.encode_tokens(batch.clips)
+        tokens = network.encode_clip_tokens(batch.clips)
         guidance = network.parts.guide(tokens, "clips")
         clips = network.parts.encode_guided_clips(tokens, guidance)
         products = network.encode_products(batch.products)

@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from sgmn.errors import CheckpointError, SettingsError
-from sgmn.model import backbones, checkpoint
+from sgmn.model import checkpoint
 from sgmn.model.bundle import ModelBundle
 from sgmn.model.embedder import Embedder
 from sgmn.model.runtimes import engines, opening
@@ -20,6 +20,7 @@ from sgmn.model.runtimes.exporting import Export, export_towers
 from sgmn.model.runtimes.towers import ExportedTowers, check_equal
 from sgmn.records import ClipContent
 from tests.conftest import noise
+from tests.model.part_cases import build_tiny_lite, enable_all_parts
 
 ENGINES = ("openvino", "onnx")
 TEXTS = ["red milk", "", "today we have green apple juice for you", "hello"]
@@ -32,17 +33,9 @@ def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
 
 
-def build_lite(text: Path, seed: int) -> ModelBundle:
-    """A tiny model of the built-in family: a narrow EfficientNet-Lite with two canvases."""
-    config = {"model_type": "efficientnet_lite", "width": 0.25, "depth": 0.4}
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return backbones.build_composed(config, str(text), 32, ((96, 64), (64, 64)))
-
-
 @pytest.fixture(scope="module")
 def lite(backbone: Callable[[str], Path]) -> ModelBundle:
-    return build_lite(backbone("bert"), 5)
+    return build_tiny_lite(backbone("bert"), fine_patches=True)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -73,6 +66,20 @@ def test_the_towers_of_the_built_in_family_do_not_depend_on_the_batch(
     expected = Embedder(lite, "cpu").encode_images(images).pooled
     assert torch.allclose(together, alone, atol=1e-5)
     assert torch.allclose(together, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_fine_patches_equal_those_of_pytorch(
+    engine: str, lite: ModelBundle, rng: np.random.Generator
+) -> None:
+    model = enable_all_parts(lite)
+    images = [noise(rng, 50, 30), noise(rng, 30, 30)]
+    expected = Embedder(model, "cpu").encode_images(images).fine_patches
+    found = Embedder(model, "cpu", runtime=engine).encode_images(images).fine_patches
+    assert expected.shape == (2, 24, 56) and (expected[1, 16:] == 0).all()
+    assert torch.allclose(found, expected, atol=1e-4)
+    export = Export.read(opening.find_cached_export(model))
+    assert export.image_outputs == ("pooled", "patches", "fine_patches")
 
 
 @pytest.mark.parametrize("family", ["clip", "siglip", "chinese_clip"])
@@ -113,7 +120,7 @@ def test_an_export_that_differs_is_refused(
     lite: ModelBundle, backbone: Callable[[str], Path]
 ) -> None:
     towers = opening.open_exported(lite, "onnx")
-    other = build_lite(backbone("bert"), 6)
+    other = build_tiny_lite(backbone("bert"), 6)
     with pytest.raises(CheckpointError, match=r"image-96x64\.onnx: .* cosine of"):
         check_equal(towers, other.network.towers)
 

@@ -13,12 +13,11 @@ import pytest
 
 from sgmn.live.evidence import TimelineSettings
 from sgmn.media.live_source import LiveFrame, LiveSource
-from sgmn.service.streams import resume, session_runner
+from sgmn.service.streams import live_status, resume
 from sgmn.service.streams.encoder_client import FrameStore
 from sgmn.service.streams.journal import WindowRecord
+from sgmn.service.streams.live_status import LiveStatus
 from sgmn.service.streams.resume import ResumePoint, play_in_real_time
-from sgmn.service.streams.session_runner import RunnerSettings, SessionRunner
-from sgmn.service.streams.store import SessionStore
 from sgmn.service.streams.worker_frames import SessionFrames
 from sgmn.service.streams.worker_transcript import TimeShift
 
@@ -109,14 +108,25 @@ def test_the_load_of_a_worker_does_not_depend_on_the_clock(
     jump_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(session_runner, "time", clock)
-    store = cast(SessionStore, None)
-    runner = SessionRunner({"id": "ses"}, fail, fail, store, RunnerSettings(), fail)
-    runner._note_heartbeat({"cpu_s": 1.0})
+    monkeypatch.setattr(live_status, "time", clock, raising=False)
+    status = LiveStatus()
+    status.note_heartbeat({"cpu_s": 1.0})
     sleep(0.05)
     clock.shift_s = jump_s
-    runner._note_heartbeat({"cpu_s": 1.01})
-    assert runner.status.cpu is not None and 0.0 < runner.status.cpu <= 0.2
+    status.note_heartbeat({"cpu_s": 1.01})
+    assert status.cpu is not None and 0.0 < status.cpu <= 0.2
+
+
+def test_damage_outlives_the_worker_that_found_it() -> None:
+    status = LiveStatus(node="a")
+    status.note_heartbeat({"cpu_s": 1.0, "damage": ["a packet is broken (2 times)"]})
+    status.note_end_of_worker()
+    assert (status.node, status.failed_node) == ("", "a")
+    status.note_heartbeat({"cpu_s": 0.5, "damage": ["a frame is missing (1 times)"]})
+    expected = ["a packet is broken (2 times)", "a frame is missing (1 times)"]
+    assert status.damage == expected
+    status.note_end_of_worker()
+    assert status.damage == expected
 
 
 class LiveFrames(list[LiveFrame]):

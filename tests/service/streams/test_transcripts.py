@@ -62,6 +62,12 @@ def test_subtitles_that_are_missing_are_reported_and_the_stream_goes_on(
         )
         assert "words.m3u8" in damage[0]
         wait_for(lambda: api.get(f"/{session}/now")["now"], "a window")
+        api.request("POST", f"/{session}:stop")
+        api.wait_for_end(session)
+    changes = [row["data"] for row in api.log(session) if row["type"] == "sgmn.session/1"]
+    problems = [data["problem"] for data in changes if data["change"] == "damage"]
+    assert len(problems) == 1 and problems[0].startswith(damage[0].partition(" (")[0])
+    assert changes[-1]["change"] == "state" and changes[-1]["state"] == "ended"
 
 
 @pytest.mark.slow

@@ -136,7 +136,7 @@ def test_cached_labels_equal_those_of_the_clips(
     assert batch.targets[:, 0].tolist() == [index[clip.keys[0]] for clip in chosen]
     # Only counterfactuals keep their words: all other transcripts are dropped.
     assert batch.clips.has_text.tolist() == [clip.is_counterfactual for clip in chosen]
-    texts = model.network.encode_tokens(
+    texts = model.network.encode_clip_tokens(
         model.preprocessor.prepare_clips([clip.content for clip in chosen])
     ).text
     torch.testing.assert_close(

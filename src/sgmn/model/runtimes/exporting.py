@@ -1,7 +1,8 @@
 """Towers as ONNX files, with a JSON file that says how to use them.
 
     export.json          names, canvases, normalization, fingerprint
-    image-320x176.onnx   one per canvas: pixels (N, 3, H, W) -> pooled (N, D), patches (N, P, D)
+    image-320x176.onnx   one per canvas: pixels (N, 3, H, W) -> pooled (N, D), patches (N, P, D),
+                         fine patches (N, F, C) if the tower has them
     text.onnx            ids (M, L), mask (M, L) -> pooled (M, D), words (M, L, D)
 
 The sizes N, M and L are free. A canvas has a file of its own because the padding of convolutions
@@ -71,6 +72,7 @@ class Export:
         max_tokens: Maximum length of a piece of text; a longer text is split.
         canvases: The image tower of each canvas.
         precision: float32, or int8 for image towers that `quantization` has changed.
+        image_outputs: Names of the outputs of the image towers.
     """
 
     model: str
@@ -82,12 +84,14 @@ class Export:
     max_tokens: int
     canvases: tuple[ExportedCanvas, ...]
     precision: str = "float32"
+    image_outputs: tuple[str, ...] = ("pooled", "patches")
 
     def write(self, folder: Path) -> None:
         """Write the JSON file of an export."""
-        image = {"input": "pixels", "outputs": ["pooled", "patches"]}
+        values = asdict(self)
+        image = {"input": "pixels", "outputs": values.pop("image_outputs")}
         text = {"file": TEXT_FILE, "inputs": ["ids", "mask"], "outputs": ["pooled", "words"]}
-        content = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
+        content = {"format": FORMAT, "format_version": FORMAT_VERSION, **values}
         content |= {"image": image, "text": text}
         (folder / MANIFEST).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
@@ -100,12 +104,13 @@ class Export:
             content = json.loads(path.read_text(encoding="utf-8"))
             if (content.pop("format"), content.pop("format_version")) != (FORMAT, FORMAT_VERSION):
                 raise CheckpointError("is not an export of this version", path, remedy)
-            del content["image"], content["text"]
+            outputs = tuple(content.pop("image")["outputs"])
+            del content["text"]
             canvases = (item | {"grid": tuple(item["grid"])} for item in content.pop("canvases"))
             names = ("mean", "std", "fill_color")
             colors: dict[str, Any] = {name: tuple(content.pop(name)) for name in names}
             exported = tuple(ExportedCanvas(**item) for item in canvases)
-            return cls(**content, **colors, canvases=exported)
+            return cls(**content, **colors, canvases=exported, image_outputs=outputs)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"cannot be read ({error})", path, remedy) from error
 
@@ -147,6 +152,7 @@ def _export_into(model: ModelBundle, folder: Path) -> Export:
         config.fill_color,
         config.max_tokens,
         exported,
+        image_outputs=_ImageTower(towers).outputs,
     )
     export.write(folder)
     return export
@@ -156,8 +162,9 @@ def _export_canvas(towers: Towers, canvas: Canvas, folder: Path) -> ExportedCanv
     height, width = canvas
     pixels = torch.zeros(_EXAMPLES, 3, height, width)
     file = f"image-{height}x{width}.onnx"
-    axes = {name: {0: "images"} for name in ("pixels", "pooled", "patches")}
-    _export(_ImageTower(towers), {"pixels": pixels}, axes, folder / file)
+    tower = _ImageTower(towers)
+    axes = {name: {0: "images"} for name in ("pixels", *tower.outputs)}
+    _export(tower, {"pixels": pixels}, axes, folder / file)
     with torch.inference_mode():
         grid = towers.encode_image(pixels[:1]).grid
     return ExportedCanvas(file, height, width, (int(grid[0]), int(grid[1])))
@@ -204,15 +211,15 @@ def _quiet() -> Iterator[None]:
 
 
 class _ImageTower(nn.Module):
-    outputs = ("pooled", "patches")
-
     def __init__(self, towers: Towers) -> None:
         super().__init__()
         self.towers = towers
+        fine = ("fine_patches",) if towers.has_fine_patches else ()
+        self.outputs = ("pooled", "patches", *fine)
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         encoding = self.towers.encode_image(pixels)
-        return encoding.pooled, encoding.patches
+        return tuple(getattr(encoding, name) for name in self.outputs)
 
 
 class _TextTower(nn.Module):

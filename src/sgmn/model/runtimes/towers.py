@@ -43,8 +43,10 @@ class ExportedTowers:
             raise CheckpointError(f"has no canvas {canvas}", self._folder, "export the model again")
         if canvas not in self._engines:
             self._engines[canvas] = self._open_file(self._folder / self._canvases[canvas].file)
-        pooled, patches = map(_to_tensor, self._engines[canvas]({"pixels": pixels.numpy()}))
-        return ImageEncoding(pooled, patches, self._canvases[canvas].grid)
+        outputs = map(_to_tensor, self._engines[canvas]({"pixels": pixels.numpy()}))
+        pooled, patches, *fine = outputs
+        grid = self._canvases[canvas].grid
+        return ImageEncoding(pooled, patches, grid, fine[0] if fine else patches)
 
     def encode_text(self, ids: Tensor, mask: Tensor) -> TextEncoding:
         """See `TowerEncoder.encode_text`."""
@@ -75,6 +77,7 @@ def check_equal(
         found, expected = towers.encode_image(pixels), reference.encode_image(pixels)
         _require_equal(found.pooled, expected.pooled, item.file, min_cosine)
         _require_equal(found.patches, expected.patches, item.file, min_cosine)
+        _require_equal(found.fine_patches, expected.fine_patches, item.file, min_cosine)
     length = min(5, towers.export.max_tokens)
     ids = torch.tensor([[1, 3, 4, 3, 2], [1, 4, 2, 0, 0], [1, 2, 0, 0, 0]])[:, :length]
     mask = ids > 0

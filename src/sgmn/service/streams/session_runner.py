@@ -211,7 +211,7 @@ class SessionRunner:
             return "crashed", f"the worker process has died ({_describe_end(worker.kill(), error)})"
         finally:
             worker.kill()
-            self.status.failed_node, self.status.node = self.status.node, ""
+            self.status.note_end_of_worker()
             with self._lock:
                 self._worker = None
 
@@ -233,7 +233,7 @@ class SessionRunner:
     def _handle(self, message: Message) -> None:
         content, store = message.content, self._store
         if message.type == "alive":
-            self._note_heartbeat(content)
+            self.status.note_heartbeat(content)
         elif message.type == "window":
             self._failures = 0
             self.status.now = content["now"]
@@ -255,17 +255,8 @@ class SessionRunner:
     def _change(self, trigger: Trigger, detail: str) -> None:
         self._commit(lambda: self._store.change(self.session_id, trigger, detail))
 
-    def _note_heartbeat(self, content: dict[str, Any]) -> None:
-        now_s, status = monotonic(), self.status
-        if status.heartbeat_s is not None and content["cpu_s"] >= status.heartbeat.get("cpu_s", 0):
-            elapsed_s = max(1e-3, now_s - status.heartbeat_s)
-            used = (content["cpu_s"] - status.heartbeat["cpu_s"]) / elapsed_s
-            # A moving mean over about ten seconds.
-            status.cpu = used if status.cpu is None else 0.9 * status.cpu + 0.1 * used
-        status.heartbeat, status.heartbeat_s = content, now_s
-
     def _end(self, trigger: Literal["finished", "failed"], detail: str) -> None:
-        """End the session, with the events that close what is open."""
+        """End the session, with the events that close what is open and the damage found."""
         change: Trigger = "finished" if trigger == "finished" else "gave_up"
         row = self._commit(lambda: self._store.find(self.session_id))
         if row is None:
@@ -278,7 +269,8 @@ class SessionRunner:
         except SgmnError as error:
             _LOG.error(f"{self.session_id}: {error}")
             detail = f"{detail} (its last events are unknown: {error})"
-        self._commit(lambda: self._store.end(self.session_id, change, detail, events))
+        damage = self.status.damage
+        self._commit(lambda: self._store.end(self.session_id, change, detail, events, damage))
 
     def _commit(self, action: Callable[[], _Result]) -> _Result:
         """Run a transaction; if the database cannot be reached, try until it can.

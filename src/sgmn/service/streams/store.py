@@ -88,11 +88,14 @@ class SessionStore:
         trigger: Trigger,
         detail: str,
         events: Sequence[Mapping[str, Any]],
+        damage: Iterable[str] = (),
     ) -> Row:
-        """Append the last events and end the session, in one transaction."""
+        """Append the last events and the damage, and end the session, in one transaction."""
         with log_transaction(self.database, self._readers) as transaction:
             for event in events:
                 transaction.append_event(session_id, event)
+            for line in damage:
+                transaction.append(session_id, SESSION, {"change": "damage", "problem": line})
             return change_state(transaction, session_id, trigger, detail)
 
 

@@ -14,6 +14,7 @@ from sgmn.service.streams.messages import ConnectionLost, MessageSocket
 from sgmn.service.streams.worker_config import WorkerConfig
 
 HEARTBEAT_S = 1.0
+LAST_MESSAGES = ("finished", "failed")
 _SERVICE_GONE = 3  # exit status
 
 
@@ -32,6 +33,7 @@ class WorkerControl:
     def __init__(self, connection: socket.socket) -> None:
         self._socket, self._lock = MessageSocket(connection), Lock()
         self.stop_event = Event()
+        self._describe: Callable[[], dict[str, Any]] = dict
         self._on_stop: Callable[[], None] = lambda: None
 
     def receive_config(self) -> WorkerConfig:
@@ -40,8 +42,9 @@ class WorkerControl:
 
     def start(self, describe: Callable[[], dict[str, Any]]) -> None:
         """Start threads that wait for orders, and that report each second that this one lives."""
+        self._describe = describe
         Thread(target=self._read_orders, name="orders", daemon=True).start()
-        Thread(target=self._beat, args=(describe,), name="heartbeat", daemon=True).start()
+        Thread(target=self._beat, name="heartbeat", daemon=True).start()
 
     def on_stop(self, action: Callable[[], None]) -> None:
         """Run an action when the service wants the session to end, or now if it does already."""
@@ -50,7 +53,9 @@ class WorkerControl:
             action()
 
     def report(self, kind: str, **content: Any) -> None:
-        """Send a message to the service."""
+        """Send a message to the service; before the last one, a heartbeat with all damage."""
+        if kind in LAST_MESSAGES:
+            self._report_alive()
         try:
             with self._lock:
                 self._socket.send({"type": kind, **content})
@@ -67,9 +72,12 @@ class WorkerControl:
                 self.stop_event.set()
                 self._on_stop()
 
-    def _beat(self, describe: Callable[[], dict[str, Any]]) -> None:
+    def _beat(self) -> None:
         while True:
-            usage = resource.getrusage(resource.RUSAGE_SELF)
-            cpu_s = usage.ru_utime + usage.ru_stime
-            self.report("alive", cpu_s=cpu_s, rss_kb=usage.ru_maxrss, **describe())
+            self._report_alive()
             time.sleep(HEARTBEAT_S)
+
+    def _report_alive(self) -> None:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        cpu_s = usage.ru_utime + usage.ru_stime
+        self.report("alive", cpu_s=cpu_s, rss_kb=usage.ru_maxrss, **self._describe())

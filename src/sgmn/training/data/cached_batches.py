@@ -20,7 +20,6 @@ from sgmn.errors import MediaError
 from sgmn.model.bundle import ModelBundle
 from sgmn.model.embedder import Embedder
 from sgmn.model.glance import EncodedFrames
-from sgmn.model.inputs import ItemInputs
 from sgmn.model.tokens import ItemTokens
 from sgmn.product_text import build_product_text
 from sgmn.records import Clip, Product
@@ -160,12 +159,10 @@ class CachedBatches(Batches):
             content = self.loader.load_product(product, rng)
         else:
             content = self.loader.load_plain_product(product)
-        tokens = self._encode(self.preprocessor.prepare_products([content]))
-        self.cache.write(self._product_entry(product, variant), tokens)
-
-    def _encode(self, inputs: ItemInputs) -> ItemTokens:
+        inputs = self.preprocessor.prepare_products([content])
         with torch.inference_mode():
-            return trim_padding(self.model.network.eval().encode_tokens(inputs)).to("cpu")
+            tokens = self.model.network.eval().encode_product_tokens(inputs).to("cpu")
+        self.cache.write(self._product_entry(product, variant), trim_padding(tokens))
 
     def clip_entry(self, item: Item, variant: int) -> str:
         """Return the name of the cache entry of a clip or photo."""

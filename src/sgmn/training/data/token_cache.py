@@ -33,7 +33,7 @@ from sgmn.training.data.grounding_labels import GroundingLabels
 
 R = TypeVar("R", bound=TensorRows)
 
-_VERSION = 4
+_VERSION = 5
 LABEL_PREFIX = "label."
 
 
