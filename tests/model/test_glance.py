@@ -26,7 +26,7 @@ from sgmn.model.glance import (
 )
 from sgmn.model.late_interaction import Glance
 from sgmn.model.parts import Parts, PartsConfig
-from sgmn.model.scoring import late_score, score
+from sgmn.model.scoring import compute_terms, late_score, score
 from sgmn.model.tokens import ImageTokens
 from sgmn.records import ClipContent, ImageArray, ProductContent
 from tests.conftest import noise
@@ -130,6 +130,19 @@ def test_late_interaction_equals_a_loop(full: Embedder, rng: np.random.Generator
             expected = float((attention / attention.sum()) @ np.array(values))
             assert float(actual[b, s]) == pytest.approx(expected, abs=1e-5)
     assert (actual[3] == 0).all()  # no frames
+
+
+def test_patches_that_resemble_nothing_do_not_decide(
+    full: Embedder, rng: np.random.Generator
+) -> None:
+    clips, products = full.encode_clips(draw_clips(rng)), full.encode_products(draw_products(rng))
+    weights = full.network.head()._replace(late=torch.tensor(1.0))
+    plain = compute_terms(clips, products, weights)["late"].value
+    floor = float(plain.detach().max()) + 0.5
+    for value, expected in ((floor, torch.full_like(plain, floor)), (-2.0, plain)):
+        changed = weights._replace(late_score_floor=torch.tensor(value))
+        found = compute_terms(clips, products, changed)["late"].value
+        torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)
 
 
 def test_product_patches_have_weights_that_sum_to_one() -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from sgmn.model import checkpoint
+from tests.model.part_cases import enable_all_parts
 from tests.tools.scripts import TOOLS, import_tool
 
 script = import_tool("set_score", "train_builtin")
@@ -36,3 +37,18 @@ def test_text_weight_floor_and_temperature_are_written(
     assert float(after.logit_scale) == pytest.approx(2 * float(before.logit_scale))
     assert changed.calibration == checkpoint.load("builtin").calibration
     assert changed.fingerprint() != model.fingerprint()
+
+
+def test_a_floor_of_late_interaction_is_written_and_instances_are_left_out(
+    tiny: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    checkpoint.save(enable_all_parts(tiny()), tmp_path / "model")
+    words = [str(tmp_path / "model"), "-o", str(tmp_path / "out"), "--text-ratio", "0.3"]
+    words += ["--late-floor", "0.5", "--weight", "instances=0", "--weight", "late=2"]
+    monkeypatch.setattr(sys, "argv", ["set_score.py", *words])
+    script.main()
+    changed = checkpoint.load(tmp_path / "out").network
+    weights = changed.head()
+    assert float(weights.late) == 2.0 and float(weights.late_score_floor) == 0.5
+    assert changed.config.late_score_floor == 0.5 and "late" in changed.config.terms
+    assert "instances" not in (*changed.config.parts.enabled, *changed.config.terms)

@@ -1,8 +1,9 @@
 """Write the weight and floor of the text score, and the temperature, into a model's weights.
 
     python tools/train_builtin/set_score.py MODEL -o OUT --text-ratio 0.5 --floor 0.65
-      --temperature 0.6 [--weight glance=1.5 ...] [--timeline FILE]
+      --temperature 0.6 [--weight glance=1.5 ...] [--late-floor 0.55] [--timeline FILE]
 
+With `--weight instances=0` the model loses this part.
 The values of a recipe are measured once, by `sgmn calibrate` on a dataset of `compose_dataset.py`,
 and then fixed. They become part of the weights, because later stages of the training start from
 them; `sgmn calibrate` itself stores such values beside the weights. FILE is a TOML file with the
@@ -30,7 +31,7 @@ IMAGE_TERMS = ("match", "instances", "glance", "late")
 def main() -> None:
     options = parse_arguments()
     model = checkpoint.load(options.model)
-    set_weights(model, dict(options.weight))
+    model = set_image_terms(model, dict(options.weight), options.late_floor)
     model = set_score(model, options.text_ratio, options.floor, options.temperature)
     if options.timeline is not None:
         settings = timeline_settings(model, read_toml(options.timeline), options.timeline)
@@ -40,10 +41,26 @@ def main() -> None:
 
 
 @torch.no_grad()
-def set_weights(model: ModelBundle, weights: dict[str, float]) -> None:
-    """Set the weights of image terms, as multiples of that of the mean image."""
+def set_image_terms(
+    model: ModelBundle, weights: dict[str, float], late_floor: float
+) -> ModelBundle:
+    """A copy of a model with other weights of image terms, without instances if theirs is 0.
+
+    Args:
+        model: its weights are changed.
+        weights: as multiples of the weight of the mean image.
+        late_floor: of late interaction, a cosine; -1 for none.
+    """
     for name, value in weights.items():
         getattr(model.network.head, name).fill_(value)
+    config = replace(model.network.config, late_score_floor=late_floor)
+    model.network.config = config
+    if weights.get("instances") == 0:
+        enabled = tuple(part for part in config.parts.enabled if part != "instances")
+        terms = tuple(term for term in config.terms if term != "instances")
+        network = model.network.with_parts(replace(config.parts, enabled=enabled), terms)
+        model = replace(model, network=network)
+    return model
 
 
 def set_score(
@@ -76,6 +93,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--text-ratio", type=float, required=True)
     parser.add_argument("--floor", type=float, default=-1.0, help="a cosine; -1 for none")
+    parser.add_argument("--late-floor", type=float, default=-1.0, help="a cosine; -1 for none")
     parser.add_argument("--weight", type=_parse_weight, action="append", default=[])
     parser.add_argument("--temperature", type=float, default=1.0, help="divides the logits")
     parser.add_argument("--timeline", type=Path, help="TOML file with timeline settings")

@@ -46,6 +46,7 @@ class NetworkConfig:
         match_temperature: Initial temperature, see `score_head.ScoreHead`.
         logit_scale: Initial logit scale, see `score_head.ScoreHead`.
         text_score_floor: Floor of the text term, a cosine; -1 for none. See `scoring.soft_floor`.
+        late_score_floor: The same of late interaction.
         terms: Terms of the score besides the image term.
         parts: The parts between towers and score.
     """
@@ -62,6 +63,7 @@ class NetworkConfig:
     match_temperature: float = 0.1
     logit_scale: float = 20.0
     text_score_floor: float = -1.0
+    late_score_floor: float = -1.0
     terms: tuple[str, ...] = LEARNED_TERMS
     parts: PartsConfig = field(default_factory=PartsConfig)
 
@@ -94,6 +96,7 @@ class SGMN(nn.Module):
             config.logit_scale,
             config.terms,
             config.text_score_floor,
+            config.late_score_floor,
         )
         self.register_buffer("mean", 255 * torch.tensor(config.mean)[:, None, None], False)
         self.register_buffer("std", 255 * torch.tensor(config.std)[:, None, None], False)

@@ -22,6 +22,7 @@ class ScoreHead(nn.Module):
             second glance have a weight only if they are listed.
         text_score_floor: See `scoring.soft_floor`. It is chosen on held-out clips and not learned,
             because clips with a correct transcript need no floor.
+        late_score_floor: The same of late interaction; photographs of other goods need it.
     """
 
     match: Tensor
@@ -31,6 +32,7 @@ class ScoreHead(nn.Module):
     glance: Tensor
     late: Tensor
     text_score_floor: Tensor
+    late_score_floor: Tensor
 
     def __init__(
         self,
@@ -39,9 +41,11 @@ class ScoreHead(nn.Module):
         logit_scale: float = 20,
         terms: Iterable[str] = LEARNED_TERMS,
         text_score_floor: float = -1.0,
+        late_score_floor: float = -1.0,
     ) -> None:
         super().__init__()
         self.register_buffer("text_score_floor", torch.tensor(text_score_floor), persistent=False)
+        self.register_buffer("late_score_floor", torch.tensor(late_score_floor), persistent=False)
         terms = set(terms)
         for name in TERMS:
             if name in LEARNED_TERMS or name in terms:
@@ -62,6 +66,7 @@ class ScoreHead(nn.Module):
             instances=_non_negative(self.instances),
             instance_temperature=self.log_instance_temperature.exp().clamp(0.01, 10.0),
             text_score_floor=self.text_score_floor,
+            late_score_floor=self.late_score_floor,
             **{name: self._glance_weight(name) for name in GLANCE_TERMS},
         )
 

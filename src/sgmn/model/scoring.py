@@ -1,12 +1,13 @@
 """The score of clips and products. Training, evaluation, index search and live use share it.
 
-    S(i, j) = v·I + λ_m·match + λ_n·instances + λ_g·glance + λ_l·late
+    S(i, j) = v·I + λ_m·match + λ_n·instances + λ_g·glance + λ_l·soft_floor(late)
               + λ_t·soft_floor(a·h) + λ_x·(a·I + v·h)/2
 
 v and a are the image and text vector of a clip, I and h the image and title vector of a product,
 all of length 1. `match` is a soft maximum over the frames, `instances` one over their patches,
 `glance` one over the second glances, and `late` compares the patches of these one by one.
-`soft_floor` keeps a·h from falling far below a floor, so that text cannot outweigh the frames. If a
+`soft_floor` keeps a·h from falling far below a floor, so that text cannot outweigh the frames, and
+`late`, so that patches which resemble nothing do not decide. If a
 modality is missing on either side, its terms are left out and the others are rescaled, so a
 zero vector never counts as content. The text terms of a clip are weighted by the reliability of
 its text.
@@ -154,6 +155,7 @@ class ScoreWeights(NamedTuple):
         text_score_floor: Floor of the text term, a cosine; -1 for none. See `soft_floor`.
         glance: Weight λ_g >= 0.
         late: Weight λ_l >= 0.
+        late_score_floor: Floor of late interaction, as that of the text term.
     """
 
     match: Tensor
@@ -166,6 +168,7 @@ class ScoreWeights(NamedTuple):
     text_score_floor: Tensor = torch.tensor(-1.0)
     glance: Tensor = torch.tensor(0.0)
     late: Tensor = torch.tensor(0.0)
+    late_score_floor: Tensor = torch.tensor(-1.0)
 
 
 class Term(NamedTuple):
@@ -215,13 +218,14 @@ def late_score(clips: ClipVectors, products: ProductVectors, temperature: Tensor
 
 
 def soft_floor(cosines: Tensor, floor: Tensor) -> Tensor:
-    """Raise cosines (B, S) of transcripts and titles that lie below the floor f:
+    """Raise cosines (B, S) that lie below the floor f:
 
         f + log(1 + exp(β·(cosine - f)))/β
 
     At β logits per cosine, this is the likelihood of a transcript that is about the product or,
-    at fixed odds, about anything else. A mention of another product therefore lowers the score of
-    the true one only by a limited amount. A floor of -1 changes nothing.
+    at fixed odds, about anything else; likewise of patches that show it or anything else. A mention
+    of another product therefore lowers the score of the true one only by a limited amount. A floor
+    of -1 changes nothing.
     """
     raised = floor + functional.softplus(FLOOR_SHARPNESS * (cosines - floor)) / FLOOR_SHARPNESS
     return torch.where(floor > -1, raised, cosines)
@@ -254,6 +258,7 @@ def compute_terms(
         terms["glance"] = Term(weights.glance, value, both_images)
     if clips.glance_patches.shape[-3] and _is_active(weights.late):
         value = late_score(clips, products, weights.instance_temperature)
+        value = soft_floor(value, weights.late_score_floor)
         reliability_of_glances = both_images * clips.late_reliability.unsqueeze(-1)
         terms["late"] = Term(weights.late, value, reliability_of_glances)
     if _is_active(weights.cross):
