@@ -58,12 +58,13 @@ PROCESSES = 2  # of one thread each: faster than one of two, see docs/decisions/
 
 
 class Score(NamedTuple):
-    """Arguments of `set_score.py`, fitted on held-out clips; see decisions 014 to 028."""
+    """Arguments of `set_score.py`, fitted on held-out clips; see decisions 014 to 029."""
 
     text_ratio: str
     floor: str
     temperature: str
     weights: tuple[str, ...] = ()
+    late_floor: str = "-1"
 
 
 SCORES = {
@@ -75,6 +76,9 @@ SCORES = {
     ),
     "9-twins": Score(
         "0.8036", "0.64", "1", ("match=1", "instances=0.3", "glance=0.9", "late=0.16")
+    ),
+    "10-fine": Score(
+        "0.5745", "0.64", "1", ("match=1", "instances=0", "glance=0.9", "late=1.8"), "0.55"
     ),
 }
 FINAL_STAGES = (STAGES[-1], CPU_STAGES[-1])  # their models have the settings of the timeline
@@ -158,7 +162,7 @@ def set_score(trained: str, output: str, stage: str) -> None:
     """Write the score of a stage, and the timeline of the last ones, into a trained model."""
     score = SCORES[stage]
     options = ["--text-ratio", score.text_ratio, "--floor", score.floor]
-    options += ["--temperature", score.temperature]
+    options += ["--temperature", score.temperature, "--late-floor", score.late_floor]
     options += [option for weight in score.weights for option in ("--weight", weight)]
     options += ["--timeline", f"{HERE}/timeline.toml"] if stage in FINAL_STAGES else []
     call(sys.executable, f"{HERE}/set_score.py", trained, "-o", output, *options)
