@@ -51,8 +51,8 @@ class LiveStatus:
 
     @property
     def damage(self) -> list[str]:
-        """One line for each kind of fault that a worker has found so far."""
-        return [*self.earlier_damage, *self.heartbeat.get("damage", [])]
+        """The faults that workers have found so far, each line once."""
+        return list(dict.fromkeys([*self.earlier_damage, *self.heartbeat.get("damage", [])]))
 
     @property
     def is_warming(self) -> bool:
