@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,13 @@ import pytest
 import torch
 
 from sgmn.errors import CheckpointError, SettingsError
+from sgmn.live.evidence import TimelineSettings
 from sgmn.model import checkpoint
 from sgmn.model.calibration import ScoreCalibration
 from sgmn.model.embedder import Embedder
 from sgmn.records import ClipContent, ProductContent
+from sgmn.settings import read_toml
+from tests.tools.scripts import TOOLS
 
 CALIBRATION = {
     "score": {"temperature": 0.5, "text_weight": 0.25, "text_score_floor": 0.6},
@@ -95,15 +98,7 @@ def test_calibration_changes_scores_and_no_embedding(tiny: Callable[[], Any]) ->
     assert not torch.allclose(before_scores, after_scores)
 
 
-def test_builtin_model_stores_its_timeline() -> None:
+def test_builtin_model_stores_the_timeline_of_its_recipe() -> None:
     stored = json.loads((checkpoint.BUILTIN / "config.json").read_text())
-    assert stored["calibration"] == {
-        "timeline": {
-            "switch_cost": 4.0,
-            "nothing_threshold": 0.1,
-            "window_s": 10.0,
-            "hop_s": 2.0,
-            "min_segment_s": 0.0,
-            "temperature": 0.9,
-        }
-    }
+    expected = asdict(TimelineSettings(**read_toml(TOOLS / "train_builtin" / "timeline.toml")))
+    assert stored["calibration"] == {"timeline": expected} and expected["temperature"] == 0.75

@@ -48,7 +48,8 @@ def test_a_floor_of_late_interaction_is_written_and_instances_are_left_out(
     monkeypatch.setattr(sys, "argv", ["set_score.py", *words])
     script.main()
     changed = checkpoint.load(tmp_path / "out").network
-    weights = changed.head()
+    with torch.no_grad():
+        weights = changed.head()
     assert float(weights.late) == 2.0 and float(weights.late_score_floor) == 0.5
     assert changed.config.late_score_floor == 0.5 and "late" in changed.config.terms
     assert "instances" not in (*changed.config.parts.enabled, *changed.config.terms)
