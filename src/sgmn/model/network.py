@@ -128,12 +128,8 @@ class SGMN(nn.Module):
         positions = grid_positions(encoding.grid).to(self.device)[: patches.shape[1]]
         positions = positions.expand(len(patches), -1, -1)
         fine = encoding.fine_patches if self.parts.glance is not None else patches[:, :0]
-        pooled, patches, fine = (
-            encoding.pooled / length,
-            patches / length.unsqueeze(-1),
-            fine / length.unsqueeze(-1),
-        )
-        return ImageTokens(pooled, patches, mask, positions, fine)
+        patches, fine = (rows / length.unsqueeze(-1) for rows in (patches, fine))
+        return ImageTokens(encoding.pooled / length, patches, mask, positions, fine)
 
     @property
     def max_side(self) -> int:

@@ -92,8 +92,8 @@ class ImageTokens(TensorRows):
 
     def drop_patches(self) -> ImageTokens:
         """Remove the coarse patches: nothing attends to those of second glances."""
-        none = {"patches", "patch_mask", "patch_positions"}
-        return replace(self, **{name: getattr(self, name)[:, :0].clone() for name in none})
+        names = ("patches", "patch_mask", "patch_positions")
+        return replace(self, **{name: getattr(self, name)[:, :0].clone() for name in names})
 
 
 @dataclass(frozen=True)

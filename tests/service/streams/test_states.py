@@ -59,6 +59,19 @@ def test_an_unknown_state_is_refused() -> None:
         parse_state("asleep")
 
 
+def test_the_damage_of_a_stream_is_noted_once_even_if_its_end_is_told_twice() -> None:
+    sessions = Sessions()
+    sessions.create()
+    [session] = sessions.expected
+    for _ in range(2):
+        row = sessions.store.end(session, "gave_up", "it is broken", [{"id": 1}], ["a", "b"])
+        assert row["state"] == "failed"
+    found = [row.data for row in sessions.published if row.type == "sgmn.session/1"]
+    damage = [{"change": "damage", "problem": problem} for problem in ("a", "b")]
+    assert found[1:3] == damage and found[3]["state"] == "failed" and len(found) == 4
+    sessions.teardown()
+
+
 class Sessions(RuleBasedStateMachine):
     """Several sessions in one database, with reports that come late, twice, or after a deletion."""
 

@@ -94,8 +94,10 @@ class SessionStore:
         with log_transaction(self.database, self._readers) as transaction:
             for event in events:
                 transaction.append_event(session_id, event)
-            for line in damage:
-                transaction.append(session_id, SESSION, {"change": "damage", "problem": line})
+            found = find_session(transaction.connection, session_id)
+            if found is not None and found["state"] not in TERMINAL:  # the end may be told twice
+                for line in damage:
+                    transaction.append(session_id, SESSION, {"change": "damage", "problem": line})
             return change_state(transaction, session_id, trigger, detail)
 
 
