@@ -3,7 +3,8 @@
     python benchmarks/page.py [--only NAME] [--output docs/benchmarks.md]
 
 Each runs in a process of its own, one after the other. What it printed is kept in
-build/benchmarks, so that `--only` measures some of them again and the page still has all.
+build/benchmarks, so that `--only` measures some of them again and the page still has all. Sections
+that were measured elsewhere stay as they are.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from textwrap import dedent
@@ -73,7 +75,7 @@ def main() -> None:
         if benchmark.name in (options.only or names):
             result = json.dumps(run(benchmark), indent=1)
             (RESULTS / f"{benchmark.name}.json").write_text(result)
-    options.output.write_text(write_page())
+    options.output.write_text(write_page(read_sections(options.output)))
     print(f"wrote {options.output}")
 
 
@@ -108,10 +110,21 @@ def read_processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def write_page() -> str:
-    """The page of all benchmarks that have a result."""
-    sections = [section for benchmark in BENCHMARKS if (section := write_section(benchmark))]
-    return "\n".join([HEADER, *sections])
+def read_sections(path: Path) -> dict[str, str]:
+    """The sections of a page by their title; none if there is no page."""
+    _, *sections = path.read_text().split("\n## ") if path.exists() else [""]
+    return {section.partition("\n")[0]: f"## {section.rstrip()}\n" for section in sections}
+
+
+def write_page(before: Mapping[str, str]) -> str:
+    """The page of all benchmarks that have a result, or a section `before`, by title."""
+    sections = [write_section(one) or before.get(title_of(one), "") for one in BENCHMARKS]
+    return "\n".join([HEADER, *filter(None, sections)])
+
+
+def title_of(benchmark: Benchmark) -> str:
+    """The title of a benchmark's section."""
+    return benchmark.name.replace("_", " ").capitalize()
 
 
 def write_section(benchmark: Benchmark) -> str:
@@ -122,7 +135,7 @@ def write_section(benchmark: Benchmark) -> str:
     result = json.loads(path.read_text())
     tree = ast.parse(path_of(benchmark).read_text())
     command = " ".join(["python", f"benchmarks/{benchmark.name}.py", *benchmark.arguments])
-    parts = [f"## {benchmark.name.replace('_', ' ').capitalize()}\n"]
+    parts = [f"## {title_of(benchmark)}\n"]
     parts.append(block("text", (ast.get_docstring(tree) or "").replace("`", "")))
     if benchmark.baseline:
         sources = [read_source(tree, path_of(benchmark), name) for name in benchmark.baseline]

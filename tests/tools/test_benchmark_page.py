@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,24 @@ def test_a_page_has_what_was_measured(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "## Shelf\n" in written and "## Tower" not in written, "nobody has measured the tower"
     assert "$ python benchmarks/shelf.py --quick --products 20\n1 clip of 10 frames, 20" in written
     assert "def multiply(clip: ClipVectors" in written and "load average" in written
+
+
+def test_sections_that_were_measured_elsewhere_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "RESULTS", tmp_path)
+    names = [benchmark.name for benchmark in BENCHMARKS]
+    before = page.read_sections(page.PAGE)
+    assert [page.title_of(benchmark) for benchmark in BENCHMARKS] == list(before)
+    result = {"output": "again", "seconds": 1, "load": 0.5, "machine": "this one"}
+    (tmp_path / f"{names[1]}.json").write_text(json.dumps(result))
+    written = page.write_page(before)
+    assert page.read_sections(tmp_path / "none.md") == {}
+    (tmp_path / "a.md").write_text(written)
+    after = page.read_sections(tmp_path / "a.md")
+    assert list(after) == list(before)
+    changed = [title for title in before if before[title] != after[title]]
+    assert changed == [page.title_of(BENCHMARKS[1])] and "again" in after[changed[0]]
 
 
 def test_a_benchmark_that_fails_ends_the_page(
