@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from sgmn.model.efficientnet import (
     build_block_shapes,
     fold_batch_norms,
 )
+from tests.conftest import TINY_IMAGE_TOWER
 
 PUBLIC_LAYERS = (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"))
 
@@ -221,3 +223,8 @@ def test_a_missing_package_is_named(
     )
     with pytest.raises(CheckpointError, match=message):
         checkpoint.load(name)
+
+
+def test_only_this_tower_has_fine_patches(backbone: Callable[[str], Path]) -> None:
+    with pytest.raises(CheckpointError, match=r"'fine_patches' is only supported by EfficientNet"):
+        backbones.build_composed({**TINY_IMAGE_TOWER, "fine_patches": True}, str(backbone("bert")))
