@@ -196,17 +196,21 @@ def test_the_first_image_of_a_product_is_compared_with_glances(
     full: Embedder, rng: np.random.Generator
 ) -> None:
     views = [noise(rng, 40, 30), noise(rng, 30, 30)]
+    other = noise(rng, 30, 30)
     contents = [ProductContent((), "box"), ProductContent(tuple(views), "jar")]
+    contents.append(ProductContent((other,), "can"))
     inputs = full.preprocessor.prepare_products(contents)
     with torch.inference_mode():
         tokens = full.network.encode_product_tokens(inputs)
-        [vectors] = full.network.parts.encode_products(tokens[1:]).patches
+        [vectors] = full.network.parts.encode_products(tokens[1:2]).patches
     image = full.encode_images(views[:1])
-    assert tokens.glance_mask.tolist() == [[False], [True]]
+    assert tokens.glance_mask.tolist() == [[False], [True], [True]]
     torch.testing.assert_close(tokens.glances[1], image.pooled)
     count, channels = image.fine_patches.shape[1:]
     assert channels == full.network.towers.fine_dim
     torch.testing.assert_close(tokens.glance_patches[1, 0, :count], image.fine_patches[0])
+    last = full.encode_images([other]).fine_patches[0]
+    torch.testing.assert_close(tokens.glance_patches[2, 0, : len(last)], last)
     alone = full.encode_products([ProductContent(tuple(views[:1]), "jar")]).patches[0]
     torch.testing.assert_close(vectors[: len(alone)], alone)
     assert (tokens.glance_patches[0] == 0).all()
