@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import wave
 from collections.abc import Iterator
@@ -74,13 +75,16 @@ def test_subtitles_that_are_missing_are_reported_and_the_stream_goes_on(
 @pytest.mark.timeout(300)
 def test_speech_is_recognized(api: SessionApi, media: Path, tmp_path: Path) -> None:
     require_speech()
-    sentences = ["look at the striped handle of this red mug"] * 3
-    add_sound(media / "stream.mp4", speak(tmp_path / "a.wav", sentences), media / "spoken.mp4")
+    sentence = "look at the striped handle of this red mug"
+    sound = speak(tmp_path / "a.wav", [sentence] * 3)
+    add_sound(media / "stream.mp4", sound, media / "spoken.mp4")
     # Windows wait for their words until the end of the stream, so that a slow machine may be late.
     transcript = {"kind": "asr", "language": "en", "delay_s": 120.0}
     session = api.start("spoken.mp4", transcript=transcript)
     assert api.wait_for_end(session)["state"] == "ended"
-    assert "red mug" in api.get(f"/{session}/windows/3.0")["text"].lower()
+    heard = set(re.findall("[a-z]+", api.get(f"/{session}/windows/3.0")["text"].lower()))
+    # Whisper base mishears a word now and then ("red mud"), depending on where a piece begins.
+    assert len(heard & set(sentence.split())) >= 6, heard
 
 
 def wait_for_words(api: SessionApi, session: str) -> str:
