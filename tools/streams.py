@@ -31,7 +31,8 @@ from sgmn.evaluation.stream_report import StreamReport, StreamResult
 from sgmn.evaluation.tables import markdown_table
 from sgmn.live.events import segments_from_events
 from sgmn.live.frame_buffer import FrameBuffer
-from sgmn.live.recognizer import Logits, RecognitionResult, StreamRecognizer
+from sgmn.live.presence import ScoredWindow
+from sgmn.live.recognizer import RecognitionResult, StreamRecognizer
 from sgmn.live.session import events_from_result
 from sgmn.live.timeline import OnlineDecoder, decode_segments
 from sgmn.live.windows import Window
@@ -51,7 +52,7 @@ class PastOnlyRecognizer(StreamRecognizer):
         frame_buffer: FrameBuffer,
         batch_size: int,
         windows_after: int = 0,
-    ) -> Iterator[tuple[Window, Logits]]:
+    ) -> Iterator[ScoredWindow]:
         return super().score_windows(windows, frame_buffer, batch_size, 0)
 
 
@@ -112,16 +113,20 @@ def _decode(
     result: RecognitionResult, recognizer: StreamRecognizer, **changes: float
 ) -> tuple[Segment, ...]:
     settings = replace(recognizer.settings, **changes)
-    span_s = (0.0, result.duration_s)
-    return decode_segments(result.times_s, result.scores, result.product_ids, settings, span_s)
+    span_s, products = (0.0, result.duration_s), result.product_ids
+    return decode_segments(
+        result.times_s, result.scores, products, settings, span_s, result.saliency
+    )
 
 
 def _decode_online(
     result: RecognitionResult, recognizer: StreamRecognizer, suffix: str
 ) -> Timelines:
     decoder = OnlineDecoder(result.product_ids, recognizer.settings)
-    moments = zip(map(float, result.times_s), result.scores, strict=True)
-    beliefs = [(time_s, decoder.push(time_s, row).product_id) for time_s, row in moments]
+    beliefs = [
+        (time_s, decoder.push(time_s, row, saliency).product_id)
+        for time_s, row, saliency in result.windows
+    ]
     events = events_from_result(result, recognizer.settings)
     return {
         f"online{suffix}": tuple(segments_from_beliefs(beliefs, result.duration_s)),

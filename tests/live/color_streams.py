@@ -15,7 +15,7 @@ from sgmn.live.recognizer import StreamRecognizer
 from sgmn.media.live_source import LiveFrame
 from sgmn.model.embedder import Embedder
 from sgmn.model.glance import EncodedFrames
-from sgmn.model.scoring import MODALITIES, Modality
+from sgmn.model.scoring import MODALITIES, ClipVectors, Modality
 from sgmn.model.tokens import ImageTokens
 from sgmn.records import ImageArray
 
@@ -25,7 +25,10 @@ COLORS = ("red", "green", "blue")
 
 
 class ColorEmbedder:
-    """Encodes an image as its mean color, and a text as the colors that it names."""
+    """Encodes an image as its mean color, and a text as the colors that it names.
+
+    Frames are as salient as they are bright.
+    """
 
     max_side = 8
     ranker = SimpleNamespace(weights=SimpleNamespace(logit_scale=1.0), parts=None)
@@ -45,12 +48,16 @@ class ColorEmbedder:
     def encode_frames(self, images: Sequence[ImageArray]) -> EncodedFrames:
         return EncodedFrames(self.encode_images(images))
 
-    def encode_windows(self, frames: Sequence[EncodedFrames], texts: Sequence[str]) -> Any:
-        images = [
-            window.tokens.pooled.mean(0) if len(window) else torch.zeros(3) for window in frames
-        ]
-        names = [torch.tensor([float(color in text) for color in COLORS]) for text in texts]
-        return torch.stack([image + name for image, name in zip(images, names, strict=True)])
+    def encode_windows(self, frames: Sequence[EncodedFrames], texts: Sequence[str]) -> ClipVectors:
+        image = torch.stack(
+            [window.tokens.pooled.mean(0) if len(window) else torch.zeros(3) for window in frames]
+        )
+        text = torch.tensor([[float(color in text) for color in COLORS] for text in texts])
+        has_image = torch.tensor([len(window) > 0 for window in frames])
+        weights = torch.ones(len(frames), 1)
+        return ClipVectors(
+            image[:, None], weights, image, has_image, text, text.any(1), saliency=image.sum(1)
+        )
 
 
 class ColorShelf:
@@ -59,7 +66,7 @@ class ColorShelf:
     product_ids = COLORS
 
     def scores(self, clips: Any, ranker: Any) -> Any:
-        return 8.0 * clips
+        return 8.0 * (clips.image + clips.text)
 
 
 class ColorStream:

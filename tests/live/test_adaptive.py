@@ -57,12 +57,15 @@ def test_any_span_is_scored_as_in_the_whole_recording(
     recording: Path, span: tuple[int, int]
 ) -> None:
     scorer = RecordingScorer(recognizer(effort="exact"), recording)
-    exact = [logits for _, logits in scorer.scores()]
+    exact = list(scorer.scores())[slice(*span)]
     times_s = [frame.time_s for frame in video.read_frames(recording)]
     windows = list(cut_windows(times_s, (), SETTINGS.window_s, SETTINGS.hop_s, duration_s=90.0))
     dense = scorer.score_densely(windows[slice(*span)])
-    np.testing.assert_allclose([logits for _, logits in dense], exact[slice(*span)], atol=1e-6)
-    assert [len(w.frames) for w, _ in dense] == [len(w.frames) for w in windows[slice(*span)]]
+    assert len(dense) == len(exact) > 0
+    for one, other in zip(dense, exact, strict=True):
+        np.testing.assert_allclose(one.logits, other.logits, atol=1e-6)
+        assert one.saliency == pytest.approx(other.saliency)
+        assert len(one.window.frames) == len(other.window.frames)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from sgmn.live.decoder import viterbi
 from sgmn.live.event_decoder import EventDecoder
 from sgmn.live.events import Event, segments_from_events
 from sgmn.live.evidence import TimelineSettings, compute_evidence
+from sgmn.live.presence import UNKNOWN
 from sgmn.live.timeline import decode_segments
 from sgmn.records import Segment
 from tests.live.event_streams import (
@@ -47,14 +48,19 @@ def test_lag_as_long_as_the_stream_equals_exact_decoding(
     size: tuple[int, int, int], chosen: TimelineSettings, extra_lag_s: float, tail_s: float
 ) -> None:
     times, scores, shelf = random_stream(*size)
+    saliency = np.random.default_rng(size[2]).normal(0, 3.0, len(times))
+    saliency[::7] = UNKNOWN
     span = (max(0.0, times[0] - chosen.hop_s / 2), times[-1] + tail_s)
     lag_s = max(allowed_lag_s(0.0, chosen), span[1]) + extra_lag_s
     decoder = EventDecoder(shelf, chosen, lag_s)
     events: list[Event] = []
     for count, (time, row) in enumerate(zip(times, scores, strict=True), start=1):
-        new = decoder.push(time, row)
+        new = decoder.push(time, row, saliency=saliency[count - 1])
         events += new
-        exact = decode_segments(times[:count], scores[:count], shelf, chosen)
+        known = slice(count)
+        exact = decode_segments(
+            times[known], scores[known], shelf, chosen, saliency=saliency[known]
+        )
         assert_same_segments(decoder.recent_segments, exact)
         assert spans_of(segments_from_events(events)) == spans_of(exact[:-1])  # the last goes on
         confidences = {segment.end: segment.confidence for segment in exact}
@@ -63,7 +69,7 @@ def test_lag_as_long_as_the_stream_equals_exact_decoding(
                 expected = pytest.approx(confidences[event.time_s], abs=1e-9)
                 assert event.before_confidence == expected
     events += decoder.end(span[1])
-    exact = decode_segments(times, scores, shelf, chosen, span)
+    exact = decode_segments(times, scores, shelf, chosen, span, saliency)
     assert_same_segments(decoder.recent_segments, exact)
     assert spans_of(segments_from_events(events)) == spans_of(exact)
 

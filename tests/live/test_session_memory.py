@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from sgmn.live.presence import ScoredWindow
 from sgmn.live.recognizer import StreamRecognizer
 from sgmn.live.session import Session
 from sgmn.live.windows import Window
@@ -48,10 +49,10 @@ def test_memory_does_not_grow_with_the_stream(references: list[Any]) -> None:
                 yield tracked
 
     class TrackedRecognizer(StreamRecognizer):
-        def score_windows(self, *arguments: Any, **named: Any) -> Iterator[tuple[Window, Any]]:
-            for window, row in super().score_windows(*arguments, **named):
-                references.append(ref(row))
-                yield window, row
+        def score_windows(self, *arguments: Any, **named: Any) -> Iterator[ScoredWindow]:
+            for scored in super().score_windows(*arguments, **named):
+                references.append(ref(scored.logits))
+                yield scored
 
     alive: dict[int, list[int]] = {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import log
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from sgmn.model.guidance import Guidance, GuidanceOutput
+from sgmn.model.parts import Parts, PartsConfig
 from sgmn.model.tokens import ItemTokens
 from tests.model.guidance_cases import (
     CLIPS,
@@ -70,6 +72,27 @@ def test_a_frame_that_matches_the_words_has_more_weight() -> None:
     guidance = Guidance(DIM)
     guidance.time_gain.data.fill_(0.5)
     assert guidance(tokens).frame_weights[0, 0] > 0.5
+
+
+def test_saliency_tells_frames_that_match_without_comparing_them() -> None:
+    """If all frames match equally well, ω cannot tell them from frames that match equally badly."""
+    matching, others = draw_matching_patch(0, 2), draw_tokens(0)[[0]]
+    with torch.no_grad():
+        high, low = Guidance(DIM)(matching).frame_saliency, Guidance(DIM)(others).frame_saliency
+    assert (high > low).all()
+    by_hand = Guidance(DIM).compute_saliency(
+        Guidance(DIM).compute_logits(others), others
+    ).logsumexp(-1) - log(PATCHES)
+    torch.testing.assert_close(low, by_hand.detach())
+
+
+def test_saliency_of_a_clip_is_the_mean_over_its_frames() -> None:
+    tokens = draw_tokens()
+    parts = Parts(DIM, PartsConfig(("guidance",)))
+    clips = parts.encode_clips(tokens)
+    output, counts = parts.guide(tokens, "clips"), tokens.image_mask.sum(1).clamp(min=1)
+    torch.testing.assert_close(clips.saliency, output.frame_saliency.sum(1) / counts)
+    assert (Parts(DIM, PartsConfig()).encode_clips(tokens).saliency == 0).all()
 
 
 def test_more_patches_do_not_give_a_frame_more_weight() -> None:
@@ -168,6 +191,7 @@ def test_a_single_clip_equals_the_clip_in_a_batch() -> None:
             batched.frames[[row]],
             batched.frame_weights[[row]],
             batched.patch_weights[[row]][..., patches],
+            batched.frame_saliency[[row]],
             batched.word_weights[[row]][:, words],
             batched.boxes[[row]],
         )

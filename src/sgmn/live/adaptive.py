@@ -9,23 +9,24 @@ has the frames, and so the evidence, that it has when everything is decoded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import floor
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sgmn.live.decoder import LogProbs
 from sgmn.live.effort import MAX_SPACING_S, choose_windows, find_doubt
 from sgmn.live.evidence import TimelineSettings, compute_evidence
+from sgmn.live.presence import PresenceFilter, ScoredWindow
 from sgmn.live.state_runs import find_runs
 from sgmn.live.windows import Window
 
 BLOCK_WINDOWS = 60  # two minutes with the default hop
 CONTEXT_WINDOWS = 15  # around a block, so that its edges are as sure as its middle
 
-Logits = NDArray[np.float64]
-ScoredWindow = tuple[Window, Logits]
 Rescore = Callable[[Sequence[Window]], Iterable[ScoredWindow]]
 
 
@@ -44,7 +45,10 @@ class AdaptiveScoring:
     rescore: Rescore
     dense_count: int = 0
     window_count: int = 0
-    _before: list[Logits] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._presence = PresenceFilter(self.settings)
+        self._before = list[LogProbs]()  # evidence of the last windows
 
     def improve(self, windows: Iterable[ScoredWindow]) -> Iterator[ScoredWindow]:
         """Yield the windows of a recording, scored by key frames, with their final scores."""
@@ -53,7 +57,8 @@ class AdaptiveScoring:
         while pending:
             block = self._improve_block(pending)
             yield from block
-            self._before = [*self._before, *(logits for _, logits in block)][-CONTEXT_WINDOWS:]
+            evidence = self._compute_evidence(block, self._presence)
+            self._before = [*self._before, *evidence][-CONTEXT_WINDOWS:]
             pending = [*pending[BLOCK_WINDOWS:], *islice(windows, BLOCK_WINDOWS)]
 
     def _improve_block(self, pending: Sequence[ScoredWindow]) -> list[ScoredWindow]:
@@ -62,17 +67,25 @@ class AdaptiveScoring:
         chosen = self._choose(pending)[: len(block)]
         for start, stop in find_runs(chosen.astype(np.int64)):
             if chosen[start]:
-                windows = [window for window, _ in block[start:stop]]
-                block[start:stop] = self.rescore(windows)
+                block[start:stop] = self.rescore([one.window for one in block[start:stop]])
         self.dense_count += int(chosen.sum())
         self.window_count += len(block)
         return block
 
     def _choose(self, pending: Sequence[ScoredWindow]) -> NDArray[np.bool_]:
-        rows = np.array([*self._before, *(logits for _, logits in pending)])
-        doubt = find_doubt(compute_evidence(rows, self.settings), self.settings.switch_cost)
-        required = np.array([has_few_frames(window) for window, _ in pending])
+        evidence = self._compute_evidence(pending, copy(self._presence))
+        rows = np.array([*self._before, *evidence])
+        doubt = find_doubt(rows, self.settings.switch_cost)
+        required = np.array([has_few_frames(one.window) for one in pending])
         return choose_windows(doubt[len(self._before) :], required, self.settings)
+
+    def _compute_evidence(
+        self, windows: Sequence[ScoredWindow], presence: PresenceFilter
+    ) -> LogProbs:
+        """Return the log-likelihoods (W, S + 1) of the next windows of a presence filter."""
+        logits = np.array([one.logits for one in windows])
+        odds = presence.push_all(one.saliency for one in windows)
+        return compute_evidence(logits, self.settings, odds)
 
 
 def has_few_frames(window: Window) -> bool:

@@ -19,6 +19,7 @@ from sgmn.live.fixed_lag import (
     find_changes,
     match_changes,
 )
+from sgmn.live.presence import UNKNOWN, PresenceFilter
 from sgmn.live.timeline import find_runner_up
 from sgmn.records import Segment
 
@@ -50,6 +51,7 @@ class EventDecoder:
         self._product_ids = tuple(product_ids)
         self._states = (*self._product_ids, None)
         self._settings = settings or TimelineSettings()
+        self._presence = PresenceFilter(self._settings)
         self._smoother = FixedLagSmoother(self._settings, lag_s)
         self._runs: tuple[StateRun, ...] = ()
         self._reported: dict[int, StateChange] = {}  # by event id, while it may be corrected
@@ -77,13 +79,20 @@ class EventDecoder:
             for run, end_s in zip(self._runs, ends_s, strict=False)
         )
 
-    def push(self, time_s: float, scores: Scores, wall_s: float | None = None) -> tuple[Event, ...]:
+    def push(
+        self,
+        time_s: float,
+        scores: Scores,
+        wall_s: float | None = None,
+        saliency: float = UNKNOWN,
+    ) -> tuple[Event, ...]:
         """Add one window and return its events: corrections first, then new changes.
 
         Args:
             time_s: Seconds into the stream, later than those of the previous window.
             scores: (S,) logits of the window.
             wall_s: Wall-clock time of the window for its events, in seconds since 1970.
+            saliency: How salient its frames are; nan if that is not known.
 
         Raises:
             SgmnError: The time is negative or does not increase, the stream has ended, or the
@@ -92,7 +101,8 @@ class EventDecoder:
         rows = np.asarray(scores, dtype=np.float64)[np.newaxis]
         check_scores(np.array([time_s]), rows, self._product_ids)
         self._require(time_s > self._now_s and time_s >= 0, time_s, "push windows in order")
-        row = compute_evidence(rows, self._settings)[0]
+        presence = np.array([self._presence.push(saliency)])
+        row = compute_evidence(rows, self._settings, presence)[0]
         self._now_s, self._end_s = float(time_s), float(time_s) + self._settings.hop_s / 2
         self._wall_s = wall_s
         return self._report_changes(self._smoother.push(self._now_s, row))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from math import inf, log, log1p
+from math import inf, isfinite, log, log1p
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +40,11 @@ class TimelineSettings:
         min_segment_s: Shorter segments are merged into the neighbor that explains them better.
         temperature: Divides the logits (above 0): above 1 makes windows less confident, below 1
             more confident.
+        presence_weight: Nats per unit of saliency that count for or against nothing on sale (0 or
+            more); see `presence.PresenceFilter`. With 0 the saliency of frames does not count.
+        saliency_drop: How far the saliency of a window may fall below the usual one before it
+            counts against every product.
+        usual_saliency: What is usual at the start of a stream.
     """
 
     switch_cost: float = 4.0
@@ -48,6 +53,9 @@ class TimelineSettings:
     hop_s: float = 2.0
     min_segment_s: float = 0.0
     temperature: float = 1.0
+    presence_weight: float = 0.0
+    saliency_drop: float = 3.0
+    usual_saliency: float = 0.0
 
     def __post_init__(self) -> None:
         is_valid = {
@@ -57,6 +65,9 @@ class TimelineSettings:
             "hop_s": 0 < self.hop_s <= self.window_s,
             "min_segment_s": 0 <= self.min_segment_s < inf,
             "temperature": 0 < self.temperature < inf,
+            "presence_weight": 0 <= self.presence_weight < inf,
+            "saliency_drop": isfinite(self.saliency_drop),
+            "usual_saliency": isfinite(self.usual_saliency),
         }
         for field in fields(self):
             if not is_valid[field.name]:
@@ -85,7 +96,9 @@ def timeline_settings(
     return parse_table(TimelineSettings, {**stored, **(overrides or {})}, where or model.name)
 
 
-def compute_evidence(scores: Scores, settings: TimelineSettings) -> LogProbs:
+def compute_evidence(
+    scores: Scores, settings: TimelineSettings, presence: Scores | None = None
+) -> LogProbs:
     """Return log-likelihoods (W, S + 1) from logits (W, S): the products, then nothing on sale.
 
     Nothing is on sale if no product stands out from all others. Let p be the softmax over the
@@ -95,6 +108,9 @@ def compute_evidence(scores: Scores, settings: TimelineSettings) -> LogProbs:
     if their mean log-odds are. A flat row (p = 1/S, chance) means nothing. On a shelf of one
     product, which has nothing to stand out from, that product is always on sale.
 
+    `presence` (W,) is added to these log-odds: the evidence of each window that something is
+    presented, whatever it is; see `presence.compute_presence`.
+
     Neighboring windows share most of their frames and are not independent observations, so each
     row is weighted by hop_s / window_s.
     """
@@ -102,6 +118,8 @@ def compute_evidence(scores: Scores, settings: TimelineSettings) -> LogProbs:
         products = log_normalize(np.asarray(scores, dtype=np.float64) / settings.temperature)
     threshold = _threshold_log_odds(settings.nothing_threshold, products.shape[1])
     nothing = _log_prob_of_others(products) + threshold
+    if presence is not None:
+        nothing = nothing - np.asarray(presence, dtype=np.float64)[:, np.newaxis]
     log_probs = log_normalize(np.hstack([products, nothing]))
     return np.maximum(log_probs, LOG_PROB_FLOOR) * (settings.hop_s / settings.window_s)
 

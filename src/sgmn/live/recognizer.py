@@ -18,9 +18,11 @@ from torch import Tensor
 
 from sgmn.batching import batched
 from sgmn.catalogue.shelf import Shelf
+from sgmn.live.decoder import LogProbs
 from sgmn.live.effort import ALL_FRAMES, DecodingReport, Effort
-from sgmn.live.evidence import TimelineSettings, timeline_settings
+from sgmn.live.evidence import TimelineSettings, compute_evidence, timeline_settings
 from sgmn.live.frame_buffer import FrameBuffer
+from sgmn.live.presence import UNKNOWN, ScoredWindow, compute_presence
 from sgmn.live.recording import RecordingScorer
 from sgmn.live.stream_graph import StreamGraph
 from sgmn.live.timeline import Belief, OnlineDecoder, decode_segments
@@ -47,6 +49,7 @@ class RecognitionResult:
         product_ids: The S products of the shelf.
         damage: One line for each part of the video that could not be read.
         decoding: What was decoded of the video.
+        saliency: (W,) how salient the frames of each window are; None if that is not known.
 
     Example:
         >>> result = RecognitionResult((Segment(0, 9, "p1"),), 9.0, np.array([5.0]),
@@ -62,6 +65,18 @@ class RecognitionResult:
     product_ids: tuple[str, ...]
     damage: tuple[str, ...] = ()
     decoding: DecodingReport = ALL_FRAMES
+    saliency: NDArray[np.float64] | None = None
+
+    @property
+    def windows(self) -> Iterator[tuple[float, Logits, float]]:
+        """The moment, the logits (S,) and the saliency of each window."""
+        unknown = np.full(len(self.times_s), UNKNOWN)
+        saliency = unknown if self.saliency is None else self.saliency
+        return zip(self.times_s.tolist(), self.scores, saliency.tolist(), strict=True)
+
+    def compute_evidence(self, settings: TimelineSettings) -> LogProbs:
+        """Return log-likelihoods (W, S + 1): see `evidence.compute_evidence`."""
+        return compute_evidence(self.scores, settings, compute_presence(self.saliency, settings))
 
 
 @dataclass(frozen=True)
@@ -121,16 +136,26 @@ class StreamRecognizer:
         product_ids = tuple(self.shelf.product_ids)
         decoder = OnlineDecoder(product_ids, self.settings)
         recording = RecordingScorer(self, source, utterances)
-        times, rows, end_s = [], [], 0.0
-        for window, logits in recording.scores():
-            on_belief(decoder.push(window.center_s, logits))
-            times.append(window.center_s)
-            rows.append(logits)
-            end_s = window.end_s
-        times_s, scores = np.array(times), np.array(rows)
-        segments = decode_segments(times_s, scores, product_ids, self.settings, (0.0, end_s))
-        damage, decoding = tuple(recording.damage), recording.decoding
-        return RecognitionResult(segments, end_s, times_s, scores, product_ids, damage, decoding)
+        scored = []
+        for one in recording.scores():
+            on_belief(decoder.push(one.window.center_s, one.logits, one.saliency))
+            scored.append(one)
+        end_s = scored[-1].window.end_s if scored else 0.0
+        times_s = np.array([one.window.center_s for one in scored])
+        scores = np.array([one.logits for one in scored])
+        saliency = np.array([one.saliency for one in scored])
+        span_s = (0.0, end_s)
+        segments = decode_segments(times_s, scores, product_ids, self.settings, span_s, saliency)
+        return RecognitionResult(
+            segments=segments,
+            duration_s=end_s,
+            times_s=times_s,
+            scores=scores,
+            product_ids=product_ids,
+            damage=tuple(recording.damage),
+            decoding=recording.decoding,
+            saliency=saliency,
+        )
 
     def score_windows(
         self,
@@ -138,8 +163,8 @@ class StreamRecognizer:
         frame_buffer: FrameBuffer,
         batch_size: int,
         windows_after: int = 0,
-    ) -> Iterator[tuple[Window, Logits]]:
-        """Yield each window with its logits (S,).
+    ) -> Iterator[ScoredWindow]:
+        """Yield each window with its evidence.
 
         Args:
             windows: The windows, in order.
@@ -153,13 +178,13 @@ class StreamRecognizer:
         batches = self._encode_batches(windows, frame_buffer, batch_size)
         if not graph.is_active:
             for batch, clips in batches:
-                yield from zip(
-                    batch, self._to_logits(self.shelf.scores(clips, ranker)), strict=True
-                )
+                logits = self._to_logits(self.shelf.scores(clips, ranker))
+                yield from map(ScoredWindow, batch, logits, read_saliency(clips))
             return
-        pending: deque[Window] = deque()
+        pending: deque[tuple[Window, float]] = deque()
         for scores in graph.scores(_split_batches(batches, pending), self.shelf.vectors):
-            yield pending.popleft(), self._to_logits(scores)
+            window, saliency = pending.popleft()
+            yield ScoredWindow(window, self._to_logits(scores), saliency)
 
     def _encode_batches(
         self, windows: Iterable[Window], frame_buffer: FrameBuffer, batch_size: int
@@ -178,10 +203,16 @@ class StreamRecognizer:
 
 
 def _split_batches(
-    batches: Iterable[tuple[Sequence[Window], ClipVectors]], pending: deque[Window]
+    batches: Iterable[tuple[Sequence[Window], ClipVectors]], pending: deque[tuple[Window, float]]
 ) -> Iterator[ClipVectors]:
-    """Yield the vectors of one window at a time, and add the window to `pending`."""
+    """Yield the vectors of one window at a time; add the window and its saliency to `pending`."""
     for batch, clips in batches:
-        for row, window in enumerate(batch):
-            pending.append(window)
+        for row, (window, saliency) in enumerate(zip(batch, read_saliency(clips), strict=True)):
+            pending.append((window, saliency))
             yield clips[[row]]
+
+
+def read_saliency(clips: ClipVectors) -> list[float]:
+    """Return how salient the frames of each clip are; `UNKNOWN` for clips without frames."""
+    saliency: list[float] = clips.saliency.masked_fill(~clips.has_image, UNKNOWN).tolist()
+    return saliency

@@ -9,9 +9,6 @@ from math import floor
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sgmn.background import prefetch
 from sgmn.batching import batched
 from sgmn.errors import MediaError
@@ -19,6 +16,7 @@ from sgmn.live.adaptive import AdaptiveScoring, assign_frames
 from sgmn.live.effort import ALL_FRAMES, DecodingReport, Effort, find_obstacle
 from sgmn.live.evidence import TimelineSettings
 from sgmn.live.frame_buffer import FrameBuffer
+from sgmn.live.presence import ScoredWindow
 from sgmn.live.windows import FRAME_RATE_HZ, Window, cut_windows, is_plausible_end
 from sgmn.media import container, video
 from sgmn.media.container import HardwareDecoder
@@ -28,8 +26,6 @@ from sgmn.records import Utterance
 
 BATCH_SIZE = 8  # windows that are encoded together
 PREFETCH_FRAMES = 8  # frames that are decoded while others are encoded
-
-Logits = NDArray[np.float64]
 
 
 class WindowScorer(Protocol):
@@ -65,8 +61,8 @@ class WindowScorer(Protocol):
         frame_buffer: FrameBuffer,
         batch_size: int,
         windows_after: int = 0,
-    ) -> Iterator[tuple[Window, Logits]]:
-        """Yield each window with its logits (S,)."""
+    ) -> Iterator[ScoredWindow]:
+        """Yield each window with its evidence."""
 
 
 @dataclass
@@ -87,8 +83,8 @@ class RecordingScorer:
     damage: list[str] = field(default_factory=list)
     decoding: DecodingReport = ALL_FRAMES
 
-    def scores(self) -> Iterator[tuple[Window, Logits]]:
-        """Yield each window with its logits (S,), in order.
+    def scores(self) -> Iterator[ScoredWindow]:
+        """Yield each window with its evidence, in order.
 
         Raises MediaError if nothing of the video can be read.
         """
@@ -107,7 +103,7 @@ class RecordingScorer:
             return "the windows of this model influence each other"
         return find_obstacle(self.source)
 
-    def _score_all(self, *, key_frames_only: bool = False) -> Iterator[tuple[Window, Logits]]:
+    def _score_all(self, *, key_frames_only: bool = False) -> Iterator[ScoredWindow]:
         recognizer, settings = self.recognizer, self.recognizer.settings
         frames = self._read_frames(key_frames_only=key_frames_only)
         frame_buffer = FrameBuffer(recognizer.embedder, frames)
@@ -132,7 +128,7 @@ class RecordingScorer:
                 f"not at {duration_s:.0f} s as stated"
             )
 
-    def score_densely(self, windows: Sequence[Window]) -> list[tuple[Window, Logits]]:
+    def score_densely(self, windows: Sequence[Window]) -> list[ScoredWindow]:
         """Score neighboring windows by all their frames."""
         recognizer, first, last = self.recognizer, windows[0], windows[-1]
         # Whole seconds, so that the same frames are sampled as from the start of the recording.

@@ -107,11 +107,11 @@ class Session:
         frames, end_s = _TimedFrames(source), 0.0
         frame_buffer = FrameBuffer(self.recognizer.embedder, frames)
         windows = self._cut_windows(frame_buffer, utterances)
-        for window, logits in self.recognizer.score_windows(windows, frame_buffer, 1):
+        for window, logits, saliency in self.recognizer.score_windows(windows, frame_buffer, 1):
             if isinstance(utterances, LiveTranscript):
                 utterances.discard_before(window.start_s)
-            report(decoder.push(window.center_s, logits, frames.wall_s))
-            belief = online_decoder.push(window.center_s, logits)
+            report(decoder.push(window.center_s, logits, frames.wall_s, saliency))
+            belief = online_decoder.push(window.center_s, logits, saliency)
             on_window(WindowUpdate(belief, frames.wall_s, frame_buffer.frame_count))
             end_s = window.end_s
         report(decoder.end(end_s, frames.wall_s))
@@ -150,8 +150,8 @@ def events_from_result(
     They have no wall-clock time.
     """
     decoder = EventDecoder(result.product_ids, settings, lag_s)
-    for time_s, logits in zip(result.times_s, result.scores, strict=True):
-        yield from decoder.push(float(time_s), logits)
+    for time_s, logits, saliency in result.windows:
+        yield from decoder.push(time_s, logits, saliency=saliency)
     yield from decoder.end(result.duration_s)
 
 

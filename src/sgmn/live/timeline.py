@@ -7,7 +7,7 @@ then nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sgmn.errors import SgmnError
 from sgmn.live.decoder import LogProbs, Probabilities, smooth, update_belief, viterbi
 from sgmn.live.evidence import Scores, TimelineSettings, check_scores, compute_evidence
+from sgmn.live.presence import UNKNOWN, PresenceFilter, compute_presence
 from sgmn.live.state_runs import find_runs, merge_short_runs
 from sgmn.records import Segment
 
@@ -53,15 +54,17 @@ class OnlineDecoder:
     ) -> None:
         self._product_ids = tuple(product_ids)
         self._settings = settings or TimelineSettings()
+        self._presence = PresenceFilter(self._settings)
         self._time_s = -inf
         self._log_probs: LogProbs | None = None
 
-    def push(self, time_s: float, scores: Scores) -> Belief:
+    def push(self, time_s: float, scores: Scores, saliency: float = UNKNOWN) -> Belief:
         """Return the belief after one more window.
 
         Args:
             time_s: Seconds into the stream, later than those of the previous window.
             scores: (S,) logits of the window.
+            saliency: How salient its frames are; nan if that is not known.
 
         Raises:
             SgmnError: The time does not increase, or the scores are invalid.
@@ -72,7 +75,8 @@ class OnlineDecoder:
             raise SgmnError(
                 f"{time_s} s comes after {self._time_s} s", "timeline", "push windows in order"
             )
-        row = compute_evidence(rows, self._settings)[0]
+        presence = np.array([self._presence.push(saliency)])
+        row = compute_evidence(rows, self._settings, presence)[0]
         self._time_s = time_s
         self._log_probs = update_belief(self._log_probs, row, self._settings.switch_cost)
         probabilities = np.exp(self._log_probs)
@@ -92,13 +96,13 @@ def decode_segments(
     product_ids: Sequence[str],
     settings: TimelineSettings | None = None,
     span_s: tuple[float, float] | None = None,
+    saliency: NDArray[np.floating[Any]] | None = None,
 ) -> tuple[Segment, ...]:
     """Decode a finished stream into segments, each starting where the previous one ends.
 
-    The states are the exact best path. The confidence of a segment is the probability that a
-    moment of it has its state, given the whole stream: the mean over its windows. Its runner-up
-    is the other product with the most evidence over all its windows. Without windows there are
-    no segments.
+    The states are the exact best path. A segment's confidence is the probability that a moment of
+    it has its state, given the whole stream: the mean over its windows. Its runner-up is the other
+    product with the most evidence over them. Without windows there are no segments.
 
     Args:
         times_s: (W,) moments that the windows represent, in seconds, increasing.
@@ -106,6 +110,7 @@ def decode_segments(
         product_ids: The S products.
         settings: Timeline settings; the defaults if None.
         span_s: Start and end of the stream; by default half a hop beyond the outer moments.
+        saliency: (W,) how salient the frames of each window are; nan where it is not known.
 
     Raises:
         SgmnError: Shapes, scores, times or span are invalid.
@@ -116,21 +121,30 @@ def decode_segments(
     if not moments_s.size:
         return ()
     edges_s = _find_edges(moments_s, settings.hop_s, span_s)
-    log_probs = compute_evidence(rows, settings)
+    log_probs = compute_evidence(rows, settings, compute_presence(saliency, settings))
     best_path = viterbi(log_probs, settings.switch_cost)
     path = merge_short_runs(best_path, log_probs, edges_s, settings.min_segment_s)
     probabilities = np.exp(smooth(log_probs, settings.switch_cost))
-    spans = [(int(path[start]), start, stop) for start, stop in find_runs(path)]
-    return tuple(
-        Segment(
+    return tuple(_build_segments(path, probabilities, log_probs, edges_s, product_ids))
+
+
+def _build_segments(
+    path: NDArray[np.int64],
+    probabilities: Probabilities,
+    log_probs: LogProbs,
+    edges_s: NDArray[np.float64],
+    product_ids: Sequence[str],
+) -> Iterator[Segment]:
+    """Yield the segments of a path (W,) with the edges (W + 1,) of its windows."""
+    for start, stop in find_runs(path):
+        state = int(path[start])
+        yield Segment(
             start=float(edges_s[start]),
             end=float(edges_s[stop]),
             product_id=_product_of(state, product_ids),
             confidence=min(1.0, float(probabilities[start:stop, state].mean())),
             runner_up=find_runner_up(state, log_probs[start:stop].sum(axis=0), product_ids),
         )
-        for state, start, stop in spans
-    )
 
 
 def _find_edges(

@@ -36,6 +36,8 @@ class GuidanceOutput(NamedTuple):
         frames: (B, T, D) guided frame vectors of length 1; zero at padding.
         frame_weights: (B, T) ω, sums to 1 over the frames of an item; 0 at padding.
         patch_weights: (B, T, N) α, sums to 1 over the patches of a frame; 0 at padding.
+        frame_saliency: (B, T) how salient the patches of each frame are: the log-mean-exp of
+            their saliency. Unlike ω it does not depend on the other frames. 0 at padding.
         word_weights: (B, L) how much each word contributes to the attention, sums to 1; 0 at
             padding. For display only: it has no gradient.
         boxes: (B, T, 4) left, top, right and bottom of the product in each frame, as fractions of
@@ -45,6 +47,7 @@ class GuidanceOutput(NamedTuple):
     frames: Tensor
     frame_weights: Tensor
     patch_weights: Tensor
+    frame_saliency: Tensor
     word_weights: Tensor
     boxes: Tensor
 
@@ -77,7 +80,8 @@ class Guidance(nn.Module):
         saliency = self.compute_saliency(logits, tokens)
         patch_weights = masked_softmax(saliency, mask)
         attended = torch.einsum("btn,btnd->btd", patch_weights, tokens.patches)
-        frame_weights = self.compute_frame_weights(saliency, mask, attended, tokens)
+        frame_saliency = compute_frame_saliency(saliency, mask)
+        frame_weights = self.compute_frame_weights(frame_saliency, attended, tokens)
         if self.localizer is None:
             boxes = whole_canvas_boxes(tokens.image_mask)
         else:
@@ -86,6 +90,7 @@ class Guidance(nn.Module):
             self.guide_frames(tokens, attended),
             frame_weights,
             patch_weights,
+            frame_saliency,
             self.compute_word_weights(logits, patch_weights, frame_weights, tokens),
             boxes,
         )
@@ -114,16 +119,12 @@ class Guidance(nn.Module):
         return logits.masked_fill(padding, -torch.inf).log_softmax(-1)
 
     def compute_frame_weights(
-        self, saliency: Tensor, mask: Tensor, attended: Tensor, tokens: ItemTokens
+        self, frame_saliency: Tensor, attended: Tensor, tokens: ItemTokens
     ) -> Tensor:
-        """ω (B, T): a softmax over the log-mean-exp of each frame's saliency (B, T, N)."""
-        has_patches = mask.any(-1)
-        masked = saliency.masked_fill(~mask & has_patches.unsqueeze(-1), -torch.inf)
-        strength = masked.logsumexp(-1) - mask.sum(-1).clamp(min=1).log()
-        strength = strength.masked_fill(~has_patches, 0.0)
-        logits = straight_through_gate(strength, self.time_gain)
+        """ω (B, T): a softmax over the saliency of the frames, plus what is learned."""
+        logits = straight_through_gate(frame_saliency, self.time_gain)
         if self.localizer is not None:
-            logits = logits + self.localizer.score_frames(tokens, attended, strength)
+            logits = logits + self.localizer.score_frames(tokens, attended, frame_saliency)
         return masked_softmax(logits, tokens.image_mask)
 
     def guide_frames(self, tokens: ItemTokens, attended: Tensor) -> Tensor:
@@ -163,6 +164,14 @@ class CosineLogits(nn.Module):
         keys = soft_normalize(split_heads(self.key(keys), self.heads))
         temperature = self.log_temperature.exp().clamp(0.01, 10.0)
         return queries / temperature[:, None, None] @ keys.mT
+
+
+def compute_frame_saliency(saliency: Tensor, mask: Tensor) -> Tensor:
+    """Log-mean-exp (B, T) of the saliency (B, T, N) of the patches; 0 for frames without any."""
+    has_patches = mask.any(-1)
+    masked = saliency.masked_fill(~mask & has_patches.unsqueeze(-1), -torch.inf)
+    mean = masked.logsumexp(-1) - mask.sum(-1).clamp(min=1).log()
+    return mean.masked_fill(~has_patches, 0.0)
 
 
 def whole_canvas_boxes(image_mask: Tensor) -> Tensor:

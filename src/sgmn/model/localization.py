@@ -54,18 +54,18 @@ class Localizer(nn.Module):
         scores: Tensor = self.patch_score(hidden * (1 + scale) + shift)
         return scores.squeeze(-1)
 
-    def score_frames(self, tokens: ItemTokens, attended: Tensor, strength: Tensor) -> Tensor:
+    def score_frames(self, tokens: ItemTokens, attended: Tensor, saliency: Tensor) -> Tensor:
         """What to add to the logits of the frame weights: (B, T).
 
         Args:
             tokens: The clips.
             attended: (B, T, D) the attended content of each frame.
-            strength: (B, T) how salient the patches of each frame are.
+            saliency: (B, T) how salient the patches of each frame are.
         """
         content = functional.normalize(self.content(attended), dim=-1)
         text = functional.normalize(self.text(tokens.text), dim=-1)
         match = content * (text * tokens.has_text.unsqueeze(-1)).unsqueeze(1)
-        scalars = torch.stack([strength, match.sum(-1)], -1)
+        scalars = torch.stack([saliency, match.sum(-1)], -1)
         features = [content, MATCH_SCALE * match, self.frame(tokens.images), scalars]
         scores: Tensor = self.frame_score(torch.cat(features, -1))
         return scores.squeeze(-1)

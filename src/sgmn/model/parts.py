@@ -129,6 +129,7 @@ class Parts(nn.Module):
             )
         context = self.contextualize(tokens)
         clips = pool_frames(frames, guidance.frame_weights, context.text, context.has_text)
+        clips = replace(clips, saliency=mean_saliency(guidance, tokens))
         if self.text_pooling is not None:
             text, reliability = self.text_pooling(context)
             clips = replace(clips, text=text, text_reliability=reliability)
@@ -239,6 +240,7 @@ def uniform_guidance(tokens: ItemTokens) -> GuidanceOutput:
         tokens.images,
         _uniform_weights(tokens.image_mask),
         _uniform_weights(tokens.patch_mask),
+        torch.zeros_like(tokens.images[..., 0]),
         _uniform_weights(tokens.word_mask),
         whole_canvas_boxes(tokens.image_mask),
     )
@@ -246,6 +248,11 @@ def uniform_guidance(tokens: ItemTokens) -> GuidanceOutput:
 
 def _uniform_weights(mask: Tensor) -> Tensor:
     return mask / mask.sum(-1, keepdim=True).clamp(min=1)
+
+
+def mean_saliency(guidance: GuidanceOutput, tokens: ItemTokens) -> Tensor:
+    """How salient the frames of each clip are on average (B,); 0 without frames."""
+    return (guidance.frame_saliency * _uniform_weights(tokens.image_mask)).sum(1)
 
 
 def pool_frames(frames: Tensor, weights: Tensor, text: Tensor, has_text: Tensor) -> ClipVectors:

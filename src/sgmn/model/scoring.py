@@ -60,6 +60,7 @@ class ClipVectors(TensorRows):
         glance_weights: (B, K), sums to 1 over the glances of a clip, 0 at padding.
         glance_patches: (B, K, M, W) directions of their patches.
         late_reliability: (B,) factor >= 0 of the late term.
+        saliency: (B,) how salient the frames are; only the timeline uses it, see `live.presence`.
     """
 
     frames: Tensor
@@ -77,6 +78,7 @@ class ClipVectors(TensorRows):
     glance_weights: Tensor = _UNSET
     glance_patches: Tensor = _UNSET
     late_reliability: Tensor = _UNSET
+    saliency: Tensor = _UNSET
 
     def __post_init__(self) -> None:
         no_rows, no_weights = self.frames[..., :0, :], self.frame_weights[..., :0]
@@ -88,6 +90,8 @@ class ClipVectors(TensorRows):
             object.__setattr__(self, "instance_weights", no_weights)
         if self.text_reliability is _UNSET:
             object.__setattr__(self, "text_reliability", torch.ones_like(self.image[..., 0]))
+        if self.saliency is _UNSET:
+            object.__setattr__(self, "saliency", torch.zeros_like(self.image[..., 0]))
         if self.glances is _UNSET:
             object.__setattr__(self, "glances", no_rows)
             object.__setattr__(self, "glance_weights", no_weights)

@@ -18,7 +18,7 @@ from PIL import Image
 
 from sgmn.errors import MediaError
 from sgmn.live.decoder import LogProbs, Probabilities, rank_alternatives, smooth
-from sgmn.live.evidence import TimelineSettings, compute_evidence
+from sgmn.live.evidence import TimelineSettings
 from sgmn.live.recognizer import RecognitionResult
 from sgmn.live.windows import FRAME_RATE_HZ
 from sgmn.media import video
@@ -55,7 +55,7 @@ def build_segment_details(
         compute_heatmap: Computes the heatmaps of the key frames; without it there are none.
     """
     settings = settings or TimelineSettings()
-    log_probs = compute_evidence(result.scores, settings)
+    log_probs = result.compute_evidence(settings)
     probabilities = np.exp(smooth(log_probs, settings.switch_cost))
     reach_s = settings.window_s / 2
 
@@ -81,7 +81,7 @@ def window_confidence(
 ) -> NDArray[np.float64]:
     """Return (W,) how probable each window alone makes the recognized state of its moment."""
     settings = settings or TimelineSettings()
-    log_probs = compute_evidence(result.scores, settings) * (settings.window_s / settings.hop_s)
+    log_probs = result.compute_evidence(settings) * (settings.window_s / settings.hop_s)
     confidence = np.zeros(len(result.times_s))
     for segment in result.segments:
         windows = _windows_of(segment, result)

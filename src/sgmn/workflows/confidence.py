@@ -17,8 +17,8 @@ import numpy as np
 from scipy.special import softmax
 
 from sgmn.evaluation import calibration
+from sgmn.evaluation.stream_report import StreamReport, StreamResult, StreamRow
 from sgmn.evaluation.tables import markdown_table
-from sgmn.evaluation.timeline_metrics import compute_agreement
 from sgmn.live.events import segments_from_events
 from sgmn.live.evidence import TimelineSettings
 from sgmn.live.recognizer import RecognitionResult
@@ -81,7 +81,8 @@ def measure(
         predictions["moments"] = predict_moments(streams, settings)
         predictions["segments"] = predict_segments(streams, settings)
         predictions["live segments"] = predict_segments(streams, settings, is_live=True)
-    return Measurement(predictions, time_right(streams, settings) if streams else None)
+    time_right = judge_timelines(streams, settings).time.accuracy if streams else None
+    return Measurement(predictions, time_right)
 
 
 def predict_alone(clips: Sequence[ClipLogits], temperature: float = 1.0) -> Predictions:
@@ -101,8 +102,8 @@ def predict_moments(streams: Sequence[WatchedStream], settings: TimelineSettings
     for result, truths, _ in streams:
         states = (*result.product_ids, None)
         decoder = OnlineDecoder(result.product_ids, settings)
-        for row, (time_s, logits) in enumerate(zip(result.times_s, result.scores, strict=True)):
-            belief = decoder.push(float(time_s), logits)
+        for row, (time_s, logits, saliency) in enumerate(result.windows):
+            belief = decoder.push(time_s, logits, saliency)
             if row not in truths:
                 continue
             confidences.append(belief.confidence)
@@ -135,16 +136,22 @@ def decode_timeline(
     if is_live:
         return segments_from_events(events_from_result(result, settings))
     span_s = (0.0, result.duration_s)
-    return decode_segments(result.times_s, result.scores, result.product_ids, settings, span_s)
+    return decode_segments(
+        result.times_s, result.scores, result.product_ids, settings, span_s, result.saliency
+    )
 
 
-def time_right(streams: Sequence[WatchedStream], settings: TimelineSettings) -> float:
-    """The share of the streams' time for which the timelines are right, 0..1."""
-    agreements = [
-        compute_agreement(watched.stream.timeline, decode_timeline(watched.result, settings))
+def judge_timelines(streams: Sequence[WatchedStream], settings: TimelineSettings) -> StreamRow:
+    """Compare the timelines of all streams together with the true ones."""
+    results = [
+        StreamResult(
+            watched.stream.stream_id,
+            watched.stream.timeline,
+            decode_timeline(watched.result, settings),
+        )
         for watched in streams
     ]
-    return sum(one.agreed_s for one in agreements) / sum(one.total_s for one in agreements)
+    return StreamReport(tuple(results)).overall
 
 
 def confidence_table(measurements: Mapping[str, Measurement]) -> str:

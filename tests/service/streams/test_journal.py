@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgmn.errors import SgmnError
+from sgmn.live.presence import UNKNOWN
 from sgmn.service.streams.journal import (
     End,
     Gap,
@@ -36,7 +37,8 @@ TERMS = ScoreTerms(("image", "late"), ((7.5, -0.25), (0.5, 2.0)))
 
 def window(number: int, text: str = "", terms: ScoreTerms | None = TERMS) -> WindowRecord:
     logits = np.array([number, -0.5, 1e-30], np.float32)
-    return WindowRecord(1.0 + 2 * number, 6.0, 1e9 + number, 5.5, 6, logits, text, terms)
+    saliency = 0.1 * number if terms else UNKNOWN
+    return WindowRecord(1.0 + 2 * number, 6.0, 1e9 + number, 5.5, 6, logits, text, terms, saliency)
 
 
 RECORDS: list[Record] = [
@@ -58,7 +60,8 @@ def plain(records: Any) -> list[Any]:
     """Records as values that can be compared."""
     names = WindowRecord.__slots__
     return [
-        [np.asarray(getattr(r, name)).tolist() for name in names if name != "terms"] + [r.terms]
+        [str(np.asarray(getattr(r, name)).tolist()) for name in names if name != "terms"]
+        + [r.terms]
         if isinstance(r, WindowRecord)
         else r
         for r in records
@@ -142,13 +145,13 @@ def test_a_full_disk_loses_nothing_of_what_was_appended(tmp_path: Path, full_dis
 
 def test_a_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "journal", [HEADER])
-    data = (tmp_path / "journal").read_bytes()[8:].replace(b'"version": 2', b'"version": 9')
+    data = (tmp_path / "journal").read_bytes()[8:].replace(b'"version": 3', b'"version": 9')
     (tmp_path / "journal").write_bytes(struct.pack("<II", len(data), zlib.crc32(data)) + data)
     with pytest.raises(SgmnError, match="another version"):
         list(read_journal(tmp_path / "journal"))
 
 
-# Written by version 1: a header, and a window with what was said but without terms.
+# Written by older versions: a header, and a window with what was said.
 VERSION_1 = bytes.fromhex(
     "75000000b03bda6c487b2273657373696f6e5f6964223a20227365735f31222c202270726f647563745f6964"
     "73223a205b2261222c202262222c20225c7530306663225d2c202274696d656c696e65223a207b22686f705f"
@@ -156,22 +159,32 @@ VERSION_1 = bytes.fromhex(
     "a457000000000000f03f00000000000018400000000065cdcd41000000000000164006000000000000000300"
     "000000000000000000bf6042a20d65696e20426563686572"
 )
+VERSION_2 = bytes.fromhex(  # with terms
+    "750000007368f747487b2273657373696f6e5f6964223a20227365735f31222c202270726f647563745f6964"
+    "73223a205b2261222c202262222c20225c7530306663225d2c202274696d656c696e65223a207b22686f705f"
+    "73223a20322e307d2c20226c61675f73223a20362e302c202276657273696f6e223a20327d4d0000004d9475"
+    "e954000000000000f03f00000000000018400000000065cdcd41000000000000164006000000000000000300"
+    "000000000000000000bf6042a20d2102804700b40038004065696e20426563686572"
+)
 
 
-def test_a_journal_of_version_1_is_read_and_continued(tmp_path: Path) -> None:
-    (tmp_path / "journal").write_bytes(VERSION_1)
-    old = [HEADER, window(0, "ein Becher", terms=None)]
+@pytest.mark.parametrize("data, terms", [(VERSION_1, None), (VERSION_2, TERMS)], ids=["1", "2"])
+def test_a_journal_of_an_older_version_is_read_and_continued(
+    data: bytes, terms: ScoreTerms | None, tmp_path: Path
+) -> None:
+    (tmp_path / "journal").write_bytes(data)
+    old = [HEADER, replace(window(0, "ein Becher", terms), saliency=UNKNOWN)]
     assert plain(read_journal(tmp_path / "journal")) == plain(old)
     write(tmp_path / "journal", [window(1)])  # a session that goes on after an update
     assert plain(read_journal(tmp_path / "journal")) == plain([*old, window(1)])
-    assert (tmp_path / "journal").read_bytes().startswith(VERSION_1)
+    assert (tmp_path / "journal").read_bytes().startswith(data)
 
 
-def test_terms_take_little_room(tmp_path: Path) -> None:
+def test_terms_and_saliency_take_little_room(tmp_path: Path) -> None:
     logits, names = np.zeros(500, np.float32), TERM_NAMES[:6]  # as many as the built-in model has
     terms = ScoreTerms(names, ((1.0,) * len(names),) * EXPLAINED_PRODUCTS)
     record = WindowRecord(1.0, 6.0, 1e9, 5.5, 6, logits, "words " * 10)
     write(tmp_path / "without", [record])
     write(tmp_path / "with", [replace(record, terms=terms)])
     sizes = [(tmp_path / name).stat().st_size for name in ("without", "with")]
-    assert sizes[1] - sizes[0] == 38 and sizes[1] < 1.02 * sizes[0]
+    assert sizes[1] - sizes[0] == 38 + 8 and sizes[1] < 1.03 * sizes[0]

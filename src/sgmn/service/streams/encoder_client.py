@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from sgmn.errors import SgmnError
+from sgmn.live.presence import UNKNOWN
 from sgmn.live.windows import Window
 from sgmn.records import ImageArray
 from sgmn.service.streams.messages import ConnectionLost, Message, MessageSocket
@@ -192,7 +193,9 @@ class EncoderClient:
         if answer.type == "reopen":
             raise ConnectionLost("the encoder starts this stream again")
         logits = np.frombuffer(answer.parts[0], "<f4").astype(np.float32)
-        return WindowScores(logits, ScoreTerms.read(answer.parts[1])[0])
+        saliency = answer.content["saliency"]
+        terms = ScoreTerms.read(answer.parts[1])[0]
+        return WindowScores(logits, terms, UNKNOWN if saliency is None else saliency)
 
     def _reopen(self) -> None:
         """Connect again, and repeat the windows that influence the next one."""

@@ -7,7 +7,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from math import inf
+from math import inf, isnan
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ from sgmn.records import ImageArray
 from sgmn.service.streams.encoder_stream import EncoderStream, WindowRequest, score_windows
 from sgmn.service.streams.messages import Message
 from sgmn.service.streams.pinned_shelf import read_pinned
+from sgmn.service.streams.score_terms import WindowScores
 
 Answer = tuple[dict[str, Any], Sequence[bytes]]
 Request = tuple[int, Message]  # the number of the connection, and what it asks
@@ -108,10 +109,7 @@ class EncoderJobs:
             for number, _ in requests:
                 self.forget(number)
             return {place: ({"type": "reopen"}, ()) for place in places}
-        return {
-            place: ({"type": "scores"}, (one.logits.astype("<f4").tobytes(), one.terms.to_bytes()))
-            for place, one in zip(places, scores, strict=True)
-        }
+        return dict(zip(places, map(_pack_scores, scores), strict=True))
 
     def _open(self, number: int, content: dict[str, Any]) -> dict[str, Any]:
         modalities = tuple(m for m in MODALITIES if m in content["modalities"])
@@ -168,6 +166,13 @@ def _parse_window(message: Message) -> WindowRequest:
         images=_parse_images(content["shapes"], message.parts),
         text=content["text"],
     )
+
+
+def _pack_scores(scores: WindowScores) -> Answer:
+    # JSON has no nan.
+    saliency = None if isnan(scores.saliency) else scores.saliency
+    content = {"type": "scores", "saliency": saliency}
+    return content, (scores.logits.astype("<f4").tobytes(), scores.terms.to_bytes())
 
 
 def _parse_images(shapes: Sequence[Sequence[int]], parts: Iterable[bytes]) -> list[ImageArray]:

@@ -11,7 +11,7 @@ import torch
 
 from sgmn.catalogue.shelf import Shelf
 from sgmn.errors import SgmnError
-from sgmn.live.recognizer import CONTEXT_WINDOWS
+from sgmn.live.recognizer import CONTEXT_WINDOWS, read_saliency
 from sgmn.live.stream_graph import StreamGraph
 from sgmn.model.contributions import split_score
 from sgmn.model.embedder import Embedder
@@ -104,7 +104,8 @@ class EncoderStream:
         else:
             scores = self._shelf.scores(clips, ranker)[0]
         logits = np.asarray((scores * ranker.weights.logit_scale).float().numpy())
-        return WindowScores(logits, self._explain(clips, rank(logits, EXPLAINED_PRODUCTS)))
+        terms = self._explain(clips, rank(logits, EXPLAINED_PRODUCTS))
+        return WindowScores(logits, terms, read_saliency(clips)[0])
 
     @torch.inference_mode()
     def _explain(self, clips: ClipVectors, places: Sequence[int]) -> ScoreTerms:

@@ -12,8 +12,9 @@ it is cut off when the journal is opened for writing.
 | letter | content |
 |---|---|
 | H | JSON: session, product ids, timeline settings, lag; the first record |
-| T | a window: numbers, logits as float32, terms of the best products, what was said |
-| W | a window of a journal of version 1: the same without terms |
+| S | a window: numbers, logits as float32, saliency, terms of the best products, what was said |
+| T | a window of a journal of version 2: the same without saliency |
+| W | a window of a journal of version 1: without terms either |
 | G | JSON: a gap, see `Gap` |
 | E | JSON: the end of the stream, `{"end_s", "wall_s"}`; the last record |
 """
@@ -34,13 +35,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgmn.errors import SgmnError
+from sgmn.live.presence import UNKNOWN
 from sgmn.service.streams.score_terms import ScoreTerms
 
-JOURNAL_VERSION = 2
-_READ_VERSIONS = (1, 2)  # 1: before the terms of scores were kept
+JOURNAL_VERSION = 3
+_READ_VERSIONS = (1, 2, 3)  # 1: before the terms of scores were kept; 2: before the saliency was
 FILE_NAME = "journal"
 _RECORD = struct.Struct("<II")  # length, CRC-32
 _WINDOW = struct.Struct("<ddddQI")  # center_s, end_s, wall_s, frame_s, frame count, product count
+_SALIENCY = struct.Struct("<d")
 _MAX_RECORD_BYTES = 64 << 20
 
 
@@ -74,6 +77,7 @@ class WindowRecord:
         logits: (S,) float32.
         text: What was said in the window.
         terms: What the scores of the best products consist of; None in a journal of version 1.
+        saliency: How salient the frames are; nan if that is not known, as before version 3.
     """
 
     center_s: float
@@ -84,6 +88,7 @@ class WindowRecord:
     logits: NDArray[np.float32]
     text: str = ""
     terms: ScoreTerms | None = None
+    saliency: float = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +223,8 @@ def _encode(record: Record) -> bytes:
         logits = np.asarray(record.logits, "<f4").tobytes()
         if record.terms is None:
             return b"W" + numbers + logits + record.text.encode()
-        return b"T" + numbers + logits + record.terms.to_bytes() + record.text.encode()
+        evidence = logits + _SALIENCY.pack(record.saliency) + record.terms.to_bytes()
+        return b"S" + numbers + evidence + record.text.encode()
     kind = {Header: b"H", Gap: b"G", End: b"E"}[type(record)]
     content = asdict(record)
     if isinstance(record, Header):
@@ -227,8 +233,8 @@ def _encode(record: Record) -> bytes:
 
 
 def _decode(kind: bytes, content: bytes, path: Path) -> Record:
-    if kind in (b"W", b"T"):
-        return _decode_window(content, has_terms=kind == b"T")
+    if kind in (b"W", b"T", b"S"):
+        return _decode_window(content, has_terms=kind != b"W", has_saliency=kind == b"S")
     fields = json.loads(content)
     if kind == b"G":
         return Gap(**fields)
@@ -240,12 +246,14 @@ def _decode(kind: bytes, content: bytes, path: Path) -> Record:
     return Header(**{**fields, "product_ids": tuple(fields["product_ids"])})
 
 
-def _decode_window(content: bytes, *, has_terms: bool) -> WindowRecord:
+def _decode_window(content: bytes, *, has_terms: bool, has_saliency: bool) -> WindowRecord:
     center_s, end_s, wall_s, frame_s, count, product_count = _WINDOW.unpack_from(content)
     start, end = _WINDOW.size, _WINDOW.size + 4 * product_count
     logits = np.frombuffer(content[start:end], "<f4")
-    terms = None
+    terms, saliency = None, UNKNOWN
+    if has_saliency:
+        (saliency,), end = _SALIENCY.unpack_from(content, end), end + _SALIENCY.size
     if has_terms:
         terms, end = ScoreTerms.read(content, end)
     text = content[end:].decode()
-    return WindowRecord(center_s, end_s, wall_s, frame_s, count, logits, text, terms)
+    return WindowRecord(center_s, end_s, wall_s, frame_s, count, logits, text, terms, saliency)

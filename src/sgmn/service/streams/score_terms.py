@@ -77,10 +77,12 @@ class WindowScores:
     Attributes:
         logits: (S,) float32, one score per product.
         terms: The terms of the best of them, see `rank`.
+        saliency: How salient the frames are; nan if that is not known.
     """
 
     logits: NDArray[np.float32]
     terms: ScoreTerms
+    saliency: float
 
 
 def rank(logits: NDArray[np.float32], count: int) -> list[int]:

@@ -61,8 +61,9 @@ class SessionTimeline:
         """Add a record and return what follows from it."""
         if isinstance(record, WindowRecord):
             self.last_window = record
-            events = self._decoder.push(record.center_s, record.logits, record.wall_s)
-            return Update(events, self._online.push(record.center_s, record.logits))
+            moment, logits, saliency = record.center_s, record.logits, record.saliency
+            events = self._decoder.push(moment, logits, record.wall_s, saliency)
+            return Update(events, self._online.push(moment, logits, saliency))
         if isinstance(record, End):
             self.ended = True
             return Update(self._decoder.end(record.end_s, record.wall_s))

@@ -69,6 +69,7 @@ class Recognition(NamedTuple):
             logits=scores.logits,
             text=window.text,
             terms=scores.terms,
+            saliency=scores.saliency,
         )
         belief = self._add(record)
         if belief is not None:
