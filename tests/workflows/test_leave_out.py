@@ -53,10 +53,14 @@ def test_a_dataset_without_labeled_clips_is_named(run: RunCommand, tmp_path: Pat
 
 
 def test_glances_that_guidance_has_directed_are_named(tiny: Callable[[], Any]) -> None:
-    names = [name for name, _ in variants(enable_all_parts(tiny()).network)]
+    network = enable_all_parts(tiny()).network
+    names = [name for name, _ in variants(network)]
     assert "without guidance (the glances stay)" in names and "without graph" in names
     assert "without guidance" not in names
-    assert "without graph, instances and matching" in names
+    assert "without graph and instances and matching together" in names
+    fewer = dict(variants(without(network, ["instances"], ["instances"])))
+    config = fewer["without graph and matching together"].config
+    assert "graph" not in config.parts.enabled and "match" not in config.terms
 
 
 def test_without_guidance_glances_are_taken_anew(tiny: Callable[[], Any], world: Path) -> None:

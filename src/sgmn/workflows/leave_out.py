@@ -21,7 +21,8 @@ from sgmn.training.validation import Validation
 
 COMPLETE = "complete model"
 UNGUIDED = "without guidance (glances at arbitrary whole frames)"
-SPATIOTEMPORAL_GRAPH = {"graph", "instances", "match"}  # parts and terms of the paper's idea
+# Parts and terms of the spatiotemporal graph: interaction of instances, matching of frames.
+SPATIOTEMPORAL_GRAPH = {"graph": "graph", "instances": "instances", "match": "matching"}
 HEADER = ["model", "R@1", "MRR", "R@1 against complete", "p"]
 Progress = Callable[[int, int], None]  # items encoded so far, of how many
 
@@ -85,9 +86,10 @@ def variants(network: SGMN) -> Iterator[tuple[str, SGMN]]:
     for part in parts:
         stays = " (the glances stay)" if part == "guidance" and "glance" in parts else ""
         yield f"without {part}{stays}", without(network, parts=(part,))
-    if {*parts, *terms} >= SPATIOTEMPORAL_GRAPH:
-        left_out = without(network, SPATIOTEMPORAL_GRAPH, SPATIOTEMPORAL_GRAPH)
-        yield "without graph, instances and matching", left_out
+    together = [name for name in SPATIOTEMPORAL_GRAPH if name in {*parts, *terms}]
+    if len(together) > 1:
+        names = " and ".join(SPATIOTEMPORAL_GRAPH[name] for name in together)
+        yield f"without {names} together", without(network, together, together)
     for term in terms:
         if term not in parts and bool(getattr(network.head(), term) > 0):
             yield f"without the term {term}", without(network, terms=(term,))
