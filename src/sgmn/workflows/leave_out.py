@@ -87,7 +87,7 @@ def variants(network: SGMN) -> Iterator[tuple[str, SGMN]]:
         stays = " (the glances stay)" if part == "guidance" and "glance" in parts else ""
         yield f"without {part}{stays}", without(network, parts=(part,))
     together = [name for name in SPATIOTEMPORAL_GRAPH if name in {*parts, *terms}]
-    if len(together) > 1:
+    if "graph" in together and len(together) > 1:
         names = " and ".join(SPATIOTEMPORAL_GRAPH[name] for name in together)
         yield f"without {names} together", without(network, together, together)
     for term in terms:
