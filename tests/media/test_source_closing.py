@@ -34,7 +34,7 @@ def test_closing_ends_a_reader_that_waits_for_the_other_side() -> None:
             with LiveSource(waiting, settings=settings) as source:
                 wait_until(is_waiting)
             assert source.state == "ended"
-            assert threads_of(source) == []
+            wait_until(lambda: not threads_of(source))
             assert list(source) == []
 
 

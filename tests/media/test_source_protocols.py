@@ -67,7 +67,7 @@ def test_standard_input_may_pause(short_stream: bytes, monkeypatch: pytest.Monke
     with os.fdopen(read_end) as stdin, os.fdopen(write_end, "wb", buffering=0) as writer:
         monkeypatch.setattr(sys, "stdin", stdin)
         writer.write(short_stream)
-        settings = replace(PATIENT, read_timeout_s=0.5, open_timeout_s=2)
+        settings = replace(PATIENT, read_timeout_s=2, open_timeout_s=8)
         with LiveSource("-", settings=settings, on_state=recorder) as source:
             assert len(list(islice(source, 3))) == 3
             wait_until(lambda: recorder.states.count("connecting") == 2)
@@ -87,10 +87,10 @@ def test_a_sender_that_connects_over_tcp(short_stream: bytes) -> None:
             return False
         return True
 
-    settings = replace(QUICK, open_timeout_s=2)
+    settings = replace(PATIENT, open_timeout_s=20)
     with LiveSource(f"tcp-listen://127.0.0.1:{port}", settings=settings) as source:
         wait_until(push)
-        assert numbers_and_times(source) == [(0, 0.0), (10, 1.0), (20, 2.0)]
+        assert numbers_and_times(islice(source, 3)) == [(0, 0.0), (10, 1.0), (20, 2.0)]
 
 
 def test_mpeg_ts_over_udp(short_stream: bytes) -> None:
@@ -154,7 +154,7 @@ def test_an_hls_stream_that_ends_is_not_read_again(tmp_path: Path, web_address: 
 def test_rtmp_from_a_sender_that_connects_twice() -> None:
     port = free_port()
     stream = f"127.0.0.1:{port}/app/s3cret"
-    settings = replace(PATIENT, open_timeout_s=8)
+    settings = replace(PATIENT, open_timeout_s=25)
     with LiveSource(f"rtmp-listen://{stream}", rate_hz=5.0, settings=settings) as source:
         times: list[float] = []
         for reconnects in range(2):

@@ -26,7 +26,7 @@ from tests.scale.jobs import SlowRows, Squares
 from tests.scale.processes import find_workers
 from tests.scale.rows import read_rows
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def kill_node_with_task(node: Any, begin: threading.Event) -> int:

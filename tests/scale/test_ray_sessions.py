@@ -22,7 +22,7 @@ from tests.service.streams.conftest import long_video as long_video  # a fixture
 from tests.service.streams.conftest import stream_index as stream_index  # a fixture
 from tests.service.streams.world import StreamWorld, comparable, kill
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
@@ -51,13 +51,15 @@ def test_a_node_that_is_killed_loses_and_repeats_no_event(
     long_video: Path,
     long_events: list[tuple[Any, ...]],
 ) -> None:
+    streams.options["realtime"] = True  # until the kill, so that neither stream has ended by then
     sessions = [streams.add(long_video) for _ in range(2)]
     head = cluster.head_node.node_id
     with streams.supervise() as supervisor:
         for session in sessions:
-            streams.wait_for_windows(session, 10)
+            streams.wait_for_windows(session, 3)
         places = {node_of(supervisor, session): session for session in sessions}
         assert len(places) == 2, "both streams are on one node, and none on the other"
+        del streams.options["realtime"]
         kill(supervisor.worker_pids()[places[head]])  # a worker alone
         [lost] = set(places) - {head}
         kill_node(cluster, lost)

@@ -151,7 +151,8 @@ def test_a_killed_download_loses_nothing_that_it_had_finished(
     output = subprocess.run(
         arguments, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
-    assert output.stdout.split()[-1] == "400" and sum(server.requests.values()) == 400
+    # A request of the process that was killed may be counted late, so some may have two.
+    assert output.stdout.split()[-1] == "400" and len(server.requests) == 400
     assert server.not_modified - before >= 250  # every finished image was only revalidated
     files = [path for path in cache.rglob("content/*/*") if ".partial" not in path.name]
     assert len(files) == 400

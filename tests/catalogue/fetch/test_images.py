@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,11 +63,12 @@ def test_every_address_of_a_hostile_server_is_accounted_for(
     paths = make_paths(500, 25)
     calls: list[tuple[int, int]] = []
     start = time.monotonic()
+    options = replace(options, timeout_s=5.0)
     images = fetch_images(
         [server.address + path for path in paths], options, lambda *call: calls.append(call)
     )
     assert check_images(paths, images, server.address) == {"fetched": 480, "failed": 20}
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 90
     assert calls == [(done, 500) for done in range(1, 501)]
     assert not list(options.cache_folder.rglob(".partial-*"))
 

@@ -60,9 +60,9 @@ def test_sessions_wait_while_the_database_is_full(
         with streams.supervise() as supervisor:
             streams.wait_for_windows(session, 5)
             fill(disk / "full")
+            windows = len(streams.windows(session))
             wait_for(lambda: "disk is full" in caplog.text, "a transaction without space")
             known = len(streams.log(session))
-            windows = len(streams.windows(session))
             streams.wait_for_windows(session, windows + 5)  # it goes on meanwhile
             assert len(streams.log(session)) == known
             assert supervisor.worker_pids()[session]
