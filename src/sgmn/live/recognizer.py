@@ -213,6 +213,9 @@ def _split_batches(
 
 
 def read_saliency(clips: ClipVectors) -> list[float]:
-    """Return how salient the frames of each clip are; `UNKNOWN` for clips without frames."""
+    """Return how salient the frames of each clip are.
+
+    It is `UNKNOWN` for clips without frames, and for models without guidance.
+    """
     saliency: list[float] = clips.saliency.masked_fill(~clips.has_image, UNKNOWN).tolist()
     return saliency

@@ -129,7 +129,8 @@ class Parts(nn.Module):
             )
         context = self.contextualize(tokens)
         clips = pool_frames(frames, guidance.frame_weights, context.text, context.has_text)
-        clips = replace(clips, saliency=mean_saliency(guidance, tokens))
+        if self.guidance:
+            clips = replace(clips, saliency=mean_saliency(guidance, tokens))
         if self.text_pooling is not None:
             text, reliability = self.text_pooling(context)
             clips = replace(clips, text=text, text_reliability=reliability)

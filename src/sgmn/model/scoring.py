@@ -60,7 +60,7 @@ class ClipVectors(TensorRows):
         glance_weights: (B, K), sums to 1 over the glances of a clip, 0 at padding.
         glance_patches: (B, K, M, W) directions of their patches.
         late_reliability: (B,) factor >= 0 of the late term.
-        saliency: (B,) how salient the frames are; only the timeline uses it, see `live.presence`.
+        saliency: (B,) how salient the frames are, for the timeline; nan without guidance.
     """
 
     frames: Tensor
@@ -91,7 +91,7 @@ class ClipVectors(TensorRows):
         if self.text_reliability is _UNSET:
             object.__setattr__(self, "text_reliability", torch.ones_like(self.image[..., 0]))
         if self.saliency is _UNSET:
-            object.__setattr__(self, "saliency", torch.zeros_like(self.image[..., 0]))
+            object.__setattr__(self, "saliency", torch.full_like(self.image[..., 0], torch.nan))
         if self.glances is _UNSET:
             object.__setattr__(self, "glances", no_rows)
             object.__setattr__(self, "glance_weights", no_weights)
