@@ -33,6 +33,7 @@ def test_help_describes_command_and_options(
     monkeypatch.setenv("COLUMNS", "100")
     result = run(*command.split(), "--help")
     assert result.status == 0 and "Usage: " in result.out
+    assert "<bool>" not in result.out  # an option that takes no value
     record_help(command, result.out)
     target: Any = GROUP
     for name in command.split():

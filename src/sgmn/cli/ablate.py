@@ -11,7 +11,7 @@ import typer
 
 from sgmn.cli.config_options import ConfigArgument, ListRunConfigsOption, TrainOnOption
 from sgmn.cli.datasets import read_dataset
-from sgmn.cli.options import SkipInvalidOption, flag, options_from
+from sgmn.cli.options import SkipInvalidOption, options_from
 from sgmn.errors import SgmnError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class AblateOptions:
     ] = None
     baselines: Annotated[
         bool,
-        flag(
+        typer.Option(
             "--baselines",
             help="Run another set of variants: the backbone without training, RICE-style instance "
             "contrast, SEAM-style attention over frames, SGMN as published, the full model, and "

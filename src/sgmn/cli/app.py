@@ -36,7 +36,7 @@ from sgmn.cli import (
     transcribe,
     watch,
 )
-from sgmn.cli.options import flag, help_text
+from sgmn.cli.options import Command, Group, help_text
 from sgmn.errors import SgmnError
 from sgmn.memory import retain_freed_memory
 
@@ -72,6 +72,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
 }
 
 app = typer.Typer(
+    cls=Group,
     help="Livestreaming product retrieval: which product is being sold, moment by moment.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -87,7 +88,7 @@ def _print_version(requested: bool) -> None:
 @app.callback()
 def set_global_options(
     debug: Annotated[
-        bool, flag("--debug", help="Show debug messages, and tracebacks of errors.")
+        bool, typer.Option("--debug", help="Show debug messages, and tracebacks of errors.")
     ] = False,
     threads: Annotated[
         int,
@@ -95,7 +96,7 @@ def set_global_options(
     ] = 0,
     version: Annotated[
         bool,
-        flag(
+        typer.Option(
             "--version", is_eager=True, callback=_print_version, help="Print the version and exit."
         ),
     ] = False,
@@ -112,7 +113,7 @@ def set_global_options(
 
 for panel, commands in PANELS.items():
     for command in commands:
-        app.command(help=help_text(command), rich_help_panel=panel)(command)
+        app.command(cls=Command, help=help_text(command), rich_help_panel=panel)(command)
 app.add_typer(import_.app, name="import", rich_help_panel="Train")
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sgmn.cli.options import flag
 from sgmn.cli.serve import ConfigOption
 from sgmn.errors import SgmnError
 
@@ -21,7 +20,9 @@ def backup(
     config: ConfigOption = None,
     files_only: Annotated[
         bool,
-        flag("--files-only", help="Without the database: for PostgreSQL, after running pg_dump."),
+        typer.Option(
+            "--files-only", help="Without the database: for PostgreSQL, after running pg_dump."
+        ),
     ] = False,
 ) -> None:
     """Back up the data of a service, which may keep running.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sgmn.cli.datasets import read_dataset
-from sgmn.cli.options import IndexOption, ModelOption, SkipInvalidOption, SplitOption, flag
+from sgmn.cli.options import IndexOption, ModelOption, SkipInvalidOption, SplitOption
 
 if TYPE_CHECKING:
     from sgmn.workflows.calibration import Calibrator, LabeledData
@@ -33,7 +33,7 @@ OutputOption = Annotated[
     ),
 ]
 CheckOption = Annotated[
-    bool, flag("--check", help="Measure the model without fitting or storing anything.")
+    bool, typer.Option("--check", help="Measure the model without fitting or storing anything.")
 ]
 PlotOption = Annotated[
     Path | None,

@@ -7,12 +7,10 @@ from typing import Annotated
 
 import typer
 
-from sgmn.cli.options import flag
-
 
 def check(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder of the dataset.")],
-    deep: Annotated[bool, flag("--deep", help="Also open every image and video.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Also open every image and video.")] = False,
 ) -> None:
     """Validate a dataset and count its contents.
 

@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from sgmn.cli.options import flag
-
 
 def _config_printer(table: str) -> Callable[[bool], None]:
     """Return a callback that prints the packaged configs with a table and exits."""
@@ -53,7 +51,7 @@ ChangeOption = Annotated[
 ]
 ListRunConfigsOption = Annotated[
     bool,
-    flag(
+    typer.Option(
         "--list",
         is_eager=True,
         callback=_config_printer("train"),
@@ -62,7 +60,7 @@ ListRunConfigsOption = Annotated[
 ]
 ListWorldConfigsOption = Annotated[
     bool,
-    flag(
+    typer.Option(
         "--list",
         is_eager=True,
         callback=_config_printer("world"),

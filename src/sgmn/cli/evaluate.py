@@ -32,7 +32,6 @@ from sgmn.cli.options import (
     SeedOption,
     SkipInvalidOption,
     SplitOption,
-    flag,
 )
 from sgmn.errors import SgmnError
 from sgmn.model.runtimes import TORCH
@@ -61,14 +60,14 @@ OptionalIndexOption = Annotated[
 
 GroundingOption = Annotated[
     bool,
-    flag(
+    typer.Option(
         "--grounding",
         help="Also measure how much attention lies on the product, and whether it follows the "
         "words. Clips need 'boxes' or 'visible_span'.",
     ),
 ]
 WithoutTitlesOption = Annotated[
-    bool, flag("--without-titles", help="Ignore the titles of all products.")
+    bool, typer.Option("--without-titles", help="Ignore the titles of all products.")
 ]
 
 

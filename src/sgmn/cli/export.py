@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from sgmn.cli.options import flag
 from sgmn.errors import SgmnError
 
 
@@ -17,7 +16,7 @@ def export(
     ],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder to create.")],
     int8: Annotated[
-        bool, flag("--int8", help="Quantize the image tower to int8. Needs --pictures.")
+        bool, typer.Option("--int8", help="Quantize the image tower to int8. Needs --pictures.")
     ] = False,
     pictures: Annotated[
         Path | None,

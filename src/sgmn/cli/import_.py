@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sgmn.cli.import_benchmarks import lpr4m, movingfashion
-from sgmn.cli.options import help_text
+from sgmn.cli.options import Command, Group, help_text
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sgmn.workflows.import_grocery import GroceryImport, GroceryImportSettings
 
 app = typer.Typer(
-    help="Convert a public dataset to the dataset layout of sgmn.", no_args_is_help=True
+    cls=Group, help="Convert a public dataset to the dataset layout of sgmn.", no_args_is_help=True
 )
 
 
@@ -68,7 +68,7 @@ def grocery(
 
 
 for command in (grocery, lpr4m, movingfashion):
-    app.command(help=help_text(command))(command)
+    app.command(cls=Command, help=help_text(command))(command)
 
 
 def _import_grocery(folder: Path, output: Path, settings: GroceryImportSettings) -> GroceryImport:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sgmn.cli.options import AddressOption, EngineOption, ModelOption, RuntimeOption, flag
+from sgmn.cli.options import AddressOption, EngineOption, ModelOption, RuntimeOption
 from sgmn.errors import SgmnError
 from sgmn.model.runtimes import TORCH
 from sgmn.scale.engines import LOCAL, open_engine
@@ -48,7 +48,7 @@ RemoveOption = Annotated[
     str, typer.Option("--remove", metavar="IDS", help="Product ids to remove, comma-separated.")
 ]
 SyncOption = Annotated[
-    bool, flag("--sync", help="Remove products that the catalogue no longer lists.")
+    bool, typer.Option("--sync", help="Remove products that the catalogue no longer lists.")
 ]
 ReportOption = Annotated[
     Path | None,
@@ -68,14 +68,14 @@ CacheOption = Annotated[
 ]
 AllowPrivateOption = Annotated[
     bool,
-    flag(
+    typer.Option(
         "--allow-private",
         help="Also download from private, loopback and link-local addresses.",
     ),
 ]
 StrictOption = Annotated[
     bool,
-    flag(
+    typer.Option(
         "--strict",
         help="Reject products with a missing or unreadable image. Without this option, they "
         "are indexed with their other images or their title, and a warning is printed.",
@@ -106,7 +106,7 @@ ProcessesOption = Annotated[
 ]
 VectorIndexOption = Annotated[
     bool,
-    flag(
+    typer.Option(
         "--vector-index",
         help="Build an approximate index of vectors for fast search across shops. Useful from "
         "50,000 products on; later updates keep it.",

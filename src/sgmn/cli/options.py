@@ -8,13 +8,29 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 T = TypeVar("T")
 
 
-def flag(*names: str, help: str, **settings: Any) -> Any:
-    """Return an option that takes no value; Typer would show the type `<bool>` for it."""
-    return typer.Option(*names, metavar="", help=help, **settings)
+class _UntypedFlags:
+    """Shows options that take no value without the type `<bool>`."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters of a command, as Typer asks for them."""
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for param in params:
+            if getattr(param, "is_flag", False) and param.metavar is None:
+                param.metavar = ""
+        return params
+
+
+class Command(_UntypedFlags, TyperCommand):
+    """A command of `sgmn`."""
+
+
+class Group(_UntypedFlags, TyperGroup):
+    """A group of commands of `sgmn`."""
 
 
 def help_text(command: Callable[..., None]) -> str:
@@ -45,7 +61,7 @@ ShopOption = Annotated[
     typer.Option("--shop", metavar="ID", help="Shop to use. Required if there are several."),
 ]
 SkipInvalidOption = Annotated[
-    bool, flag("--skip-invalid", help="Report and skip invalid lines instead of failing.")
+    bool, typer.Option("--skip-invalid", help="Report and skip invalid lines instead of failing.")
 ]
 RuntimeOption = Annotated[
     str,
@@ -121,7 +137,9 @@ SeedOption = Annotated[
 JsonOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON.")
 ]
-MarkdownOption = Annotated[bool, flag("--markdown", help="Print Markdown instead of a table.")]
+MarkdownOption = Annotated[
+    bool, typer.Option("--markdown", help="Print Markdown instead of a table.")
+]
 
 
 def options_from(options_type: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:

@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from sgmn.cli.options import flag
-
 
 def push(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Checkpoint to publish.")],
@@ -22,7 +20,7 @@ def push(
             "--report", metavar="FILE", help="Report of `sgmn evaluate --json` for the card."
         ),
     ] = None,
-    private: Annotated[bool, flag("--private", help="Create a private model.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Create a private model.")] = False,
 ) -> None:
     """Publish a model with its card on the Hugging Face hub.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sgmn.cli.options import IndexOption, ModelOption, RuntimeOption, flag
+from sgmn.cli.options import IndexOption, ModelOption, RuntimeOption
 from sgmn.errors import SgmnError
 from sgmn.model.runtimes import TORCH
 
@@ -29,7 +29,7 @@ SearchShopOption = Annotated[
     str | None,
     typer.Option("--shop", metavar="ID", help="Search only this shop. By default, all shops."),
 ]
-JsonOption = Annotated[bool, flag("--json", help="Print one JSON object per product.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per product.")]
 
 
 def search(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sgmn.cli.config_options import ListWorldConfigsOption
-from sgmn.cli.options import flag, options_from
+from sgmn.cli.options import options_from
 from sgmn.errors import SgmnError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class SynthOptions:
     ] = None
     speech: Annotated[
         bool,
-        flag(
+        typer.Option(
             "--speech",
             help="Speak the transcripts in the audio track of the videos, over music and noise. "
             "Requires the extra synth-speech and the program espeak-ng.",
@@ -78,7 +78,7 @@ class SynthOptions:
         ),
     ] = None
     descriptions: Annotated[
-        bool, flag("--descriptions", help="Give products descriptions as shops write them.")
+        bool, typer.Option("--descriptions", help="Give products descriptions as shops write them.")
     ] = False
     config: Annotated[
         str | None,
@@ -91,7 +91,9 @@ class SynthOptions:
     processes: Annotated[
         int, typer.Option("--processes", min=1, metavar="N", help="Processes, one CPU core each.")
     ] = 1
-    preview: Annotated[bool, flag("--preview", help="Write only an overview image (PNG).")] = False
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Write only an overview image (PNG).")
+    ] = False
     list_configs: ListWorldConfigsOption = False
 
 

@@ -15,7 +15,7 @@ from sgmn.cli.config_options import (
     TrainOnOption,
 )
 from sgmn.cli.datasets import read_dataset, read_tables
-from sgmn.cli.options import SkipInvalidOption, flag
+from sgmn.cli.options import SkipInvalidOption
 
 if TYPE_CHECKING:
     from sgmn.training.config import RunConfig
@@ -30,7 +30,7 @@ def train(
     dataset: TrainOnOption = None,
     change: ChangeOption = None,
     resume: Annotated[
-        bool, flag("--resume", help="Continue from the last checkpoint of the run.")
+        bool, typer.Option("--resume", help="Continue from the last checkpoint of the run.")
     ] = False,
     skip_invalid: SkipInvalidOption = False,
     list_configs: ListRunConfigsOption = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sgmn.cli.options import AddressOption, EngineOption, ProcessesOption, flag
+from sgmn.cli.options import AddressOption, EngineOption, ProcessesOption
 from sgmn.errors import SettingsError, SgmnError
 from sgmn.scale.engines import LOCAL, open_engine
 
@@ -45,7 +45,8 @@ LanguageOption = Annotated[
     ),
 ]
 OverwriteOption = Annotated[
-    bool, flag("--overwrite", help="Transcribe recordings again if FOLDER has their transcript.")
+    bool,
+    typer.Option("--overwrite", help="Transcribe recordings again if FOLDER has their transcript."),
 ]
 
 

@@ -17,7 +17,6 @@ from sgmn.cli.options import (
     ModelOption,
     RuntimeOption,
     ShopOption,
-    flag,
 )
 from sgmn.model.runtimes import TORCH
 
@@ -69,7 +68,7 @@ class WatchOptions:
     ] = None
     hot_words: Annotated[
         bool,
-        flag(
+        typer.Option(
             "--hot-words",
             help="With --asr: pass the brands and names of the products to Whisper as hints. "
             "Slower, and no more accurate with the model base.",
@@ -163,12 +162,12 @@ class WatchOptions:
             "--lag", metavar="SECONDS", help="How long an event may be corrected afterwards."
         ),
     ] = 6.0
-    live: Annotated[bool, flag("--live", help="Process a file as if it were a live stream.")] = (
-        False
-    )
+    live: Annotated[
+        bool, typer.Option("--live", help="Process a file as if it were a live stream.")
+    ] = False
     realtime: Annotated[
         bool,
-        flag(
+        typer.Option(
             "--realtime", help="With --live: read the file in real time instead of at full speed."
         ),
     ] = False
