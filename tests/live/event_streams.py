@@ -26,7 +26,7 @@ timeline_settings = st.builds(
     nothing_threshold=st.sampled_from([0.0, 0.1, 0.5]),
     window_s=st.just(2.5),
     min_segment_s=st.sampled_from([0.0, 3.0]),
-    presence_weight=st.sampled_from([0.0, 1.5]),
+    presence_weight=st.sampled_from([0.0, 1.5, 4.0]),
 )
 lags_s = st.sampled_from([0.0, 1.0, 2.5, 6.0, 11.0])
 tails_s = st.sampled_from([0.0, 0.7, 9.0])  # from the last window to the end of the stream

@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sgmn.live.adaptive import AdaptiveScoring
 from sgmn.live.effort import DecodingReport, choose_windows, find_doubt, parse_effort
+from sgmn.live.evidence import compute_evidence
+from sgmn.live.presence import ScoredWindow, compute_presence
 from sgmn.live.recognizer import RecognitionResult, StreamRecognizer
 from sgmn.live.recording import RecordingScorer
-from sgmn.live.windows import cut_windows
+from sgmn.live.windows import Window, cut_windows
 from sgmn.media import video
 from tests.live.color_streams import SETTINGS, ColorEmbedder, build_recognizer, color_sequence
 from tests.live.color_videos import write_color_video
@@ -66,6 +69,22 @@ def test_any_span_is_scored_as_in_the_whole_recording(
         np.testing.assert_allclose(one.logits, other.logits, atol=1e-6)
         assert one.saliency == pytest.approx(other.saliency)
         assert len(one.window.frames) == len(other.window.frames)
+
+
+def test_evidence_of_blocks_is_that_of_the_whole_recording(rng: np.random.Generator) -> None:
+    settings = replace(
+        SETTINGS, nothing_threshold=0.2, presence_weight=1.0, saliency_drop=0.3, usual_saliency=1.0
+    )
+    spans = [Window(2.0 * n, 2.0 * n + 6, 2.0 * n + 3, range(6 * n, 6 * n + 6)) for n in range(150)]
+    rows = [ScoredWindow(w, rng.normal(0, 3, 3), float(rng.normal(0, 3))) for w in spans]
+    final = {w.window: w._replace(saliency=w.saliency + 1.0) for w in rows}
+    scoring = AdaptiveScoring(settings, lambda windows: [final[w] for w in windows])
+    improved = list(scoring.improve(iter(rows)))
+    assert 0 < scoring.dense_count < 150 == len(improved)
+    saliency = np.array([one.saliency for one in improved])
+    logits = np.array([one.logits for one in improved])
+    evidence = compute_evidence(logits, settings, compute_presence(saliency, settings))
+    np.testing.assert_allclose(scoring._before, evidence[-len(scoring._before) :])
 
 
 @pytest.mark.parametrize(

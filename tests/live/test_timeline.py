@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from sgmn.errors import SgmnError
 from sgmn.live.evidence import TimelineSettings, compute_evidence
@@ -216,3 +217,14 @@ def test_the_temperature_divides_the_logits() -> None:
 
     confidences = [mean_confidence(temperature) for temperature in (0.25, 1.0, 4.0)]
     assert confidences[0] > confidences[2]
+
+
+@pytest.mark.parametrize(
+    "saliency", [np.zeros(1), np.zeros(3), np.zeros((2, 1)), np.array([0.0, inf])]
+)
+def test_impossible_saliency_is_rejected(saliency: NDArray[np.float64]) -> None:
+    with pytest.raises(SgmnError, match="saliency has shape"):
+        decode_segments([1.0, 3.0], np.zeros((2, 2)), ["a", "b"], saliency=saliency)
+    decoder = OnlineDecoder(["a", "b"])
+    with pytest.raises(SgmnError, match="saliency has shape"):
+        decoder.push(1.0, np.zeros(2), inf)

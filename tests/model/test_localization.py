@@ -47,10 +47,10 @@ def test_an_untrained_localizer_changes_no_attention() -> None:
 def test_the_same_patch_elsewhere_has_another_score() -> None:
     localizer, tokens = build_localizer(), draw_tokens()
     tokens.patches[:] = tokens.patches[:, :, :1]
-    scores = localizer.score_patches(tokens)
+    scores = localizer.score_patches(tokens, tokens.text)
     assert scores[0].std(-1).min() > 1e-3
     nowhere = replace(tokens, patch_positions=torch.zeros_like(tokens.patch_positions))
-    assert localizer.score_patches(nowhere)[0].std(-1).max() < 1e-5
+    assert localizer.score_patches(nowhere, tokens.text)[0].std(-1).max() < 1e-5
 
 
 def test_the_transcript_changes_scores_of_patches_and_frames() -> None:
@@ -58,7 +58,7 @@ def test_the_transcript_changes_scores_of_patches_and_frames() -> None:
     other = replace(tokens, text=tokens.text.flip(0))
     attended, strength = tokens.patches.mean(2), torch.zeros(CLIPS, FRAMES)
     for change in (
-        localizer.score_patches(tokens) - localizer.score_patches(other),
+        localizer.score_patches(tokens, tokens.text) - localizer.score_patches(tokens, other.text),
         localizer.score_frames(tokens, attended, strength)
         - localizer.score_frames(other, attended, strength),
     ):
@@ -92,6 +92,6 @@ def test_items_without_text_patches_or_frames_have_finite_scores() -> None:
     for case in (tokens, empty):
         weights = case.patch_mask.float()
         attended = torch.einsum("btn,btnd->btd", weights, case.patches)
-        assert localizer.score_patches(case).isfinite().all()
+        assert localizer.score_patches(case, case.text).isfinite().all()
         assert localizer.score_frames(case, attended, torch.zeros(CLIPS, FRAMES)).isfinite().all()
         assert localizer.predict_boxes(case, weights, attended).isfinite().all()

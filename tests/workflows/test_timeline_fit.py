@@ -77,10 +77,10 @@ def test_fit_tries_the_whole_grid_and_keeps_the_lengths() -> None:
     assert best.log_loss == pytest.approx(min(f.log_loss for f in candidates), abs=0.5)
 
 
-def watched_with_a_pause() -> WatchedStream:
+def watched_with_a_pause(level: float = 2.0) -> WatchedStream:
     """All scores say "a", but for half of the time nobody shows anything."""
     scores, times_s = np.tile([3.0, 0, 0], (16, 1)), np.arange(1.0, 33.0, 2.0)
-    saliency = np.repeat([2.0, -6.0], 8)
+    saliency = level - np.repeat([0.0, 8.0], 8)
     result = RecognitionResult((), 32.0, times_s, scores, ("a", "b", "c"), saliency=saliency)
     truth = (Segment(0, 16, "a"), Segment(16, 32, None))
     truths = dict(enumerate(["a"] * 8 + [None] * 8))
@@ -88,9 +88,10 @@ def watched_with_a_pause() -> WatchedStream:
 
 
 def test_saliency_counts_if_that_finds_pauses() -> None:
-    best, _ = fit_timeline([[watched_with_a_pause()]], TimelineSettings())
-    assert best.settings.presence_weight > 0 and best.settings.usual_saliency == 2.0
-    assert best.shares[0] > 0.9
+    datasets = [[watched_with_a_pause()], [watched_with_a_pause(level=-3.0)]]
+    best, _ = fit_timeline(datasets, TimelineSettings())
+    assert best.settings.presence_weight > 0 and best.settings.usual_saliency == -0.5
+    assert min(best.shares) > 0.8
 
 
 def test_saliency_does_not_count_where_none_is_known() -> None:

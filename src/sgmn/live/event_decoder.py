@@ -99,7 +99,7 @@ class EventDecoder:
                 scores are invalid.
         """
         rows = np.asarray(scores, dtype=np.float64)[np.newaxis]
-        check_scores(np.array([time_s]), rows, self._product_ids)
+        check_scores(np.array([time_s]), rows, self._product_ids, np.array([saliency]))
         self._require(time_s > self._now_s and time_s >= 0, time_s, "push windows in order")
         presence = np.array([self._presence.push(saliency)])
         row = compute_evidence(rows, self._settings, presence)[0]

@@ -40,11 +40,11 @@ class TimelineSettings:
         min_segment_s: Shorter segments are merged into the neighbor that explains them better.
         temperature: Divides the logits (above 0): above 1 makes windows less confident, below 1
             more confident.
-        presence_weight: Nats per unit of saliency that count for or against nothing on sale (0 or
-            more); see `presence.PresenceFilter`. With 0 the saliency of frames does not count.
+        presence_weight: Nats per unit of saliency (0 or more; 0 ignores it), see
+            `presence.PresenceFilter`. It has no effect where something is always on sale.
         saliency_drop: How far the saliency of a window may fall below the usual one before it
-            counts against every product.
-        usual_saliency: What is usual at the start of a stream.
+            counts against every product; any number, in units of saliency.
+        usual_saliency: What is usual at the start of a stream; any number, in the same units.
     """
 
     switch_cost: float = 4.0
@@ -108,8 +108,8 @@ def compute_evidence(
     if their mean log-odds are. A flat row (p = 1/S, chance) means nothing. On a shelf of one
     product, which has nothing to stand out from, that product is always on sale.
 
-    `presence` (W,) is added to these log-odds: the evidence of each window that something is
-    presented, whatever it is; see `presence.compute_presence`.
+    `presence` (W,), in nats, is added to these log-odds: the evidence of each window that something
+    is presented, whatever it is; see `presence.compute_presence`.
 
     Neighboring windows share most of their frames and are not independent observations, so each
     row is weighted by hop_s / window_s.
@@ -142,9 +142,14 @@ def _threshold_log_odds(threshold: float, product_count: int) -> float:
 
 
 def check_scores(
-    times_s: NDArray[np.float64], scores: NDArray[np.float64], product_ids: Sequence[str]
+    times_s: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    product_ids: Sequence[str],
+    saliency: Scores | None = None,
 ) -> None:
     """Check that times (W,) increase, and that scores (W, S) are finite and match the products.
+
+    The saliency (W,), if any, must be finite, or nan where it is not known.
 
     Raises:
         SgmnError: One of these does not hold.
@@ -163,6 +168,12 @@ def check_scores(
             f"{scores[window, column]}",
             where="timeline",
             remedy="pass finite logits; leave out windows without frames",
+        )
+    if saliency is not None and (saliency.shape != times_s.shape or np.isinf(saliency).any()):
+        raise SgmnError(
+            f"saliency has shape {saliency.shape} for {len(times_s)} windows, or is not finite",
+            where="timeline",
+            remedy="pass one number per window, or nan where it is not known",
         )
     if not np.isfinite(times_s).all() or (np.diff(times_s) <= 0).any():
         raise SgmnError("times do not increase", "timeline", "pass each window once, in order")

@@ -1,8 +1,9 @@
 """Whether something is being presented at all, from how salient the frames of a window are.
 
-Guidance compares the words with the patches of a frame, and knows what a presented product looks
-like; see `GuidanceOutput.frame_saliency`. How salient frames are depends on the room, the light and
-the goods, so what counts is how far a window falls below what is usual in its stream.
+Guidance knows what a presented product looks like, whatever is said; see
+`GuidanceOutput.frame_saliency`. How salient frames are depends on the room, the light and the
+goods, so what counts is how far a window falls below what is usual in its stream. So a pause of
+many minutes becomes usual in the end, and then says nothing more.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class PresenceFilter:
         """Return the log-odds, in nats, that something is presented in the next window.
 
         They are `presence_weight`·(saliency - usual + `saliency_drop`). What is usual is the mean
-        over the past, with a start at `usual_saliency` and an exponential decay of older windows.
-        An unknown saliency (nan) says nothing: 0.
+        up to and including this window, with a start at `usual_saliency` and an exponential decay
+        of older windows. An unknown saliency (nan) says nothing: 0.
         """
         if isnan(saliency):
             return 0.0
@@ -48,7 +49,7 @@ class PresenceFilter:
         return self._weight * (saliency - self._usual + self._drop)
 
     def push_all(self, saliency: Iterable[float]) -> NDArray[np.float64]:
-        """Return the log-odds (W,) of the next windows."""
+        """Return the log-odds (W,) of the next W windows, in order."""
         return np.array([self.push(float(value)) for value in saliency])
 
 

@@ -70,7 +70,7 @@ class OnlineDecoder:
             SgmnError: The time does not increase, or the scores are invalid.
         """
         rows = np.asarray(scores, dtype=np.float64)[np.newaxis]
-        check_scores(np.array([time_s]), rows, self._product_ids)
+        check_scores(np.array([time_s]), rows, self._product_ids, np.array([saliency]))
         if time_s <= self._time_s:
             raise SgmnError(
                 f"{time_s} s comes after {self._time_s} s", "timeline", "push windows in order"
@@ -113,11 +113,11 @@ def decode_segments(
         saliency: (W,) how salient the frames of each window are; nan where it is not known.
 
     Raises:
-        SgmnError: Shapes, scores, times or span are invalid.
+        SgmnError: Shapes, scores, times, span or saliency are invalid.
     """
     settings = settings or TimelineSettings()
     moments_s, rows = np.asarray(times_s, np.float64), np.asarray(scores, np.float64)
-    check_scores(moments_s, rows, product_ids)
+    check_scores(moments_s, rows, product_ids, saliency)
     if not moments_s.size:
         return ()
     edges_s = _find_edges(moments_s, settings.hop_s, span_s)

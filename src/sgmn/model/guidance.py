@@ -36,8 +36,9 @@ class GuidanceOutput(NamedTuple):
         frames: (B, T, D) guided frame vectors of length 1; zero at padding.
         frame_weights: (B, T) ω, sums to 1 over the frames of an item; 0 at padding.
         patch_weights: (B, T, N) α, sums to 1 over the patches of a frame; 0 at padding.
-        frame_saliency: (B, T) how salient the patches of each frame are: the log-mean-exp of
-            their saliency. Unlike ω it does not depend on the other frames. 0 at padding.
+        frame_saliency: (B, T) how much each frame looks as if something is presented, whatever is
+            said: the log-mean-exp of the saliency of its patches without the words. Unlike ω it
+            does not depend on other frames. 0 at padding. It has no gradient.
         word_weights: (B, L) how much each word contributes to the attention, sums to 1; 0 at
             padding. For display only: it has no gradient.
         boxes: (B, T, 4) left, top, right and bottom of the product in each frame, as fractions of
@@ -80,8 +81,8 @@ class Guidance(nn.Module):
         saliency = self.compute_saliency(logits, tokens)
         patch_weights = masked_softmax(saliency, mask)
         attended = torch.einsum("btn,btnd->btd", patch_weights, tokens.patches)
-        frame_saliency = compute_frame_saliency(saliency, mask)
-        frame_weights = self.compute_frame_weights(frame_saliency, attended, tokens)
+        strength = log_mean_exp(saliency, mask)
+        frame_weights = self.compute_frame_weights(strength, attended, tokens)
         if self.localizer is None:
             boxes = whole_canvas_boxes(tokens.image_mask)
         else:
@@ -90,7 +91,7 @@ class Guidance(nn.Module):
             self.guide_frames(tokens, attended),
             frame_weights,
             patch_weights,
-            frame_saliency,
+            self.compute_frame_saliency(tokens, mask),
             self.compute_word_weights(logits, patch_weights, frame_weights, tokens),
             boxes,
         )
@@ -98,11 +99,21 @@ class Guidance(nn.Module):
     def compute_saliency(self, logits: Tensor, tokens: ItemTokens) -> Tensor:
         """Saliency (B, T, N): matches with the words, if there are any, plus what is learned."""
         has_words = tokens.word_mask.any(1)[:, None, None]
-        saliency = logits.logsumexp(2).mean(1).masked_fill(~has_words, 0.0)
-        saliency += self.prior(tokens.patches).squeeze(-1)
+        matches = logits.logsumexp(2).mean(1).masked_fill(~has_words, 0.0)
+        return matches + self.score_appearance(tokens, tokens.text)
+
+    def score_appearance(self, tokens: ItemTokens, text: Tensor) -> Tensor:
+        """What is learned of presented products: (B, T, N), given transcripts as vectors (B, D)."""
+        scores: Tensor = self.prior(tokens.patches).squeeze(-1)
         if self.localizer is not None:
-            saliency += self.localizer.score_patches(tokens)
-        return saliency
+            scores = scores + self.localizer.score_patches(tokens, text)
+        return scores
+
+    @torch.no_grad()
+    def compute_frame_saliency(self, tokens: ItemTokens, mask: Tensor) -> Tensor:
+        """Saliency (B, T) of the frames to someone who does not hear the words."""
+        unheard = torch.zeros_like(tokens.text)
+        return log_mean_exp(self.score_appearance(tokens, unheard), mask)
 
     def compute_logits(self, tokens: ItemTokens) -> Tensor:
         """Logits (B, H, L, T, N): similarity of word and patch plus log importance of the word."""
@@ -119,12 +130,12 @@ class Guidance(nn.Module):
         return logits.masked_fill(padding, -torch.inf).log_softmax(-1)
 
     def compute_frame_weights(
-        self, frame_saliency: Tensor, attended: Tensor, tokens: ItemTokens
+        self, strength: Tensor, attended: Tensor, tokens: ItemTokens
     ) -> Tensor:
-        """ω (B, T): a softmax over the saliency of the frames, plus what is learned."""
-        logits = straight_through_gate(frame_saliency, self.time_gain)
+        """ω (B, T): a softmax over the strength of the frames (B, T), plus what is learned."""
+        logits = straight_through_gate(strength, self.time_gain)
         if self.localizer is not None:
-            logits = logits + self.localizer.score_frames(tokens, attended, frame_saliency)
+            logits = logits + self.localizer.score_frames(tokens, attended, strength)
         return masked_softmax(logits, tokens.image_mask)
 
     def guide_frames(self, tokens: ItemTokens, attended: Tensor) -> Tensor:
@@ -166,8 +177,8 @@ class CosineLogits(nn.Module):
         return queries / temperature[:, None, None] @ keys.mT
 
 
-def compute_frame_saliency(saliency: Tensor, mask: Tensor) -> Tensor:
-    """Log-mean-exp (B, T) of the saliency (B, T, N) of the patches; 0 for frames without any."""
+def log_mean_exp(saliency: Tensor, mask: Tensor) -> Tensor:
+    """Log-mean-exp (B, T) over the patches (B, T, N) of each frame; 0 for frames without any."""
     has_patches = mask.any(-1)
     masked = saliency.masked_fill(~mask & has_patches.unsqueeze(-1), -torch.inf)
     mean = masked.logsumexp(-1) - mask.sum(-1).clamp(min=1).log()

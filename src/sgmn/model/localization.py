@@ -40,32 +40,32 @@ class Localizer(nn.Module):
         for head in (self.patch_score, self.frame_score, self.box):
             _zero(head[-1])
 
-    def score_patches(self, tokens: ItemTokens) -> Tensor:
+    def score_patches(self, tokens: ItemTokens, text: Tensor) -> Tensor:
         """What to add to the saliency of the patches: (B, T, N).
 
-        The transcript modulates the features of patch, position and frame (FiLM, Perez et al.
-        2018); without one, the bias of the modulation remains.
+        The transcript, `text` (B, D), modulates the features of patch, position and frame (FiLM,
+        Perez et al. 2018); without one (a zero vector), the bias of the modulation remains.
         """
         hidden = self.patch(tokens.patches) + self.position(
             encode_positions(tokens.patch_positions)
         )
         hidden = hidden + self.frame(tokens.images).unsqueeze(2)
-        scale, shift = self.modulation(tokens.text)[:, None, None].chunk(2, dim=-1)
+        scale, shift = self.modulation(text)[:, None, None].chunk(2, dim=-1)
         scores: Tensor = self.patch_score(hidden * (1 + scale) + shift)
         return scores.squeeze(-1)
 
-    def score_frames(self, tokens: ItemTokens, attended: Tensor, saliency: Tensor) -> Tensor:
+    def score_frames(self, tokens: ItemTokens, attended: Tensor, strength: Tensor) -> Tensor:
         """What to add to the logits of the frame weights: (B, T).
 
         Args:
             tokens: The clips.
             attended: (B, T, D) the attended content of each frame.
-            saliency: (B, T) how salient the patches of each frame are.
+            strength: (B, T) how salient the patches of each frame are.
         """
         content = functional.normalize(self.content(attended), dim=-1)
         text = functional.normalize(self.text(tokens.text), dim=-1)
         match = content * (text * tokens.has_text.unsqueeze(-1)).unsqueeze(1)
-        scalars = torch.stack([saliency, match.sum(-1)], -1)
+        scalars = torch.stack([strength, match.sum(-1)], -1)
         features = [content, MATCH_SCALE * match, self.frame(tokens.images), scalars]
         scores: Tensor = self.frame_score(torch.cat(features, -1))
         return scores.squeeze(-1)

@@ -60,7 +60,7 @@ class ClipVectors(TensorRows):
         glance_weights: (B, K), sums to 1 over the glances of a clip, 0 at padding.
         glance_patches: (B, K, M, W) directions of their patches.
         late_reliability: (B,) factor >= 0 of the late term.
-        saliency: (B,) how salient the frames are, for the timeline; nan without guidance.
+        saliency: (B,) of the frames, for the timeline; nan without guidance, 0 without frames.
     """
 
     frames: Tensor

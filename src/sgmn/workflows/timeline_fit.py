@@ -20,8 +20,8 @@ from sgmn.workflows.confidence import decode_timeline, judge_timelines
 TEMPERATURES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.6)
 SWITCH_COSTS = (1.0, 2.0, 3.0, 4.0, 6.0)
 NOTHING_THRESHOLDS = (0.0, 0.05, 0.1, 0.2, 0.3)
-PRESENCE_WEIGHTS = (0.0, 0.5, 1.0, 1.5)
-SALIENCY_DROPS = (1.0, 2.0, 3.0, 4.0)
+PRESENCE_WEIGHTS = (0.5, 1.0, 2.0, 4.0)
+SALIENCY_DROPS = (0.0, 0.5, 1.0, 2.0)
 QUALITY_TOLERANCE = 0.02
 LOSS_TOLERANCE = 0.01  # nats
 MIN_PROBABILITY = 1e-6  # so that one moment cannot outweigh all others
@@ -82,15 +82,21 @@ def fit_timeline(
 def vary_presence(
     settings: TimelineSettings, datasets: Sequence[Sequence[WatchedStream]]
 ) -> Iterator[TimelineSettings]:
-    """Other settings in which the saliency of frames counts; none if no saliency is known."""
+    """Other settings in which the saliency of frames counts; none if no saliency is known.
+
+    The threshold is chosen again, because saliency is evidence for the same state.
+    """
     usual = [
         saliency for streams in datasets if (saliency := mean_saliency_on_sale(streams)) is not None
     ]
     if not usual:
         return
-    for weight, drop in product(PRESENCE_WEIGHTS[1:], SALIENCY_DROPS):
+    for threshold, weight, drop in product(
+        NOTHING_THRESHOLDS[1:], PRESENCE_WEIGHTS, SALIENCY_DROPS
+    ):
         yield replace(
             settings,
+            nothing_threshold=threshold,
             presence_weight=weight,
             saliency_drop=drop,
             usual_saliency=round(fmean(usual), 2),

@@ -10,6 +10,7 @@ import torch
 
 from sgmn.catalogue.index import Index
 from sgmn.model import backbones, checkpoint
+from sgmn.model.bundle import ModelBundle
 from sgmn.service.streams.encoder_process import EncoderProcess
 from tests.conftest import TINY_IMAGE_TOWER, _save_backbone
 from tests.service.conftest import SHOP
@@ -26,11 +27,22 @@ def build_index(folder: Path) -> Path:
         torch.manual_seed(3)
         tower = str(folder / "bert")
         canvases = ((32, 24), (32, 32))
-        model = backbones.build_composed(TINY_IMAGE_TOWER, tower, 32, canvases)
+        model = enable_guidance(backbones.build_composed(TINY_IMAGE_TOWER, tower, 32, canvases))
     checkpoint.save(replace(model, calibration={"timeline": TIMELINE}), folder / "model")
     index = Index.create(folder / "index", folder / "model")
     index.add(make_world(folder / "world") / "products.jsonl", shop_id=SHOP)
     return folder / "index"
+
+
+def enable_guidance(model: ModelBundle) -> ModelBundle:
+    """The model with guidance of random weights, so that frames have a saliency."""
+    config = model.network.config
+    parts = replace(config.parts, enabled=("guidance",))
+    network = model.network.with_parts(parts, config.terms)
+    with torch.no_grad():
+        for parameter in network.parts.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return replace(model, network=network)
 
 
 def recognize_events(

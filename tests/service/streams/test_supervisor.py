@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -24,6 +25,8 @@ def test_a_recording_is_recognized_to_its_end(streams: StreamWorld, video: Path)
     events = streams.events(session)
     assert [event["id"] for event in events] == list(range(1, len(events) + 1)) and len(events) > 3
     assert (events[-1]["kind"], events[-1]["time_s"]) == ("ended", 40.0)
+    saliency = [window.saliency for window in streams.windows(session)]
+    assert all(map(isfinite, saliency)) and len(set(saliency)) > 10  # from the encoder
 
 
 @pytest.mark.slow

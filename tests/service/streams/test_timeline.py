@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgmn.live.events import Event, segments_from_events
+from sgmn.live.evidence import TimelineSettings
+from sgmn.live.timeline import OnlineDecoder
 from sgmn.service.streams.journal import End, Header, JournalWriter, Record, WindowRecord
 from sgmn.service.streams.timeline import (
     SessionTimeline,
@@ -48,6 +51,24 @@ def test_a_replay_at_any_moment_continues_with_the_same_events(
     later = [event for record in records[cut:] for event in replay.timeline.apply(record).events]
     assert [*replay.events, *later] == expected
     assert [event.id for event in expected] == list(range(1, len(expected) + 1))
+
+
+def test_saliency_counts_as_in_a_recording() -> None:
+    settings = {**HEADER.timeline, "nothing_threshold": 0.2, "presence_weight": 4.0}
+    records = [
+        replace(record, saliency=-9.0 if 10 <= number < 20 else 0.0)
+        for number, record in enumerate(windows([[3.0, 0.0, 0.0]] * 30))
+    ]
+    replay = replay_records([replace(HEADER, timeline=settings), *records, End(61.0, 2e9)])
+    assert replay is not None
+    assert [s.product_id for s in segments_from_events(replay.events)] == ["a", None, "a"]
+    without = events_as_it_happens([*records, End(61.0, 2e9)])  # a header without a weight
+    assert [s.product_id for s in segments_from_events(without)] == ["a"]
+    decoder, belief = OnlineDecoder(HEADER.product_ids, TimelineSettings(**settings)), None
+    for record in records:
+        belief = decoder.push(record.center_s, record.logits, record.saliency)
+    assert belief is not None and replay.belief is not None
+    np.testing.assert_array_equal(replay.belief.probabilities, belief.probabilities)
 
 
 def test_ending_a_journal_closes_its_last_event_once(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any, Self
 
@@ -222,6 +223,8 @@ def _encode(record: Record) -> bytes:
         )
         logits = np.asarray(record.logits, "<f4").tobytes()
         if record.terms is None:
+            if not isnan(record.saliency):
+                raise SgmnError("a window with a saliency but without terms", "journal")
             return b"W" + numbers + logits + record.text.encode()
         evidence = logits + _SALIENCY.pack(record.saliency) + record.terms.to_bytes()
         return b"S" + numbers + evidence + record.text.encode()
@@ -235,12 +238,12 @@ def _encode(record: Record) -> bytes:
 def _decode(kind: bytes, content: bytes, path: Path) -> Record:
     if kind in (b"W", b"T", b"S"):
         return _decode_window(content, has_terms=kind != b"W", has_saliency=kind == b"S")
-    fields = json.loads(content)
+    fields = json.loads(content) if kind in (b"G", b"E", b"H") else {}
     if kind == b"G":
         return Gap(**fields)
     if kind == b"E":
         return End(**fields)
-    if kind != b"H" or fields.pop("version") not in _READ_VERSIONS:
+    if fields.pop("version", None) not in _READ_VERSIONS:
         message = f"has a record {kind!r} of another version"
         raise SgmnError(message, path, "update sgmn to the version that wrote it")
     return Header(**{**fields, "product_ids": tuple(fields["product_ids"])})
