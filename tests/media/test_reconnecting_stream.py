@@ -70,7 +70,7 @@ def test_time_follows_the_wall_clock_between_connections(short_stream: bytes) ->
 @pytest.mark.parametrize("has_frames", [False, True])
 def test_a_silent_sender_stalls_and_is_reconnected(short_stream: bytes, has_frames: bool) -> None:
     recorder = StateRecorder()
-    settings = replace(QUICK, open_timeout_s=8, read_timeout_s=8, stall_timeout_s=3, max_attempts=2)
+    settings = replace(QUICK, open_timeout_s=8, read_timeout_s=8, stall_timeout_s=2, max_attempts=2)
     first = send_then_stay_silent(short_stream if has_frames else b"")
     with (
         serve_tcp(first, send_all(short_stream)) as address,
@@ -84,7 +84,7 @@ def test_a_silent_sender_stalls_and_is_reconnected(short_stream: bytes, has_fram
 
 
 def test_noise_is_a_broken_connection(short_stream: bytes) -> None:
-    settings = replace(QUICK, open_timeout_s=4, read_timeout_s=4, max_attempts=2)
+    settings = replace(QUICK, open_timeout_s=3, read_timeout_s=3, max_attempts=2)
     with (
         serve_tcp(send_noise, send_all(short_stream)) as address,
         LiveSource(address, settings=settings) as source,

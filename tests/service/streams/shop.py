@@ -17,9 +17,15 @@ from tests.service.conftest import SHOP
 from tests.service.streams.world import TIMELINE, StreamWorld, comparable
 from tests.world import make_world
 
+# With guidance, saliency decides whether anything is on sale.
+GUIDED_TIMELINE = {**TIMELINE, "nothing_threshold": 0.02, "presence_weight": 2.0}
 
-def build_index(folder: Path) -> Path:
-    """Build a tiny model with random weights and the index of a shop; return the index."""
+
+def build_index(folder: Path, guided: bool = False) -> Path:
+    """Build a tiny model with random weights and the index of a shop; return the index.
+
+    A guided model has guidance, and so heatmaps and a saliency of frames.
+    """
     for name in ("bert", "world"):
         (folder / name).mkdir(parents=True)
     _save_backbone("bert", folder / "bert")
@@ -27,8 +33,11 @@ def build_index(folder: Path) -> Path:
         torch.manual_seed(3)
         tower = str(folder / "bert")
         canvases = ((32, 24), (32, 32))
-        model = enable_guidance(backbones.build_composed(TINY_IMAGE_TOWER, tower, 32, canvases))
-    checkpoint.save(replace(model, calibration={"timeline": TIMELINE}), folder / "model")
+        model = backbones.build_composed(TINY_IMAGE_TOWER, tower, 32, canvases)
+        if guided:
+            model = enable_guidance(model)
+    timeline = GUIDED_TIMELINE if guided else TIMELINE
+    checkpoint.save(replace(model, calibration={"timeline": timeline}), folder / "model")
     index = Index.create(folder / "index", folder / "model")
     index.add(make_world(folder / "world") / "products.jsonl", shop_id=SHOP)
     return folder / "index"

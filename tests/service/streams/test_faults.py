@@ -37,7 +37,7 @@ def test_a_full_disk_fails_a_session_and_loses_nothing(
 def test_a_worker_that_hangs_is_replaced(
     streams: StreamWorld, long_video: Path, long_events: list[tuple[object, ...]]
 ) -> None:
-    streams.runner = replace(RUNNER, heartbeat_timeout_s=20.0)
+    streams.runner = replace(RUNNER, heartbeat_timeout_s=12.0)
     session = streams.add(long_video)
     with streams.supervise() as supervisor:
         streams.wait_for_windows(session, 10)

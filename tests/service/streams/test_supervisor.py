@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, isnan
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -14,6 +14,7 @@ from sgmn.service.streams.encoder_process import EncoderProcess
 from sgmn.service.streams.fleet import LocalFleet
 from sgmn.service.streams.states import ACTIVE
 from tests.service.process import wait_for
+from tests.service.streams.shop import build_index, recognize_events
 from tests.service.streams.world import StreamWorld, comparable, kill
 
 
@@ -25,8 +26,25 @@ def test_a_recording_is_recognized_to_its_end(streams: StreamWorld, video: Path)
     events = streams.events(session)
     assert [event["id"] for event in events] == list(range(1, len(events) + 1)) and len(events) > 3
     assert (events[-1]["kind"], events[-1]["time_s"]) == ("ended", 40.0)
+    assert all(isnan(window.saliency) for window in streams.windows(session))  # without guidance
+
+
+def test_saliency_is_journaled_and_survives_a_crash(
+    tmp_path: Path, encoder: EncoderProcess, video: Path
+) -> None:
+    index = build_index(tmp_path / "shop", guided=True)
+    expected = recognize_events(tmp_path / "expected", index, video, encoder)
+    streams = StreamWorld(tmp_path / "killed", index, encoder=encoder)
+    streams.options["realtime"] = True  # until the kill, so that the stream has not ended by then
+    session = streams.add(video)
+    with streams.supervise() as supervisor:
+        streams.wait_for_windows(session, 3)
+        del streams.options["realtime"]
+        kill(supervisor.worker_pids()[session])
+        streams.wait_for_state(session, "ended", "failed")
     saliency = [window.saliency for window in streams.windows(session)]
-    assert all(map(isfinite, saliency)) and len(set(saliency)) > 10  # from the encoder
+    assert all(map(isfinite, saliency)) and len(set(saliency)) > 10
+    assert comparable(streams.events(session)) == expected
 
 
 @pytest.mark.slow

@@ -33,14 +33,7 @@ from tests.service.process import wait_for
 from tests.world import COLORS, make_image
 
 # Every window decides by itself, so that a model with random weights has many events.
-TIMELINE = {
-    "switch_cost": 0.2,
-    "nothing_threshold": 0.02,
-    "window_s": 4.0,
-    "hop_s": 2.0,
-    "presence_weight": 2.0,
-    "saliency_drop": 0.1,
-}
+TIMELINE = {"switch_cost": 0.2, "nothing_threshold": 0.0, "window_s": 4.0, "hop_s": 2.0}
 RUNNER = RunnerSettings(heartbeat_timeout_s=20.0, stop_timeout_s=30.0, initial_backoff_s=0.05)
 
 
