@@ -26,6 +26,7 @@ _SCRIPT = f'''
 """Gives catalogues a note, in many steps; SQLite copies, drops and renames their table."""
 
 import os
+from time import sleep
 
 import sqlalchemy as sa
 from alembic import op
@@ -48,6 +49,7 @@ def upgrade():
         if path := os.environ.get("{PROGRESS}"):
             with open(path, "a") as file:
                 file.write("a step\\n")
+            sleep(0.02)  # time to be killed
 
 
 def downgrade():

@@ -26,7 +26,8 @@ def test_a_migration_that_is_killed_has_done_all_or_nothing(
     fill(database)
     before = snapshot(database)
     steps = [kill_migration(settings, rng) for _ in range(2)]
-    assert all(0 < step <= STEPS for step in steps)
+    # A kill may come too late; then the next migration has nothing to do.
+    assert all(0 < step <= STEPS for step in steps) or steps == [STEPS, 0]
     done = check_whole(database, before)
     assert not done or STEPS in steps
     check_after_start(settings, before)
