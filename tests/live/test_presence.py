@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import groupby
 from math import inf, nan
 
 import numpy as np
@@ -10,10 +11,11 @@ import pytest
 import torch
 
 from sgmn.errors import SettingsError
+from sgmn.live.events import segments_from_events
 from sgmn.live.evidence import TimelineSettings, compute_evidence
 from sgmn.live.presence import START_WINDOWS, PresenceFilter, compute_presence
-from sgmn.live.recognizer import StreamRecognizer, read_saliency
-from sgmn.live.session import Session
+from sgmn.live.recognizer import RecognitionResult, StreamRecognizer, read_saliency
+from sgmn.live.session import Session, events_from_result
 from sgmn.model.scoring import ClipVectors
 from sgmn.records import Utterance
 from tests.live.color_streams import (
@@ -76,8 +78,26 @@ def test_nothing_is_on_sale_while_words_name_a_product_that_nobody_shows(
     recognizer = StreamRecognizer(recognizer.embedder, recognizer.shelf, settings)
     stream = ColorStream(color_sequence(("red", 40), ("black", 30), ("red", 30)))
     words = [Utterance(float(start), start + 2.0, "red") for start in range(0, 100, 2)]
-    result = Session(recognizer, lag_s=200.0).run(stream, words)
+    beliefs: list[str | None] = []
+    result = Session(recognizer, lag_s=200.0).run(
+        stream, words, on_window=lambda update: beliefs.append(update.belief.product_id)
+    )
     assert [segment.product_id for segment in result.segments] == found
+    assert [product for product, _ in groupby(beliefs)] == found
+
+
+def test_a_result_has_the_evidence_and_the_events_of_its_saliency() -> None:
+    settings = TimelineSettings(nothing_threshold=0.2, presence_weight=4.0)
+    saliency = np.where((np.arange(30) >= 10) & (np.arange(30) < 20), -9.0, 0.0)
+    times_s, scores = np.arange(1.0, 61.0, 2.0), np.tile([3.0, 0, 0], (30, 1))
+    result = RecognitionResult((), 60.0, times_s, scores, ("a", "b", "c"), saliency=saliency)
+    events = segments_from_events(events_from_result(result, settings, lag_s=100.0))
+    assert [segment.product_id for segment in events] == ["a", None, "a"]
+    expected = compute_evidence(scores, settings, compute_presence(saliency, settings))
+    np.testing.assert_array_equal(result.compute_evidence(settings), expected)
+    unknown = replace(result, saliency=None)
+    events = segments_from_events(events_from_result(unknown, settings, lag_s=100.0))
+    assert [segment.product_id for segment in events] == ["a"]
 
 
 @pytest.mark.parametrize(

@@ -94,8 +94,10 @@ def test_saliency_by_hand() -> None:
 def test_saliency_of_a_clip_is_the_mean_over_its_frames() -> None:
     tokens = draw_tokens()
     parts = Parts(DIM, PartsConfig(("guidance",)))
+    parts.load_state_dict({name: torch.randn_like(row) for name, row in parts.state_dict().items()})
     clips = parts.encode_clips(tokens)
     output, counts = parts.guide(tokens, "clips"), tokens.image_mask.sum(1).clamp(min=1)
+    assert output.frame_saliency[tokens.image_mask].std() > 0.1
     torch.testing.assert_close(clips.saliency, output.frame_saliency.sum(1) / counts)
     assert Parts(DIM, PartsConfig()).encode_clips(tokens).saliency.isnan().all()
 

@@ -14,6 +14,7 @@ from sgmn.live.recognizer import RecognitionResult
 from sgmn.live.timeline import decode_segments
 from sgmn.records import Segment
 from sgmn.workflows.calibration_data import WatchedStream
+from sgmn.workflows.confidence import predict_moments
 from sgmn.workflows.timeline_fit import (
     NOTHING_THRESHOLDS,
     SWITCH_COSTS,
@@ -99,3 +100,10 @@ def test_saliency_does_not_count_where_none_is_known() -> None:
     settings = TimelineSettings(presence_weight=1.0)
     best, _ = fit_timeline([[watched_by_hand()]], settings)
     assert best.settings.presence_weight == 0
+
+
+def test_beliefs_of_moments_use_saliency() -> None:
+    watched, settings = watched_with_a_pause(), TimelineSettings(presence_weight=4.0)
+    blind = watched._replace(result=replace(watched.result, saliency=None))
+    seeing, without = (predict_moments([one], settings).correct for one in (watched, blind))
+    assert sum(seeing) > sum(without) == 8

@@ -151,6 +151,18 @@ def test_a_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         list(read_journal(tmp_path / "journal"))
 
 
+def test_a_record_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    data = b"X" + b"no JSON"
+    (tmp_path / "journal").write_bytes(struct.pack("<II", len(data), zlib.crc32(data)) + data)
+    with pytest.raises(SgmnError, match="another version"):
+        list(read_journal(tmp_path / "journal"))
+
+
+def test_a_saliency_is_never_dropped(tmp_path: Path) -> None:
+    with pytest.raises(SgmnError, match="without terms"):
+        write(tmp_path / "journal", [replace(window(0, terms=None), saliency=1.0)])
+
+
 # Written by older versions: a header, and a window with what was said.
 VERSION_1 = bytes.fromhex(
     "75000000b03bda6c487b2273657373696f6e5f6964223a20227365735f31222c202270726f647563745f6964"
