@@ -1,12 +1,14 @@
 """How many streams a machine carries: streams are added until one of them falls behind.
 
     python benchmarks/service_capacity.py [--size 540x960] [--step 2] [--seconds 40] [--most 40]
-        [--model builtin]
+        [--model builtin] [--effort adaptive] [--live]
 
 It starts `sgmn serve` with a generated shop and plays a generated video of 25 frames per second in
-real time in each session. After each step it waits, and prints the largest lag since then, the CPU
-time that all processes took, and the memory of each worker (PSS). It ends when a stream is behind
-by 10 s, or when the service lets streams wait, and reports the largest number of streams that held.
+real time in each session; with --live, FFmpeg sends it as a live HLS stream that all sessions
+watch, and --effort decides what happens when the machine is too slow for it. After each step it
+waits, and prints the largest lag since then, the CPU time that all processes took, and the memory
+of each worker (PSS). It ends when a stream is behind by 10 s, or when the service lets streams
+wait, and reports the largest number of streams that held.
 """
 
 from __future__ import annotations
@@ -16,22 +18,28 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from pathlib import Path
+from threading import Thread
 
 import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.service_shop import (
-    Shop,
     build_shop,
     find_processes,
     measure_memory,
     start_service,
     wait_until_running,
 )
+from tools.live_servers import Broadcast, send_whole, serve_hls
+
+from sgmn.live.effort import EFFORTS
 
 MAX_LAG_S = 10.0
 SETTLING_S = 10.0  # after a stream was added, before its lag counts
@@ -62,6 +70,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=40.0, help="duration of a step")
     parser.add_argument("--most", type=int, default=40, help="streams at most")
     parser.add_argument("--model", default="builtin")
+    parser.add_argument("--effort", choices=EFFORTS, default="adaptive")
+    parser.add_argument("--live", action="store_true", help="watch a stream sent by FFmpeg")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -70,18 +80,39 @@ def main() -> None:
         shop = build_shop(folder, options.model, options.size, seconds)
         service, client = start_service(folder, options.model, options.most)
         try:
-            held = add_streams(client, shop, service.process.pid, options)
+            with (
+                broadcast(shop.video, seconds, folder)
+                if options.live
+                else nullcontext("") as address
+            ):
+                start = partial(shop.start_session, client, options.effort, address)
+                held = add_streams(client, start, service.process.pid, options)
         finally:
             service.stop()
-    print(f"{options.size}: {held} streams hold on {len(os.sched_getaffinity(0))} CPUs")
+    cpus = len(os.sched_getaffinity(0))
+    print(f"{options.size}, {options.effort}: {held} streams hold on {cpus} CPUs")
 
 
-def add_streams(client: httpx.Client, shop: Shop, pid: int, options: argparse.Namespace) -> int:
+@contextmanager
+def broadcast(video: Path, seconds: float, folder: Path) -> Iterator[str]:
+    """Send a video as a live HLS stream in real time, and yield its address."""
+    with serve_hls(folder) as endpoint:
+        sender = Broadcast(video, seconds, 1.0, folder)
+        Thread(target=send_whole, args=(sender, endpoint), daemon=True).start()
+        try:
+            yield endpoint.address
+        finally:
+            sender.close()
+
+
+def add_streams(
+    client: httpx.Client, start: Callable[[], str], pid: int, options: argparse.Namespace
+) -> int:
     """Add streams step by step; return the largest number that held."""
     sessions: list[str] = []
     held = 0
     while len(sessions) < options.most:
-        sessions += [shop.start_session(client) for _ in range(options.step)]
+        sessions += [start() for _ in range(options.step)]
         if (reason := wait_until_running(client, sessions, PATIENCE_S)) is not None:
             print(f"{len(sessions)} streams: one of them waits, {reason}", flush=True)
             break

@@ -20,6 +20,7 @@ from tests.service.process import ServiceProcess
 from tests.service.streams.api import add_catalogue
 
 from sgmn.catalogue.index import Index
+from sgmn.live.effort import Effort
 from sgmn.records import Product
 from sgmn.service.app import open_context
 from sgmn.service.settings import ServiceSettings
@@ -37,9 +38,16 @@ class Shop:
     catalogue_id: str
     video: Path
 
-    def start_session(self, client: httpx.Client) -> str:
-        """Play the video as a stream in a new session."""
-        body = {"catalogue_id": self.catalogue_id, "source": self.video.name, "realtime": True}
+    def start_session(
+        self, client: httpx.Client, effort: Effort = "adaptive", address: str = ""
+    ) -> str:
+        """Watch a live stream in a new session, or else the video as if it were one."""
+        body = {
+            "catalogue_id": self.catalogue_id,
+            "source": address or self.video.name,
+            "realtime": not address,
+            "effort": effort,
+        }
         response = client.post("/v1/sessions", json=body)
         response.raise_for_status()
         return str(response.json()["id"])
@@ -127,7 +135,8 @@ def start_service(folder: Path, model: str, sessions: int) -> tuple[ServiceProce
         model=model,
         secret=SECRET,
         media_folder=folder / "media",
-        source_schemes="file,https",
+        source_schemes="file,http,https",
+        allow_private_addresses=True,
         max_streams=sessions,
         max_load=1.0,
         max_requests_per_s=0,

@@ -22,6 +22,24 @@ def test_prefetch_keeps_order_and_errors():
         next(items)
 
 
+def test_prefetch_produces_as_many_items_ahead_as_it_is_told():
+    produced, third, threads = list[int](), threading.Event(), set(threading.enumerate())
+
+    def produce() -> Iterator[int]:
+        for number in range(6):
+            produced.append(number)
+            if number == 3:
+                third.set()
+            yield number
+
+    items = prefetch(produce(), ahead=3)
+    assert next(items) == 0
+    assert third.wait(60)
+    assert produced == [0, 1, 2, 3]  # one in use and three ahead
+    items.close()
+    assert set(threading.enumerate()) <= threads  # nothing goes on after that
+
+
 def test_map_in_background_runs_one_action_at_a_time_on_another_thread():
     threads = set()
 

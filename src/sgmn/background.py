@@ -1,9 +1,10 @@
-"""Background work: one-item lookahead on a thread, and tasks in processes."""
+"""Background work: lookahead on a thread, and tasks in processes."""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from multiprocessing import get_context, parent_process
@@ -13,17 +14,20 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def prefetch(items: Iterator[_Item]) -> Iterator[_Item]:
-    """Yield the same items, producing each on a background thread while the last one is in use.
+def prefetch(items: Iterator[_Item], ahead: int = 1) -> Iterator[_Item]:
+    """Yield the same items, producing them on a background thread while the last one is in use.
 
-    At most one item is prefetched, so two items are in memory at a time.
+    At most `ahead` items are prefetched, so one more than that are in memory at a time.
     """
     end = object()
-    with ThreadPoolExecutor(1, thread_name_prefix="sgmn-prefetch") as worker:
-        future = worker.submit(next, items, end)
-        while (item := future.result()) is not end:
-            future = worker.submit(next, items, end)
+    worker = ThreadPoolExecutor(1, thread_name_prefix="sgmn-prefetch")
+    try:
+        futures = deque(worker.submit(next, items, end) for _ in range(ahead))
+        while (item := futures.popleft().result()) is not end:
+            futures.append(worker.submit(next, items, end))
             yield item  # type: ignore[misc]  # not `end`, so it is an item
+    finally:
+        worker.shutdown(cancel_futures=True)
 
 
 def map_in_background(

@@ -25,7 +25,8 @@ from sgmn.model.embedder import Embedder
 from sgmn.records import Utterance
 
 BATCH_SIZE = 8  # windows that are encoded together
-PREFETCH_FRAMES = 8  # frames that are decoded while others are encoded
+PREFETCH_FRAMES = 8  # frames that are handed over together
+PREFETCH_BATCHES = 4  # of these, decoded while others are encoded: as many as windows are encoded
 
 
 class WindowScorer(Protocol):
@@ -153,7 +154,7 @@ class RecordingScorer:
             key_frames_only=key_frames_only,
             hardware=self.recognizer.hardware,
         )
-        return chain.from_iterable(prefetch(batched(frames, PREFETCH_FRAMES)))
+        return chain.from_iterable(prefetch(batched(frames, PREFETCH_FRAMES), PREFETCH_BATCHES))
 
 
 def _unless_empty(frames: Iterable[Frame]) -> Iterator[Frame]:
