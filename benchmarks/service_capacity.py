@@ -29,6 +29,7 @@ from threading import Thread
 import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 
 from benchmarks.service_shop import (
     build_shop,
@@ -37,7 +38,7 @@ from benchmarks.service_shop import (
     start_service,
     wait_until_running,
 )
-from tools.live_servers import Broadcast, send_whole, serve_hls
+from live_servers import Broadcast, send_whole, serve_hls
 
 from sgmn.live.effort import EFFORTS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from multiprocessing import get_context, parent_process
 from typing import TypeVar
@@ -14,7 +14,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def prefetch(items: Iterator[_Item], ahead: int = 1) -> Iterator[_Item]:
+def prefetch(items: Iterator[_Item], ahead: int = 1) -> Generator[_Item]:
     """Yield the same items, producing them on a background thread while the last one is in use.
 
     At most `ahead` items are prefetched, so one more than that are in memory at a time.

@@ -32,9 +32,11 @@ class CountingEmbedder(Embedder):
 
     image_count = 0
 
-    def encode_images(self, images: Sequence[ImageArray]) -> ImageTokens:
+    def encode_images(
+        self, images: Sequence[ImageArray], *, compares_patches: bool = False
+    ) -> ImageTokens:
         self.image_count += len(images)
-        return super().encode_images(images)
+        return super().encode_images(images, compares_patches=compares_patches)
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ from sgmn.model.glance import (
     choose_region,
     cut_out,
     encode_missing,
-    glance_canvas,
     weigh_glances,
 )
+from sgmn.model.inputs import Preprocessor, fit_to_canvas
 from sgmn.model.late_interaction import Glance
 from sgmn.model.parts import Parts, PartsConfig
 from sgmn.model.scoring import compute_terms, late_score, score
@@ -35,15 +35,18 @@ from tests.model.part_cases import build_tiny_lite, draw_clips, draw_products, e
 CANVASES = ((32, 16), (16, 16))
 
 
-@pytest.fixture(scope="module", params=["one resolution", "fine patches"])
+@pytest.fixture(scope="module", params=["one resolution", "fine patches", "a closer look"])
 def full(
     request: pytest.FixtureRequest,
     tiny: Callable[[], ModelBundle],
     backbone: Callable[[str], Path],
 ) -> Embedder:
-    is_fine = request.param == "fine patches"
-    model = build_tiny_lite(backbone("bert"), fine_patches=True) if is_fine else tiny()
-    return Embedder(enable_all_parts(model, randomize=True), "cpu")
+    if request.param == "one resolution":
+        return Embedder(enable_all_parts(tiny(), randomize=True), "cpu")
+    model = enable_all_parts(build_tiny_lite(backbone("bert"), fine_patches=True), randomize=True)
+    if request.param == "a closer look":
+        model.network.config = replace(model.network.config, fine_canvas=(112, 112))
+    return Embedder(model, "cpu")
 
 
 def test_the_frames_of_highest_weight_are_chosen() -> None:
@@ -78,8 +81,10 @@ def test_a_region_lies_within_the_image_and_is_never_empty(box: Sequence[float])
     assert region.right - region.left >= MIN_STEPS <= region.bottom - region.top
 
 
-def test_glances_are_encoded_on_the_squarest_canvas() -> None:
-    assert glance_canvas(((32, 16), (16, 32), (16, 16))) == (16, 16)
+def test_glances_are_encoded_on_the_squarest_canvas(rng: np.random.Generator) -> None:
+    preprocessor = Preprocessor(((32, 16), (16, 32), (16, 16)), (0, 0, 0), None, 8)
+    [(rows, pixels)] = preprocessor.prepare_regions([noise(rng, 40, 30), noise(rng, 9, 50)]).groups
+    assert rows.tolist() == [0, 1] and pixels.shape == (2, 3, 16, 16)
 
 
 def test_each_glance_is_a_region_of_its_own_frame(full: Embedder, rng: np.random.Generator) -> None:
@@ -203,13 +208,13 @@ def test_the_first_image_of_a_product_is_compared_with_glances(
     with torch.inference_mode():
         tokens = full.network.encode_product_tokens(inputs)
         [vectors] = full.network.parts.encode_products(tokens[1:2]).patches
-    image = full.encode_images(views[:1])
+    image = full.encode_images(views[:1], compares_patches=True)
     assert tokens.glance_mask.tolist() == [[False], [True], [True]]
     torch.testing.assert_close(tokens.glances[1], image.pooled)
     count, channels = image.fine_patches.shape[1:]
     assert channels == full.network.towers.fine_dim
     torch.testing.assert_close(tokens.glance_patches[1, 0, :count], image.fine_patches[0])
-    last = full.encode_images([other]).fine_patches[0]
+    last = full.encode_images([other], compares_patches=True).fine_patches[0]
     torch.testing.assert_close(tokens.glance_patches[2, 0, : len(last)], last)
     alone = full.encode_products([ProductContent(tuple(views[:1]), "jar")]).patches[0]
     torch.testing.assert_close(vectors[: len(alone)], alone)
@@ -224,6 +229,28 @@ def test_frames_keep_no_fine_patches_and_glances_only_these(
     [glance] = frames.images[0].glances.values()
     assert frames.tokens.patches.shape[1] > 0 and frames.tokens.fine_patches.shape[1] == 0
     assert glance.patches.shape[1] == 0 and glance.fine_patches.shape[1] > 0
+
+
+def test_fine_patches_come_from_the_closer_canvas_if_there_is_one(
+    full: Embedder, rng: np.random.Generator
+) -> None:
+    canvas = full.network.config.fine_canvas
+    if canvas is None:
+        pytest.skip("this model has no such canvas")
+    image = noise(rng, 40, 30)
+    frames = full.encode_frames([image])
+    full.encode_windows([frames], ["a jar"])
+    [(region, glance)] = frames.images[0].glances.items()
+    [product] = full.encode_images([image], compares_patches=True).fine_patches
+    assert len(product) == glance.fine_patches.shape[1] == 49  # 112 / 16, squared
+    pixels = fit_to_canvas(cut_out(image, region), canvas, full.preprocessor.fill_color)
+    with torch.inference_mode():
+        towers, normalize = full.network.towers, full.network._normalize
+        expected = towers.encode_fine(normalize(pixels[None]))
+        [(_, small)] = full.preprocessor.prepare_regions([cut_out(image, region)]).groups
+        length = towers.encode_image(normalize(small)).pooled.norm()
+    torch.testing.assert_close(glance.fine_patches, expected / length)
+    torch.testing.assert_close(towers.encode_image(normalize(pixels[None])).fine_patches, expected)
 
 
 def test_the_second_glance_alone_needs_a_second_pass() -> None:

@@ -39,6 +39,20 @@ def test_text_weight_floor_and_temperature_are_written(
     assert changed.fingerprint() != model.fingerprint()
 
 
+def test_a_canvas_of_fine_patches_is_written(
+    tiny: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    checkpoint.save(enable_all_parts(tiny()), tmp_path / "model")
+    words = [str(tmp_path / "model"), "-o", str(tmp_path / "out"), "--text-ratio", "0.3"]
+    for options, canvas in (([], None), (["--fine-side", "64"], (64, 64))):
+        monkeypatch.setattr(sys, "argv", ["set_score.py", *words, *options])
+        script.main()
+        changed = checkpoint.load(tmp_path / "out")
+        assert changed.network.config.fine_canvas == canvas
+        assert changed.preprocessor.fine_canvas == canvas
+        assert ("fine_canvas" in (tmp_path / "out" / "config.json").read_text()) == bool(canvas)
+
+
 def test_a_floor_of_late_interaction_is_written_and_instances_are_left_out(
     tiny: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -58,13 +58,14 @@ PROCESSES = 2  # of one thread each: faster than one of two, see docs/decisions/
 
 
 class Score(NamedTuple):
-    """Arguments of `set_score.py`, fitted on held-out clips; see decisions 014 to 029."""
+    """Arguments of `set_score.py`, fitted on held-out clips; see decisions 014 to 032."""
 
     text_ratio: str
     floor: str
     temperature: str
     weights: tuple[str, ...] = ()
     late_floor: str = "-1"
+    fine_side: str = ""
 
 
 SCORES = {
@@ -78,7 +79,7 @@ SCORES = {
         "0.8036", "0.64", "1", ("match=1", "instances=0.3", "glance=0.9", "late=0.16")
     ),
     "10-fine": Score(
-        "0.5745", "0.64", "1", ("match=1", "instances=0", "glance=0.9", "late=1.8"), "0.55"
+        "0.5745", "0.64", "1", ("match=1", "instances=0", "glance=0.9", "late=1.8"), "0.6", "320"
     ),
 }
 FINAL_STAGES = (STAGES[-1], CPU_STAGES[-1])  # their models have the settings of the timeline
@@ -164,6 +165,7 @@ def set_score(trained: str, output: str, stage: str) -> None:
     options = ["--text-ratio", score.text_ratio, "--floor", score.floor]
     options += ["--temperature", score.temperature, "--late-floor", score.late_floor]
     options += [option for weight in score.weights for option in ("--weight", weight)]
+    options += ["--fine-side", score.fine_side] if score.fine_side else []
     options += ["--timeline", f"{HERE}/timeline.toml"] if stage in FINAL_STAGES else []
     call(sys.executable, f"{HERE}/set_score.py", trained, "-o", output, *options)
 

@@ -1,9 +1,11 @@
 """Write the weight and floor of the text score, and the temperature, into a model's weights.
 
     python tools/train_builtin/set_score.py MODEL -o OUT --text-ratio 0.5 --floor 0.65
-      --temperature 0.6 [--weight glance=1.5 ...] [--late-floor 0.55] [--timeline FILE]
+      --temperature 0.6 [--weight glance=1.5 ...] [--late-floor 0.55] [--fine-side 320]
+      [--timeline FILE]
 
-With `--weight instances=0` the model loses this part.
+With `--weight instances=0` the model loses this part. With `--fine-side` second glances and shop
+images are encoded once more on a square canvas of this side for late interaction.
 The values of a recipe are measured once, by `sgmn calibrate` on a dataset of `compose_dataset.py`,
 and then fixed. They become part of the weights, because later stages of the training start from
 them; `sgmn calibrate` itself stores such values beside the weights. FILE is a TOML file with the
@@ -33,6 +35,9 @@ def main() -> None:
     model = checkpoint.load(options.model)
     model = set_image_terms(model, dict(options.weight), options.late_floor)
     model = set_score(model, options.text_ratio, options.floor, options.temperature)
+    if options.fine_side is not None:
+        canvas = options.fine_side, options.fine_side
+        model.network.config = replace(model.network.config, fine_canvas=canvas)
     if options.timeline is not None:
         settings = timeline_settings(model, read_toml(options.timeline), options.timeline)
         model = replace(model, calibration={"timeline": asdict(settings)})
@@ -94,6 +99,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--text-ratio", type=float, required=True)
     parser.add_argument("--floor", type=float, default=-1.0, help="a cosine; -1 for none")
     parser.add_argument("--late-floor", type=float, default=-1.0, help="a cosine; -1 for none")
+    parser.add_argument("--fine-side", type=int, help="pixels; default: no such canvas")
     parser.add_argument("--weight", type=_parse_weight, action="append", default=[])
     parser.add_argument("--temperature", type=float, default=1.0, help="divides the logits")
     parser.add_argument("--timeline", type=Path, help="TOML file with timeline settings")

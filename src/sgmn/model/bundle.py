@@ -39,7 +39,13 @@ class ModelBundle:
     def preprocessor(self) -> Preprocessor:
         """Prepares images and texts as input of the network."""
         config = self.network.config
-        return Preprocessor(config.canvases, config.fill_color, self.tokenizer, config.max_tokens)
+        return Preprocessor(
+            config.canvases,
+            config.fill_color,
+            self.tokenizer,
+            config.max_tokens,
+            config.fine_canvas,
+        )
 
     def fingerprint(self) -> str:
         """Return 16 hex digits that identify the weights and the config of the network."""
@@ -53,7 +59,9 @@ class ModelBundle:
 
 def config_to_json(config: NetworkConfig, calibration: Mapping[str, Any] | None = None) -> str:
     """Return the content of config.json, which is deterministic."""
-    content = {"format": FORMAT, "format_version": FORMAT_VERSION, "network": asdict(config)}
+    # What a config does not have is left out: models from before it keep their fingerprints.
+    network = {name: value for name, value in asdict(config).items() if value is not None}
+    content = {"format": FORMAT, "format_version": FORMAT_VERSION, "network": network}
     if calibration:
         content["calibration"] = {name: dict(table) for name, table in calibration.items()}
     return json.dumps(content, indent=1, sort_keys=True) + "\n"

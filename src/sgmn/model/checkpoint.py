@@ -177,10 +177,12 @@ def _read_config(folder: Path, stored: dict[str, Any]) -> NetworkConfig:
             f"has an invalid network config ({error})", folder, "restore it or upgrade sgmn"
         ) from error
     canvases = tuple((int(height), int(width)) for height, width in config.canvases)
+    fine_canvas = config.fine_canvas and (int(config.fine_canvas[0]), int(config.fine_canvas[1]))
     mean, std = (cast(Color, tuple(values)) for values in (config.mean, config.std))
     return replace(
         config,
         canvases=canvases,
+        fine_canvas=fine_canvas,
         mean=mean,
         std=std,
         terms=tuple(config.terms),

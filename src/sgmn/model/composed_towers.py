@@ -53,6 +53,13 @@ class ComposedTowers(Towers):
         pooled, patches = self.image_projection(pooled), self.image_projection(patches)
         return ImageEncoding.of_patches(pooled, patches, grid)
 
+    def encode_fine(self, pixels: Tensor) -> Tensor:
+        """See `Towers.encode_fine`."""
+        if not self.has_fine_patches:
+            return super().encode_fine(pixels)
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        return _to_patches(self.image.encode_fine(pixels))
+
     def _find_grid(self, tokens: int, pixels: Tensor) -> tuple[int, int]:
         """Rows and columns of a transformer's patches; some towers merge patches two by two."""
         side = self.image.config.patch_size

@@ -99,16 +99,20 @@ class LiteTower(nn.Module):
 
     def forward(self, pixels: Tensor) -> Features:
         """Compute the features of images."""
-        chunks = (pixels,) if self._needs_all(pixels) else torch.split(pixels, CPU_CHUNK)
-        hidden = torch.cat([self._forward_early(chunk) for chunk in chunks])
-        for block in self.blocks[EARLY_BLOCKS : self.last_reduction]:
-            hidden = block(hidden)
-        fine = hidden
+        hidden = fine = self.encode_fine(pixels)
         for block in self.blocks[self.last_reduction :]:
             hidden = block(hidden)
         if self.detail is not None:
             hidden = hidden + self.detail(fine)
         return Features(relu6_inplace(self.head(hidden)), fine)
+
+    def encode_fine(self, pixels: Tensor) -> Tensor:
+        """Compute the finer features (N, C, H/16, W/16) alone."""
+        chunks = (pixels,) if self._needs_all(pixels) else torch.split(pixels, CPU_CHUNK)
+        hidden = torch.cat([self._forward_early(chunk) for chunk in chunks])
+        for block in self.blocks[EARLY_BLOCKS : self.last_reduction]:
+            hidden = block(hidden)
+        return hidden
 
     def _needs_all(self, pixels: Tensor) -> bool:
         """Whether all images must be computed at once."""

@@ -6,8 +6,7 @@ Axes: B clips, T frames per clip, S products, N images, D dimensions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 from sgmn.batching import batched
 from sgmn.model.bundle import ModelBundle
 from sgmn.model.calibration import ScoreCalibration
-from sgmn.model.glance import EncodedFrames, FrameImage, add_glances, glance_canvas
+from sgmn.model.glance import EncodedFrames, FrameImage, add_glances
 from sgmn.model.guidance import GuidanceOutput
 from sgmn.model.inputs import ImageInputs
 from sgmn.model.network import select_device
@@ -68,11 +67,16 @@ class Embedder:
         return self.network.max_side
 
     @torch.inference_mode()
-    def encode_images(self, images: Sequence[ImageArray]) -> ImageTokens:
-        """Encode images (H, W, 3) with the image tower."""
+    def encode_images(
+        self, images: Sequence[ImageArray], *, compares_patches: bool = False
+    ) -> ImageTokens:
+        """Encode images (H, W, 3) with the image tower.
+
+        `compares_patches` tells whether late interaction compares their fine patches.
+        """
         batches = batched(images, self.batch_size) if images else [()]
-        inputs = (self.preprocessor.prepare_images(batch) for batch in batches)
-        return ImageTokens.cat(self._encode_batch(batch) for batch in inputs)
+        prepare = partial(self.preprocessor.prepare_images, compares_patches=compares_patches)
+        return ImageTokens.cat(self._encode_batch(batch) for batch in map(prepare, batches))
 
     def _encode_batch(self, images: ImageInputs) -> ImageTokens:
         return self.network.encode_images(images, self.towers).to("cpu")
@@ -142,9 +146,7 @@ class Embedder:
         return tokens, guidance
 
     def _encode_regions(self, images: Sequence[ImageArray]) -> ImageTokens:
-        canvas = glance_canvas(self.preprocessor.canvases)
-        preprocessor = replace(self.preprocessor, canvases=(canvas,))
-        inputs = (preprocessor.prepare_images(batch) for batch in batched(images, self.batch_size))
+        inputs = map(self.preprocessor.prepare_regions, batched(images, self.batch_size))
         return ImageTokens.cat(self._encode_batch(batch) for batch in inputs)
 
     def encode_clips(self, contents: Sequence[ClipContent]) -> ClipVectors:
@@ -157,14 +159,18 @@ class Embedder:
     @torch.inference_mode()
     def encode_products(self, contents: Sequence[ProductContent]) -> ProductVectors:
         """Encode decoded products."""
-        images = self._encode_views([content.images for content in contents])
+        views = [content.images for content in contents]
+        images = self._encode_views(views, compares_patches=True)
         tokens = self.build_tokens(images, [content.title for content in contents])
         vectors = self.network.parts.encode_products(tokens.to(self.network.device))
         return vectors.map_tensors(_to_cpu_float)
 
-    def _encode_views(self, views: Sequence[Sequence[ImageArray]]) -> list[ImageTokens]:
+    def _encode_views(
+        self, views: Sequence[Sequence[ImageArray]], *, compares_patches: bool = False
+    ) -> list[ImageTokens]:
         """Encode the images of all items together."""
-        flat = self.encode_images([image for item in views for image in item])
+        images = [image for item in views for image in item]
+        flat = self.encode_images(images, compares_patches=compares_patches)
         ends = accumulate(len(item) for item in views)
         return [flat[end - len(item) : end] for item, end in zip(views, ends, strict=True)]
 

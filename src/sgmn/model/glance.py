@@ -187,8 +187,3 @@ def cut_out(image: ImageArray, region: Region) -> ImageArray:
     rows = slice(region.top * height // STEPS, max(1, region.bottom * height // STEPS))
     columns = slice(region.left * width // STEPS, max(1, region.right * width // STEPS))
     return np.ascontiguousarray(image[rows, columns])
-
-
-def glance_canvas(canvases: Sequence[Canvas]) -> Canvas:
-    """The canvas of glances: the squarest, on which most shop images are encoded."""
-    return min(canvases, key=lambda canvas: max(canvas) / min(canvas))

@@ -31,10 +31,13 @@ class ImageInputs:
         groups: Per canvas, the indices (n,) of its images in 0..N-1 and their pixels
             (n, 3, H, W) uint8.
         count: The number N of images.
+        closer: Per canvas, the pixels (n, 3, H', W') of the same images on the canvas of fine
+            patches; empty where these are not compared, or come from the image's own canvas.
     """
 
     groups: tuple[tuple[Tensor, Tensor], ...]
     count: int
+    closer: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,20 +130,22 @@ def fit_to_canvas(image: ImageArray, canvas: Canvas, fill_color: Sequence[int]) 
 
 
 def prepare_images(
-    images: Sequence[ImageArray], canvases: Sequence[Canvas], fill_color: Sequence[int]
+    images: Sequence[ImageArray],
+    canvases: Sequence[Canvas],
+    fill_color: Sequence[int],
+    fine_canvas: Canvas | None = None,
 ) -> ImageInputs:
-    """Place images (H, W, 3) of any sizes on canvases."""
+    """Place images (H, W, 3) of any sizes on canvases, and on that of fine patches if given."""
+
+    def place(rows: Sequence[int], canvas: Canvas) -> Tensor:
+        return torch.stack([fit_to_canvas(images[row], canvas, fill_color) for row in rows])
+
     rows_of: dict[Canvas, list[int]] = defaultdict(list)
     for row, image in enumerate(images):
         rows_of[choose_canvas(image, canvases)].append(row)
-    groups = tuple(
-        (
-            torch.tensor(rows),
-            torch.stack([fit_to_canvas(images[row], canvas, fill_color) for row in rows]),
-        )
-        for canvas, rows in rows_of.items()
-    )
-    return ImageInputs(groups, len(images))
+    groups = tuple((torch.tensor(rows), place(rows, canvas)) for canvas, rows in rows_of.items())
+    closer = tuple(place(rows, fine_canvas) for rows in rows_of.values()) if fine_canvas else ()
+    return ImageInputs(groups, len(images), closer)
 
 
 def tokenize_texts(texts: Sequence[str], tokenizer: Any, max_tokens: int) -> TextInputs:
@@ -171,16 +176,29 @@ class Preprocessor:
         fill_color: RGB color of the padding, 0..255.
         tokenizer: The tokenizer of the text tower.
         max_tokens: Maximum length of a piece of text.
+        fine_canvas: See `NetworkConfig`.
     """
 
     canvases: tuple[Canvas, ...]
     fill_color: tuple[int, int, int]
     tokenizer: Any
     max_tokens: int
+    fine_canvas: Canvas | None = None
 
-    def prepare_images(self, images: Sequence[ImageArray]) -> ImageInputs:
-        """Place images (H, W, 3) of any sizes on the canvases."""
-        return prepare_images(images, self.canvases, self.fill_color)
+    def prepare_images(
+        self, images: Sequence[ImageArray], *, compares_patches: bool = False
+    ) -> ImageInputs:
+        """Place images (H, W, 3) of any sizes on the canvases.
+
+        `compares_patches` tells whether late interaction compares their fine patches.
+        """
+        fine_canvas = self.fine_canvas if compares_patches else None
+        return prepare_images(images, self.canvases, self.fill_color, fine_canvas)
+
+    def prepare_regions(self, regions: Sequence[ImageArray]) -> ImageInputs:
+        """Place second glances on the squarest canvas, on which most shop images are encoded."""
+        canvas = min(self.canvases, key=lambda canvas: max(canvas) / min(canvas))
+        return prepare_images(regions, [canvas], self.fill_color, self.fine_canvas)
 
     def tokenize_texts(self, texts: Sequence[str]) -> TextInputs:
         """Tokenize texts of any length."""
@@ -188,19 +206,24 @@ class Preprocessor:
 
     def prepare_clips(self, contents: Sequence[ClipContent]) -> ItemInputs:
         """Prepare decoded clips."""
-        return self._prepare_items([c.frames for c in contents], [c.text for c in contents])
+        images = self.prepare_images([frame for c in contents for frame in c.frames])
+        counts = [len(content.frames) for content in contents]
+        return self._prepare_items(images, counts, [content.text for content in contents])
 
     def prepare_products(self, contents: Sequence[ProductContent]) -> ItemInputs:
         """Prepare decoded products."""
-        return self._prepare_items([c.images for c in contents], [c.title for c in contents])
+        views = [view for content in contents for view in content.images]
+        images = self.prepare_images(views, compares_patches=True)
+        counts = [len(content.images) for content in contents]
+        return self._prepare_items(images, counts, [content.title for content in contents])
 
     def _prepare_items(
-        self, images: Sequence[Sequence[ImageArray]], texts: Sequence[str]
+        self, images: ImageInputs, counts: Sequence[int], texts: Sequence[str]
     ) -> ItemInputs:
-        owner = [item for item, views in enumerate(images) for _ in views]
-        position = [position for views in images for position in range(len(views))]
+        owner = [item for item, count in enumerate(counts) for _ in range(count)]
+        position = [position for count in counts for position in range(count)]
         return ItemInputs(
-            self.prepare_images([image for views in images for image in views]),
+            images,
             torch.tensor(owner, dtype=torch.long),
             torch.tensor(position, dtype=torch.long),
             self.tokenize_texts(texts),

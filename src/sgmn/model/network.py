@@ -23,7 +23,7 @@ from sgmn.model.score_head import ScoreHead
 from sgmn.model.scoring import LEARNED_TERMS, ClipVectors, ProductVectors, score
 from sgmn.model.tokens import ImageTokens, ItemTokens, TextTokens, grid_positions
 from sgmn.model.tower_families import build_towers
-from sgmn.model.towers import TowerEncoder, Towers
+from sgmn.model.towers import ImageEncoding, TowerEncoder, Towers
 
 Color = tuple[float, float, float]  # red, green, blue in 0..1
 GRAY: Color = (0.5, 0.5, 0.5)
@@ -38,6 +38,8 @@ class NetworkConfig:
         towers: Tower configs, see `tower_families.build_towers`.
         dim: Dimensions of the common space.
         canvases: Image sizes (height, width) in pixels that the image tower accepts.
+        fine_canvas: The canvas on which second glances and shop images are encoded once more for
+            the patches that late interaction compares; None takes those of their own canvas.
         mean: Mean of the pixel values in 0..1.
         std: Standard deviation of the pixel values in 0..1.
         max_tokens: Maximum number of tokens in a piece of text.
@@ -55,6 +57,7 @@ class NetworkConfig:
     towers: dict[str, Any]
     dim: int
     canvases: tuple[Canvas, ...] = ((224, 224),)
+    fine_canvas: Canvas | None = None
     mean: Color = GRAY
     std: Color = GRAY
     max_tokens: int = 77
@@ -109,7 +112,11 @@ class SGMN(nn.Module):
     def encode_images(self, images: ImageInputs, towers: TowerEncoder | None = None) -> ImageTokens:
         """Encode images with the image tower, or with its export in another runtime."""
         towers = towers or self.towers
-        groups = [self._encode_pixels(pixels, towers) for _, pixels in images.groups]
+        closer = images.closer or [None] * len(images.groups)
+        groups = [
+            self._encode_pixels(pixels, closer_pixels, towers)
+            for (_, pixels), closer_pixels in zip(images.groups, closer, strict=True)
+        ]
         if not groups:
             patches = torch.zeros(0, 0, self.towers.dim, device=self.device)
             fine = torch.zeros(0, 0, self.towers.fine_dim, device=self.device)
@@ -118,18 +125,33 @@ class SGMN(nn.Module):
         order = torch.cat([rows for rows, _ in images.groups]).argsort()
         return ImageTokens.cat(groups)[order.to(self.device)]
 
-    def _encode_pixels(self, pixels: Tensor, towers: TowerEncoder) -> ImageTokens:
-        """Encode pixels (n, 3, H, W) of one canvas."""
-        normalized = (pixels.to(self.device).float() - self.mean) / self.std
-        encoding = towers.encode_image(normalized)
+    def _encode_pixels(
+        self, pixels: Tensor, closer: Tensor | None, towers: TowerEncoder
+    ) -> ImageTokens:
+        """Encode pixels (n, 3, H, W) of one canvas; `closer` are those on the fine canvas."""
+        encoding = towers.encode_image(self._normalize(pixels))
         length = encoding.pooled.norm(dim=-1, keepdim=True).clamp(min=1e-12)
         patches = encoding.patches if self.parts.needs_tokens else encoding.patches[:, :0]
         mask = torch.ones(patches.shape[:2], dtype=torch.bool, device=self.device)
         positions = grid_positions(encoding.grid).to(self.device)[: patches.shape[1]]
         positions = positions.expand(len(patches), -1, -1)
-        fine = encoding.fine_patches if self.parts.glance is not None else patches[:, :0]
+        fine = self._find_fine_patches(encoding, closer, towers)
         patches, fine = (rows / length.unsqueeze(-1) for rows in (patches, fine))
         return ImageTokens(encoding.pooled / length, patches, mask, positions, fine)
+
+    def _normalize(self, pixels: Tensor) -> Tensor:
+        return (pixels.to(self.device).float() - self.mean) / self.std
+
+    def _find_fine_patches(
+        self, encoding: ImageEncoding, closer: Tensor | None, towers: TowerEncoder
+    ) -> Tensor:
+        if self.parts.glance is None:
+            return encoding.patches[:, :0]
+        if self.config.fine_canvas is None:
+            return encoding.fine_patches
+        if closer is None:  # frames: only their second glances are compared
+            return encoding.fine_patches[:, :0]
+        return towers.encode_fine(self._normalize(closer))
 
     @property
     def max_side(self) -> int:

@@ -59,6 +59,9 @@ class TowerEncoder(Protocol):
     def encode_image(self, pixels: Tensor) -> ImageEncoding:
         """Encode normalized pixels (N, 3, H, W)."""
 
+    def encode_fine(self, pixels: Tensor) -> Tensor:
+        """Encode normalized pixels (N, 3, H, W) as fine patches (N, F, C) alone."""
+
     def encode_text(self, ids: Tensor, mask: Tensor) -> TextEncoding:
         """Encode token ids (M, L) with mask (M, L)."""
 
@@ -77,6 +80,10 @@ class Towers(nn.Module):
     def encode_image(self, pixels: Tensor) -> ImageEncoding:
         """Encode normalized pixels (N, 3, H, W)."""
         raise NotImplementedError
+
+    def encode_fine(self, pixels: Tensor) -> Tensor:
+        """Encode normalized pixels (N, 3, H, W) as fine patches (N, F, C) alone."""
+        return self.encode_image(pixels).fine_patches
 
     def encode_text(self, ids: Tensor, mask: Tensor) -> TextEncoding:
         """Encode token ids (M, L) with mask (M, L)."""

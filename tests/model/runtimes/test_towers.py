@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sgmn.model.embedder import Embedder
 from sgmn.model.runtimes import engines, opening
 from sgmn.model.runtimes.exporting import Export, export_towers
 from sgmn.model.runtimes.towers import ExportedTowers, check_equal
+from sgmn.model.tokens import ImageTokens
 from sgmn.records import ClipContent
 from tests.conftest import noise
 from tests.model.part_cases import build_tiny_lite, enable_all_parts
@@ -80,6 +82,24 @@ def test_fine_patches_equal_those_of_pytorch(
     assert torch.allclose(found, expected, atol=1e-4)
     export = Export.read(opening.find_cached_export(model))
     assert export.image_outputs == ("pooled", "patches", "fine_patches")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_fine_patches_of_a_closer_canvas_equal_those_of_pytorch(
+    engine: str, lite: ModelBundle, rng: np.random.Generator
+) -> None:
+    model = enable_all_parts(lite)
+    model.network.config = replace(model.network.config, fine_canvas=(112, 112))
+    images, vectors = [noise(rng, 50, 30), noise(rng, 30, 30)], list[ImageTokens]()
+    for runtime in ("torch", engine):
+        embedder = Embedder(model, "cpu", runtime=runtime)
+        vectors.append(embedder.encode_images(images, compares_patches=True))
+        assert embedder.encode_images(images).fine_patches.shape[1] == 0
+    expected, found = (tokens.fine_patches for tokens in vectors)
+    assert expected.shape == (2, 49, 56)
+    assert torch.allclose(found, expected, atol=1e-4)
+    folder = opening.find_cached_export(model)
+    assert Export.read(folder).fine_canvas == (112, 112) and (folder / "fine.onnx").is_file()
 
 
 @pytest.mark.parametrize("family", ["clip", "siglip", "chinese_clip"])

@@ -3,6 +3,8 @@
     export.json          names, canvases, normalization, fingerprint
     image-320x176.onnx   one per canvas: pixels (N, 3, H, W) -> pooled (N, D), patches (N, P, D),
                          fine patches (N, F, C) if the tower has them
+    fine.onnx            pixels (N, 3, H, W) on the canvas of fine patches -> fine patches
+                         (N, F, C); only for models that have such a canvas
     text.onnx            ids (M, L), mask (M, L) -> pooled (M, D), words (M, L, D)
 
 The sizes N, M and L are free. A canvas has a file of its own because the padding of convolutions
@@ -32,7 +34,7 @@ from sgmn.model.towers import Towers
 
 FORMAT, FORMAT_VERSION = "sgmn-export", 1
 MANIFEST = "export.json"
-TEXT_FILE = "text.onnx"
+TEXT_FILE, FINE_FILE = "text.onnx", "fine.onnx"
 _EXAMPLES = 2  # inputs of a traced tower; 1 would be taken for a size that never changes
 
 
@@ -73,6 +75,7 @@ class Export:
         canvases: The image tower of each canvas.
         precision: float32, or int8 for image towers that `quantization` has changed.
         image_outputs: Names of the outputs of the image towers.
+        fine_canvas: The canvas of `FINE_FILE`; None if there is no such file.
     """
 
     model: str
@@ -85,6 +88,7 @@ class Export:
     canvases: tuple[ExportedCanvas, ...]
     precision: str = "float32"
     image_outputs: tuple[str, ...] = ("pooled", "patches")
+    fine_canvas: Canvas | None = None
 
     def write(self, folder: Path) -> None:
         """Write the JSON file of an export."""
@@ -106,11 +110,13 @@ class Export:
                 raise CheckpointError("is not an export of this version", path, remedy)
             outputs = tuple(content.pop("image")["outputs"])
             del content["text"]
+            fine_canvas = tuple(content.pop("fine_canvas", None) or ()) or None
             canvases = (item | {"grid": tuple(item["grid"])} for item in content.pop("canvases"))
             names = ("mean", "std", "fill_color")
-            colors: dict[str, Any] = {name: tuple(content.pop(name)) for name in names}
+            tuples: dict[str, Any] = {name: tuple(content.pop(name)) for name in names}
             exported = tuple(ExportedCanvas(**item) for item in canvases)
-            return cls(**content, **colors, canvases=exported, image_outputs=outputs)
+            tuples |= {"image_outputs": outputs, "fine_canvas": fine_canvas}
+            return cls(**content, **tuples, canvases=exported)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"cannot be read ({error})", path, remedy) from error
 
@@ -143,6 +149,8 @@ def _export_into(model: ModelBundle, folder: Path) -> Export:
     config, towers = model.network.config, model.network.towers
     exported = tuple(_export_canvas(towers, canvas, folder) for canvas in config.canvases)
     _export_text(towers, folder)
+    if config.fine_canvas is not None:
+        _export_fine(towers, config.fine_canvas, folder)
     export = Export(
         model.name,
         model.fingerprint(),
@@ -153,6 +161,7 @@ def _export_into(model: ModelBundle, folder: Path) -> Export:
         config.max_tokens,
         exported,
         image_outputs=_ImageTower(towers).outputs,
+        fine_canvas=config.fine_canvas,
     )
     export.write(folder)
     return export
@@ -170,6 +179,13 @@ def _export_canvas(towers: Towers, canvas: Canvas, folder: Path) -> ExportedCanv
     return ExportedCanvas(file, height, width, (int(grid[0]), int(grid[1])))
 
 
+def _export_fine(towers: Towers, canvas: Canvas, folder: Path) -> None:
+    pixels = torch.zeros(_EXAMPLES, 3, *canvas)
+    tower = _FineTower(towers)
+    axes = {name: {0: "images"} for name in ("pixels", *tower.outputs)}
+    _export(tower, {"pixels": pixels}, axes, folder / FINE_FILE)
+
+
 def _export_text(towers: Towers, folder: Path) -> None:
     ids = torch.tensor([[1, 3, 2], [1, 2, 0]])  # ids that every vocabulary has
     mask = torch.tensor([[True, True, True], [True, True, False]])
@@ -179,7 +195,7 @@ def _export_text(towers: Towers, folder: Path) -> None:
 
 
 def _export(
-    tower: _ImageTower | _TextTower,
+    tower: _ImageTower | _FineTower | _TextTower,
     inputs: dict[str, Tensor],
     axes: dict[str, dict[int, str]],
     path: Path,
@@ -220,6 +236,17 @@ class _ImageTower(nn.Module):
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         encoding = self.towers.encode_image(pixels)
         return tuple(getattr(encoding, name) for name in self.outputs)
+
+
+class _FineTower(nn.Module):
+    outputs = ("fine_patches",)
+
+    def __init__(self, towers: Towers) -> None:
+        super().__init__()
+        self.towers = towers
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.towers.encode_fine(pixels)
 
 
 class _TextTower(nn.Module):

@@ -14,7 +14,7 @@ from torch.nn.functional import cosine_similarity
 
 from sgmn.errors import CheckpointError
 from sgmn.model.inputs import Canvas
-from sgmn.model.runtimes.exporting import TEXT_FILE, Export
+from sgmn.model.runtimes.exporting import FINE_FILE, TEXT_FILE, Export
 from sgmn.model.towers import ImageEncoding, TextEncoding, TowerEncoder
 
 MIN_COSINE = 0.9999  # of vectors that an export computes in float32, and those of PyTorch
@@ -48,10 +48,18 @@ class ExportedTowers:
         grid = self._canvases[canvas].grid
         return ImageEncoding(pooled, patches, grid, fine[0] if fine else patches)
 
+    def encode_fine(self, pixels: Tensor) -> Tensor:
+        """See `TowerEncoder.encode_fine`."""
+        return _to_tensor(self._fine({"pixels": pixels.numpy()})[0])
+
     def encode_text(self, ids: Tensor, mask: Tensor) -> TextEncoding:
         """See `TowerEncoder.encode_text`."""
         pooled, words = map(_to_tensor, self._text({"ids": ids.numpy(), "mask": mask.numpy()}))
         return TextEncoding(pooled, words, mask)
+
+    @cached_property
+    def _fine(self) -> Run:
+        return self._open_file(self._folder / FINE_FILE)
 
     @cached_property
     def _text(self) -> Run:
@@ -68,8 +76,8 @@ def check_equal(
 ) -> None:
     """Raise CheckpointError unless exported towers equal those of PyTorch.
 
-    Three images of noise for each canvas and three texts of different lengths, none of which the
-    export has seen, must have a cosine of `min_cosine` or more.
+    Three images of noise for each canvas, that of fine patches too, and three texts of different
+    lengths, none of which the export has seen, must have a cosine of `min_cosine` or more.
     """
     generator = torch.Generator().manual_seed(0)
     for item in towers.export.canvases:
@@ -78,6 +86,10 @@ def check_equal(
         _require_equal(found.pooled, expected.pooled, item.file, min_cosine)
         _require_equal(found.patches, expected.patches, item.file, min_cosine)
         _require_equal(found.fine_patches, expected.fine_patches, item.file, min_cosine)
+    if towers.export.fine_canvas is not None:
+        pixels = torch.randn(3, 3, *towers.export.fine_canvas, generator=generator)
+        found_fine, expected_fine = towers.encode_fine(pixels), reference.encode_fine(pixels)
+        _require_equal(found_fine, expected_fine, FINE_FILE, min_cosine)
     length = min(5, towers.export.max_tokens)
     ids = torch.tensor([[1, 3, 4, 3, 2], [1, 4, 2, 0, 0], [1, 2, 0, 0, 0]])[:, :length]
     mask = ids > 0

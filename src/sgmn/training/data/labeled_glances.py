@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from sgmn.model.glance import GLANCES, choose_region, cut_out, glance_canvas
-from sgmn.model.inputs import GlanceInputs, Preprocessor, prepare_images
+from sgmn.model.glance import GLANCES, choose_region, cut_out
+from sgmn.model.inputs import GlanceInputs, Preprocessor
 from sgmn.records import ImageArray
 from sgmn.training.losses.grounding import box_area
 
@@ -44,9 +44,7 @@ def cut_labeled_glances(
         box = move_box(boxes[row, frame].numpy(), rng)
         image = frames[row][frame]
         regions.append(cut_out(image, choose_region(image, box, preprocessor.canvases)))
-    canvas = glance_canvas(preprocessor.canvases)
-    images = prepare_images(regions, [canvas], preprocessor.fill_color)
-    return GlanceInputs(images, order, mask)
+    return GlanceInputs(preprocessor.prepare_regions(regions), order, mask)
 
 
 def move_box(box: np.ndarray, rng: np.random.Generator) -> list[float]:
