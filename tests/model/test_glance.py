@@ -23,7 +23,7 @@ from sgmn.model.glance import (
     encode_missing,
     weigh_glances,
 )
-from sgmn.model.inputs import Preprocessor, fit_to_canvas
+from sgmn.model.inputs import Preprocessor
 from sgmn.model.late_interaction import Glance
 from sgmn.model.parts import Parts, PartsConfig
 from sgmn.model.scoring import compute_terms, late_score, score
@@ -229,28 +229,6 @@ def test_frames_keep_no_fine_patches_and_glances_only_these(
     [glance] = frames.images[0].glances.values()
     assert frames.tokens.patches.shape[1] > 0 and frames.tokens.fine_patches.shape[1] == 0
     assert glance.patches.shape[1] == 0 and glance.fine_patches.shape[1] > 0
-
-
-def test_fine_patches_come_from_the_closer_canvas_if_there_is_one(
-    full: Embedder, rng: np.random.Generator
-) -> None:
-    canvas = full.network.config.fine_canvas
-    if canvas is None:
-        pytest.skip("this model has no such canvas")
-    image = noise(rng, 40, 30)
-    frames = full.encode_frames([image])
-    full.encode_windows([frames], ["a jar"])
-    [(region, glance)] = frames.images[0].glances.items()
-    [product] = full.encode_images([image], compares_patches=True).fine_patches
-    assert len(product) == glance.fine_patches.shape[1] == 49  # 112 / 16, squared
-    pixels = fit_to_canvas(cut_out(image, region), canvas, full.preprocessor.fill_color)
-    with torch.inference_mode():
-        towers, normalize = full.network.towers, full.network._normalize
-        expected = towers.encode_fine(normalize(pixels[None]))
-        [(_, small)] = full.preprocessor.prepare_regions([cut_out(image, region)]).groups
-        length = towers.encode_image(normalize(small)).pooled.norm()
-    torch.testing.assert_close(glance.fine_patches, expected / length)
-    torch.testing.assert_close(towers.encode_image(normalize(pixels[None])).fine_patches, expected)
 
 
 def test_the_second_glance_alone_needs_a_second_pass() -> None:
