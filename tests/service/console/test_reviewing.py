@@ -114,7 +114,8 @@ def test_what_is_not_saved_survives_a_reload_and_a_restart(
 ) -> None:
     visitor = open_queue(visit, service, may_fail=True)
     visitor.page.route("**/reviews/*", lambda route: route.abort())
-    visitor.press("Enter", "0")
+    press_and_wait(visitor, "Enter")
+    visitor.press("0")
     visitor.wait_for_text(".saving", "2 reviews are not saved yet")
     service.restart()
     visitor.page.unroute("**/reviews/*")
