@@ -17,6 +17,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,8 @@ def build_variants(embedder: Embedder, products: Sequence[Product], folder: Path
     untitled = [Product(product.product_id, image=product.image) for product in products]
     images = [image.read_image(path, embedder.max_side) for p in products for path in p.image_paths]
     batches = [images[start : start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE)]
-    prepared = [embedder.preprocessor.prepare_images(batch) for batch in batches]
+    prepare = partial(embedder.preprocessor.prepare_images, compares_patches=True)
+    prepared = [prepare(batch) for batch in batches]
     stamp = ModelStamp.from_embedder(embedder)
     update_options = UpdateOptions(BATCH_SIZE, embedder.max_side)
 

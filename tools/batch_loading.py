@@ -94,6 +94,7 @@ def pixel_tensors(batch: Batch) -> Iterator[torch.Tensor]:
     for inputs in (batch.clips, batch.products):
         assert isinstance(inputs, ItemInputs), "a run with frozen towers reads no pixels"
         yield from (pixels for _, pixels in inputs.images.groups)
+        yield from inputs.images.closer
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -89,7 +89,9 @@ def encode_shops(data: Dataset, embedder: Embedder) -> Iterator[Shop]:
         products = [product for product in data.products if product.shop_id == shop_id]
         clips = [clip for clip in data.clips if clip.shop_id == shop_id]
         contents = (load_product_content(product, max_side=side) for product in products)
-        images = [embedder.encode_images(content.images) for content in contents]
+        images = [
+            embedder.encode_images(content.images, compares_patches=True) for content in contents
+        ]
         vectors = ClipVectors.cat(
             embedder.encode_clips([load_clip_content(clip, max_side=side) for clip in batch])
             for batch in batched(clips, 8)

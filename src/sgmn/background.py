@@ -19,6 +19,7 @@ def prefetch(items: Iterator[_Item], ahead: int = 1) -> Generator[_Item]:
 
     At most `ahead` items are prefetched, so one more than that are in memory at a time.
     """
+    assert ahead >= 1
     end = object()
     worker = ThreadPoolExecutor(1, thread_name_prefix="sgmn-prefetch")
     try:

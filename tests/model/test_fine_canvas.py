@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from sgmn.errors import CheckpointError
+from sgmn.media.content_loader import load_product_content
+from sgmn.model import checkpoint
 from sgmn.model.embedder import Embedder
 from sgmn.model.glance import cut_out
 from sgmn.model.inputs import fit_to_canvas
-from sgmn.records import ProductContent
+from sgmn.records import Clip, Product, ProductContent
+from sgmn.training.data.token_cache import TokenCache, hash_towers
+from sgmn.training.validation import Validation
 from tests.conftest import noise
 from tests.model.part_cases import build_tiny_lite, enable_all_parts
 
@@ -63,3 +72,39 @@ def test_training_prepares_products_and_glances_as_inference_does(
     torch.testing.assert_close(patches, closer.encode_products([content]).patches[0])
     [pixels] = closer.preprocessor.prepare_regions([noise(rng, 20, 30)]).closer
     assert pixels.shape == (1, 3, *CANVAS)
+
+
+def test_validation_encodes_products_as_inference_does(
+    closer: Embedder, rng: np.random.Generator, tmp_path: Path
+) -> None:
+    image = tmp_path / "jar.png"
+    Image.fromarray(noise(rng, 40, 30)).save(image)
+    product = Product("jar", "Red jar", image)
+    model = closer.model
+    cache = TokenCache(tmp_path / "cache", hash_towers(model))
+    clip = Clip("clip", frames=(image,), product_ids=("jar",))
+    validation = Validation.create([clip], [product], model, cache)
+    tokens = validation._encode_product(product)
+    with torch.inference_mode():
+        [patches] = closer.network.parts.encode_products(tokens).patches
+    content = load_product_content(product, max_side=closer.max_side)
+    assert len(patches)
+    torch.testing.assert_close(patches, closer.encode_products([content]).patches[0])
+
+
+@pytest.mark.parametrize("damaged", ["320", [320], [], [320, "wide"]])
+def test_a_damaged_canvas_is_reported(closer: Embedder, tmp_path: Path, damaged: Any) -> None:
+    checkpoint.save(closer.model, tmp_path / "model")
+    path = tmp_path / "model" / "config.json"
+    stored = json.loads(path.read_text())
+    assert checkpoint.load(tmp_path / "model").network.config.fine_canvas == CANVAS
+    stored["network"]["fine_canvas"] = damaged
+    path.write_text(json.dumps(stored))
+    with pytest.raises(CheckpointError, match="invalid network config"):
+        checkpoint.load(tmp_path / "model")
+
+
+def test_cached_tokens_depend_on_the_canvas(closer: Embedder) -> None:
+    model = replace(closer.model, network=copy(closer.network))
+    model.network.config = replace(model.network.config, fine_canvas=None)
+    assert hash_towers(model) != hash_towers(closer.model)

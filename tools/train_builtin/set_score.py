@@ -99,7 +99,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--text-ratio", type=float, required=True)
     parser.add_argument("--floor", type=float, default=-1.0, help="a cosine; -1 for none")
     parser.add_argument("--late-floor", type=float, default=-1.0, help="a cosine; -1 for none")
-    parser.add_argument("--fine-side", type=int, help="pixels; default: no such canvas")
+    parser.add_argument("--fine-side", type=int, help="pixels; default: as in MODEL")
     parser.add_argument("--weight", type=_parse_weight, action="append", default=[])
     parser.add_argument("--temperature", type=float, default=1.0, help="divides the logits")
     parser.add_argument("--timeline", type=Path, help="TOML file with timeline settings")

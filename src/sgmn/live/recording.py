@@ -26,7 +26,7 @@ from sgmn.records import Utterance
 
 BATCH_SIZE = 8  # windows that are encoded together
 PREFETCH_FRAMES = 8  # frames that are handed over together
-PREFETCH_BATCHES = 4  # of these, decoded while others are encoded: as many as windows are encoded
+PREFETCH_BATCHES = 4  # batches of frames that are decoded ahead, 32 frames in all
 
 
 class WindowScorer(Protocol):

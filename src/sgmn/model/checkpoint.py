@@ -11,7 +11,7 @@ folder of `transformers`), which becomes an untrained SGMN; and the untrained mo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +24,7 @@ from torch import Tensor
 from sgmn.errors import CheckpointError, error_reason
 from sgmn.model import backbones, hub
 from sgmn.model.bundle import FORMAT, FORMAT_VERSION, ModelBundle, config_to_json
+from sgmn.model.inputs import Canvas
 from sgmn.model.network import SGMN, Color, NetworkConfig
 from sgmn.model.parts import PartsConfig
 from sgmn.model.uninitialized import SkipInitialization
@@ -172,12 +173,12 @@ def _read_config(folder: Path, stored: dict[str, Any]) -> NetworkConfig:
     try:
         config = NetworkConfig(**stored["network"])
         parts = PartsConfig(**stored["network"].get("parts", {}))
-    except (KeyError, TypeError) as error:
+        canvases = tuple(map(_to_canvas, config.canvases))
+        fine_canvas = None if config.fine_canvas is None else _to_canvas(config.fine_canvas)
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"has an invalid network config ({error})", folder, "restore it or upgrade sgmn"
         ) from error
-    canvases = tuple((int(height), int(width)) for height, width in config.canvases)
-    fine_canvas = config.fine_canvas and (int(config.fine_canvas[0]), int(config.fine_canvas[1]))
     mean, std = (cast(Color, tuple(values)) for values in (config.mean, config.std))
     return replace(
         config,
@@ -188,6 +189,11 @@ def _read_config(folder: Path, stored: dict[str, Any]) -> NetworkConfig:
         terms=tuple(config.terms),
         parts=replace(parts, enabled=tuple(parts.enabled)),
     )
+
+
+def _to_canvas(values: Sequence[Any]) -> Canvas:
+    height, width = map(int, values)
+    return height, width
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

@@ -157,11 +157,16 @@ class Embedder:
         return self.encode_windows(frames, [content.text for content in contents])
 
     @torch.inference_mode()
-    def encode_products(self, contents: Sequence[ProductContent]) -> ProductVectors:
-        """Encode decoded products."""
+    def build_product_tokens(self, contents: Sequence[ProductContent]) -> ItemTokens:
+        """Build decoded products, with the patches of their first images for late interaction."""
         views = [content.images for content in contents]
         images = self._encode_views(views, compares_patches=True)
-        tokens = self.build_tokens(images, [content.title for content in contents])
+        return self.build_tokens(images, [content.title for content in contents])
+
+    @torch.inference_mode()
+    def encode_products(self, contents: Sequence[ProductContent]) -> ProductVectors:
+        """Encode decoded products."""
+        tokens = self.build_product_tokens(contents)
         vectors = self.network.parts.encode_products(tokens.to(self.network.device))
         return vectors.map_tensors(_to_cpu_float)
 

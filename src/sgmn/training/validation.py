@@ -88,8 +88,7 @@ class Validation:
 
     def _encode_product(self, product: Product) -> ItemTokens:
         content = load_product_content(product, max_side=self._embedder.max_side)
-        images = self._embedder.encode_images(content.images)
-        return self._embedder.build_tokens([images], [content.title])
+        return self._embedder.build_product_tokens([content])
 
     def _clip_entry(self, clip: Clip) -> str:
         files = [clip.video] if clip.video else clip.frames

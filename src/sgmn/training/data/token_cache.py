@@ -41,8 +41,9 @@ def hash_towers(model: ModelBundle) -> str:
     """Hash what entries depend on: the towers, and the guidance if it directs second glances."""
     digest = hashlib.sha256()
     config = model.network.config
-    inputs = (config.canvases, config.fine_canvas, config.mean, config.std, config.max_tokens)
-    digest.update(repr((_VERSION, config.family, config.towers, *inputs)).encode())
+    inputs = (config.canvases, config.mean, config.std, config.max_tokens)
+    closer = () if config.fine_canvas is None else (config.fine_canvas,)  # others keep their hash
+    digest.update(repr((_VERSION, config.family, config.towers, *inputs, *closer)).encode())
     weights = dict(model.network.towers.state_dict())
     if model.network.parts.glance is not None:
         weights |= {
