@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from sgmn.errors import CheckpointError
 from sgmn.media.content_loader import load_product_content
@@ -72,6 +73,26 @@ def test_training_prepares_products_and_glances_as_inference_does(
     torch.testing.assert_close(patches, closer.encode_products([content]).patches[0])
     [pixels] = closer.preprocessor.prepare_regions([noise(rng, 20, 30)]).closer
     assert pixels.shape == (1, 3, *CANVAS)
+
+
+def test_only_the_first_image_of_a_product_is_encoded_closer(
+    closer: Embedder, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts, encode = list[int](), closer.towers.encode_fine
+
+    def count(pixels: Tensor) -> Tensor:
+        counts.append(len(pixels))
+        return encode(pixels)
+
+    monkeypatch.setattr(closer.towers, "encode_fine", count)
+    views = [noise(rng, 40, 30), noise(rng, 30, 30), noise(rng, 20, 40)]
+    contents = [ProductContent(tuple(views), "jar"), ProductContent((), "box")]
+    products = closer.encode_products(contents)
+    assert sum(counts) == 1
+    alone = closer.encode_products([ProductContent(tuple(views[:1]), "jar")])
+    torch.testing.assert_close(products.patches[0], alone.patches[0])
+    assert not torch.equal(products.image[0], alone.image[0])  # all images count there
+    assert not products.patches[1].any()
 
 
 def test_validation_encodes_products_as_inference_does(

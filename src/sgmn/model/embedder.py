@@ -159,8 +159,9 @@ class Embedder:
     @torch.inference_mode()
     def build_product_tokens(self, contents: Sequence[ProductContent]) -> ItemTokens:
         """Build decoded products, with the patches of their first images for late interaction."""
-        views = [content.images for content in contents]
-        images = self._encode_views(views, compares_patches=True)
+        first = self._encode_views([c.images[:1] for c in contents], compares_patches=True)
+        others = self._encode_views([c.images[1:] for c in contents])
+        images = [ImageTokens.cat(views) for views in zip(first, others, strict=True)]
         return self.build_tokens(images, [content.title for content in contents])
 
     @torch.inference_mode()
