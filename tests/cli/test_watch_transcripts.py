@@ -199,7 +199,10 @@ def test_ctrl_c_does_not_wait_for_the_transcript(
 ) -> None:
     """The sender stays silent at the end, so that only the signal ends the stream."""
     data = write_tone_video(tmp_path / "a.ts", 30, [])
-    handler, signal_times = signal.getsignal(signal.SIGINT), list[float]()
+    signal_times = list[float]()
+
+    def handler(*_: object) -> None:
+        """Bear a signal that comes after the command: it would end the whole run of tests."""
 
     def interrupt() -> None:
         while not window_texts:  # with the first window the command handles the signal
@@ -208,11 +211,15 @@ def test_ctrl_c_does_not_wait_for_the_transcript(
             signal_times.append(time.monotonic())
             os.kill(os.getpid(), signal.SIGINT)
 
-    with serve_tcp(send_then_stay_silent(data)) as address:
-        thread = threading.Thread(target=interrupt, daemon=True)
-        thread.start()
-        result = run("watch", address, "-i", shared_index, "--attempts", 1, "--asr", "small")
-        thread.join(5)
+    previous = signal.signal(signal.SIGINT, handler)
+    try:
+        with serve_tcp(send_then_stay_silent(data)) as address:
+            thread = threading.Thread(target=interrupt, daemon=True)
+            thread.start()
+            result = run("watch", address, "-i", shared_index, "--attempts", 1, "--asr", "small")
+            thread.join(5)
+    finally:
+        signal.signal(signal.SIGINT, previous)
     assert result.status == 0 and len(loaded_engines) == 1, result.err
     assert signal_times
     assert time.monotonic() - signal_times[0] < 30  # much less than DRAIN_TIMEOUT_S
