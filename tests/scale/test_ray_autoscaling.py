@@ -144,6 +144,25 @@ def test_a_node_is_requested_after_a_while_and_the_request_is_withdrawn(
     assert asked == [0, 3, 0, 5, 0]
 
 
+def test_a_request_that_fails_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    sdk = pytest.importorskip("ray.autoscaler.sdk", reason="needs the extra ray")
+    asked: list[int] = []
+
+    def request(num_cpus: int) -> None:
+        asked.append(num_cpus)
+        if len(asked) < 3:
+            raise ConnectionError("no answer")
+
+    monkeypatch.setattr(sdk, "request_resources", request)
+    fleet = ray_fleet.RayFleet("", 1, "torch")
+    monkeypatch.setattr(fleet, "_ray", Cluster())
+    for _ in range(5):
+        fleet.look_at_cluster()
+    assert asked == [0, 0, 0]  # twice in vain, then never again
+    fleet.close()
+    assert asked == [0, 0, 0]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_streams_that_wait_add_a_node(autoscaling_cluster: str, tmp_path: Path) -> None:

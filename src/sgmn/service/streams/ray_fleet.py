@@ -234,13 +234,14 @@ class RayFleet:
         cpus = self._cpus + 1 if is_late else 0
         if cpus == self._requested_cpus:
             return
-        self._requested_cpus = cpus
         try:
             from ray.autoscaler.sdk import request_resources
 
             request_resources(num_cpus=cpus)
         except Exception:  # noqa: BLE001 - streams wait for a node that somebody else adds
-            _LOG.exception("Ray's autoscaler cannot be asked for nodes")
+            _LOG.exception("Ray's autoscaler cannot be asked for nodes; it is asked again")
+        else:
+            self._requested_cpus = cpus
 
     def _ask(self, agents: Mapping[str, _Agent]) -> None:
         """Ask each actor for a report unless it still owes one; give all a moment to answer."""
