@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -100,6 +101,26 @@ def test_fine_patches_of_a_closer_canvas_equal_those_of_pytorch(
     assert torch.allclose(found, expected, atol=1e-4)
     folder = opening.find_cached_export(model)
     assert Export.read(folder).fine_canvas == (112, 112) and (folder / "fine.onnx").is_file()
+
+
+def test_wrong_fine_patches_are_noticed(lite: ModelBundle, tmp_path: Path) -> None:
+    model = enable_all_parts(lite)
+    model.network.config = replace(model.network.config, fine_canvas=(112, 112))
+    export_towers(model, tmp_path / "export")
+    towers = ExportedTowers(tmp_path / "export", engines.file_opener("onnx", 1))
+    check_equal(towers, model.network.towers)
+    towers.encode_fine = lambda pixels: model.network.towers.encode_fine(pixels.flip(-1))  # type: ignore[method-assign]
+    with pytest.raises(CheckpointError, match=r"fine\.onnx: the exported tower has a cosine"):
+        check_equal(towers, model.network.towers)
+
+
+def test_an_export_from_before_fine_canvases_is_read(lite: ModelBundle, tmp_path: Path) -> None:
+    export_towers(lite, tmp_path / "export")
+    path = tmp_path / "export" / "export.json"
+    content = json.loads(path.read_text())
+    assert content.pop("fine_canvas") is None
+    path.write_text(json.dumps(content))
+    assert Export.read(tmp_path / "export").fine_canvas is None
 
 
 @pytest.mark.parametrize("family", ["clip", "siglip", "chinese_clip"])
