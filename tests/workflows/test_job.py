@@ -1,4 +1,4 @@
-"""A packed training job: run and resumed where only torch and transformers are installed."""
+"""A packed training job: run and resumed where sgmn and its other requirements are missing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sgmn.workflows.job_run import StepLimit, parse_minutes, run_job
 from tests.command import RunCommand
 
 TOOLS = Path(__file__).parents[2] / "tools"
-# What a machine with only torch and transformers does not have; sgmn is in the pack.
+# What the job does without; sgmn is in the pack.
 ABSENT = ("av", "lancedb", "pyarrow", "rich", "typer", "pytorch_metric_learning", "jinja2")
 CONFIG = """
 [model]

@@ -34,8 +34,8 @@ OutputOption = Annotated[
         "--output",
         "-o",
         metavar="FOLDER",
-        help="Lance table to create or continue: a folder, or an address such as "
-        "s3://BUCKET/FOLDER.",
+        help="LanceDB database for the table 'clips', created or continued: a folder, or an "
+        "address such as s3://BUCKET/FOLDER.",
     ),
 ]
 ModelOption = Annotated[

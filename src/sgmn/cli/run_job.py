@@ -22,7 +22,7 @@ def run_job(
 ) -> None:
     """Run a packed training job, or the rest of an interrupted one.
 
-    Without sgmn, on a machine with torch and transformers, run
+    Without sgmn, on a machine with torch, transformers, Pillow and SciPy, run
     `python PACK OUTPUT --minutes LIST`.
     """
     from threading import Event

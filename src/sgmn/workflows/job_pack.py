@@ -1,4 +1,4 @@
-"""Pack a training run into one small file, for a machine that has only torch and transformers.
+"""Pack a training run into one small file, for a machine without an installed sgmn.
 
 The file is a ZIP archive that Python can run. It contains
 

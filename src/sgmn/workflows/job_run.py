@@ -1,4 +1,4 @@
-"""Run a packed training job; needs only torch and transformers, and no installed sgmn.
+"""Run a packed training job; needs torch, transformers, Pillow and SciPy, and no sgmn.
 
 A job is resumed by running it again with the same output folder. Each stage gets a time limit:
 a stage that would take longer takes fewer steps than its config says, and its learning rate
