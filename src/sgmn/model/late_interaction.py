@@ -1,7 +1,7 @@
 """Late interaction: the fine patches of second glances against those of shop images, one by one.
 
 As in ColBERT and FILIP: twins differ in a cap or an emblem, which is a patch or two. `late_score`
-in `sgmn.model.scoring` compares what is prepared here.
+in `sgmn.model.scoring` makes a score of it.
 
 Axes: B clips, K glances per clip, M patches per glance, S products, P patches per product, D
 dimensions, C dimensions of fine patches, W dimensions of compared patches.
@@ -81,3 +81,28 @@ class Glance(nn.Module):
         pooled = (glances * weights.unsqueeze(-1)).sum(1)
         reliability: Tensor = 2 * torch.sigmoid(self.reliability(pooled)).squeeze(-1)
         return reliability
+
+
+def find_best_cosines(glances: Tensor, products: Tensor) -> Tensor:
+    """The largest cosine of each product patch with a patch of each glance: (..., B, K, S, P).
+
+    The cosines of all pairs of patches take gigabytes in training, so they are computed for one
+    clip at a time, and gradients flow through those of the best pairs only, computed once more.
+
+    Args:
+        glances: (..., B, K, M, W).
+        products: (..., S, P, W).
+    """
+    clips = glances.unbind(-4)
+    if not torch.is_grad_enabled():
+        return torch.stack([_compare_patches(clip, products).amax(-1) for clip in clips], -4)
+    with torch.no_grad():
+        best = torch.stack([_compare_patches(clip, products).argmax(-1) for clip in clips], -4)
+    index = best.flatten(-2).unsqueeze(-1).expand(*best.shape[:-2], -1, glances.shape[-1])
+    found = glances.gather(-2, index).unflatten(-2, best.shape[-2:])
+    return (found * products[..., None, None, :, :, :]).sum(-1)
+
+
+def _compare_patches(glances: Tensor, products: Tensor) -> Tensor:
+    """The cosines (..., K, S, P, M) of the patches of a clip's glances and of products."""
+    return torch.einsum("...kmw,...spw->...kspm", glances, products)

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sgmn.model.late_interaction import find_best_cosines
 from sgmn.model.soft_maximum import soft_max_cosine, soft_maximum
 from sgmn.model.tokens import TensorRows
 
@@ -216,8 +217,7 @@ def late_score(clips: ClipVectors, products: ProductVectors, temperature: Tensor
     """
     if not clips.glance_patches.shape[-2] or not products.patches.shape[-2]:
         return torch.zeros_like(clips.image @ products.image.mT)  # nothing was seen
-    cosines = torch.einsum("...bkmw,...spw->...bkspm", clips.glance_patches, products.patches)
-    similarity = cosines.amax(-1).sum(-1)
+    similarity = find_best_cosines(clips.glance_patches, products.patches).sum(-1)
     return soft_maximum(similarity, clips.glance_weights, temperature)
 
 
