@@ -136,7 +136,7 @@ def start_service(folder: Path, model: str, sessions: int) -> tuple[ServiceProce
         secret=SECRET,
         media_folder=folder / "media",
         source_schemes="file,http,https",
-        allow_private_addresses=True,
+        allow_private_addresses="true",
         max_streams=sessions,
         max_load=1.0,
         max_requests_per_s=0,
