@@ -48,8 +48,8 @@ def pack(options: PackOptions) -> None:
 
     The file contains the source, the configs, the starting model, and the datasets with small
     images. On a machine with torch, transformers, Pillow and SciPy, run
-    `python JOB.zip OUT --minutes LIST`; where sgmn is installed, `sgmn run-job` does the same. Each further config is a stage
-    that starts from the result of the previous one.
+    `python JOB.zip OUT --minutes LIST`; where sgmn is installed, `sgmn run-job` does the same.
+    Each further config is a stage that starts from the result of the previous one.
     """
     from sgmn.cli import console
     from sgmn.workflows.job_data import MediaLimits
