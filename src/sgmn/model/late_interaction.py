@@ -99,8 +99,9 @@ def find_best_cosines(glances: Tensor, products: Tensor) -> Tensor:
     with torch.no_grad():
         best = torch.stack([_compare_patches(clip, products).argmax(-1) for clip in clips], -4)
     index = best.flatten(-2).unsqueeze(-1).expand(*best.shape[:-2], -1, glances.shape[-1])
-    found = glances.gather(-2, index).unflatten(-2, best.shape[-2:])
-    return (found * products[..., None, None, :, :, :]).sum(-1)
+    found = glances.gather(-2, index).view(*best.shape, -1)
+    cosines: Tensor = (found * products[..., None, None, :, :, :]).sum(-1)
+    return cosines
 
 
 def _compare_patches(glances: Tensor, products: Tensor) -> Tensor:
