@@ -43,13 +43,13 @@ def parse_options() -> argparse.Namespace:
 
 
 def forward_variants(towers: Towers, pixels: torch.Tensor) -> Variants:
-    def encode(chunk_size: int) -> None:
-        efficientnet.CPU_CHUNK = chunk_size
+    def encode(chunk_pixels: int) -> None:
+        efficientnet.CHUNK_PIXELS = chunk_pixels
         with torch.inference_mode():
             towers.encode_image(pixels)
 
-    default = efficientnet.CPU_CHUNK
-    return {"all at once": lambda: encode(len(pixels)), "in chunks": lambda: encode(default)}
+    default, all_pixels = efficientnet.CHUNK_PIXELS, pixels[:, 0].numel()
+    return {"all at once": lambda: encode(all_pixels), "in chunks": lambda: encode(default)}
 
 
 def step_variants(towers: Towers, pixels: torch.Tensor) -> Variants:

@@ -21,7 +21,7 @@ from torch.nn import functional
 MODEL_TYPE = "efficientnet_lite"
 STEM, HEAD = 32, 1280  # channels
 EARLY_BLOCKS = 5  # blocks with large feature maps of few channels
-CPU_CHUNK = 2  # images whose large feature maps fit into the cache of a CPU
+CHUNK_PIXELS = 2 * 320 * 176  # of images whose large feature maps fit into the cache of a CPU
 BATCH_NORM_EPSILON = 1e-3  # of the folded batch norms
 # kernel, stride, expansion, channels, repeats
 STAGES = (
@@ -108,7 +108,8 @@ class LiteTower(nn.Module):
 
     def encode_fine(self, pixels: Tensor) -> Tensor:
         """Compute the finer features (N, C, H/16, W/16) alone."""
-        chunks = (pixels,) if self._needs_all(pixels) else torch.split(pixels, CPU_CHUNK)
+        size = max(1, CHUNK_PIXELS // (pixels.shape[-2] * pixels.shape[-1]))
+        chunks = (pixels,) if self._needs_all(pixels) else torch.split(pixels, size)
         hidden = torch.cat([self._forward_early(chunk) for chunk in chunks])
         for block in self.blocks[EARLY_BLOCKS : self.last_reduction]:
             hidden = block(hidden)
