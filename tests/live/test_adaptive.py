@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +21,7 @@ from sgmn.live.recognizer import RecognitionResult, StreamRecognizer
 from sgmn.live.recording import RecordingScorer
 from sgmn.live.windows import Window, cut_windows
 from sgmn.media import video
+from sgmn.media.frame import Frame
 from tests.live.color_streams import SETTINGS, ColorEmbedder, build_recognizer, color_sequence
 from tests.live.color_videos import write_color_video
 
@@ -55,20 +61,54 @@ def test_windows_in_doubt_have_the_evidence_of_all_frames(recording: Path) -> No
     assert same[changes].all() and not same.all()
 
 
-@pytest.mark.parametrize("span", [(0, 1), (0, 9), (20, 27), (40, 45), (0, 45)])
-def test_any_span_is_scored_as_in_the_whole_recording(
-    recording: Path, span: tuple[int, int]
+@pytest.mark.parametrize(
+    "spans", [[(0, 1)], [(0, 9)], [(0, 45)], [(20, 27), (30, 31), (40, 45)], [(3, 5), (5, 7)]]
+)
+def test_any_spans_are_scored_as_in_the_whole_recording(
+    recording: Path, spans: list[tuple[int, int]]
 ) -> None:
     scorer = RecordingScorer(recognizer(effort="exact"), recording)
-    exact = list(scorer.scores())[slice(*span)]
+    exact = list(scorer.scores())
     times_s = [frame.time_s for frame in video.read_frames(recording)]
     windows = list(cut_windows(times_s, (), SETTINGS.window_s, SETTINGS.hop_s, duration_s=90.0))
-    dense = scorer.score_densely(windows[slice(*span)])
-    assert len(dense) == len(exact) > 0
-    for one, other in zip(dense, exact, strict=True):
+    runs = list(scorer.score_densely([windows[slice(*span)] for span in spans]))
+    assert [len(run) for run in runs] == [stop - start for start, stop in spans]
+    expected = [one for span in spans for one in exact[slice(*span)]]
+    for one, other in zip(chain.from_iterable(runs), expected, strict=True):
         np.testing.assert_allclose(one.logits, other.logits, atol=1e-6)
         assert one.saliency == pytest.approx(other.saliency)
         assert len(one.window.frames) == len(other.window.frames)
+
+
+def test_a_span_without_frames_has_no_evidence_and_does_not_shift_the_next(tmp_path: Path) -> None:
+    times_s = [t / 5 for t in range(450) if not 200 <= t < 350]
+    path = write_color_video(tmp_path / "a.mp4", COLORS, 2.0, times_s)
+    windows = list(cut_windows(range(90), (), SETTINGS.window_s, SETTINGS.hop_s, duration_s=90.0))
+    gap = [w for w in windows if w.start_s > 42 and w.end_s < 66]
+    empty, after = RecordingScorer(recognizer(), path).score_densely([gap, windows[40:42]])
+    exact = list(RecordingScorer(recognizer(effort="exact"), path).scores())[40:42]
+    assert gap and all(not one.window.frames and not one.logits.any() for one in empty)
+    assert [one.logits.argmax() for one in after] == [one.logits.argmax() for one in exact]
+    assert all(len(one.window.frames) == 6 for one in after)
+
+
+def test_the_next_span_is_decoded_while_one_is_encoded(
+    recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = RecordingScorer(recognizer(), recording)
+    windows = list(cut_windows(range(90), (), SETTINGS.window_s, SETTINGS.hop_s, duration_s=90.0))
+    started, decode = Event(), video.read_frames
+
+    def note(*arguments: Any, start_s: float, **options: Any) -> Iterator[Frame]:
+        if start_s == windows[20].start_s:
+            started.set()
+        return decode(*arguments, start_s=start_s, **options)
+
+    monkeypatch.setattr(video, "read_frames", note)
+    with closing(scorer.score_densely([windows[:2], windows[20:22]])) as runs:
+        assert not started.is_set()
+        next(runs)
+        assert started.wait(60)
 
 
 def test_evidence_of_blocks_is_that_of_the_whole_recording(rng: np.random.Generator) -> None:
@@ -78,7 +118,7 @@ def test_evidence_of_blocks_is_that_of_the_whole_recording(rng: np.random.Genera
     spans = [Window(2.0 * n, 2.0 * n + 6, 2.0 * n + 3, range(6 * n, 6 * n + 6)) for n in range(150)]
     rows = [ScoredWindow(w, rng.normal(0, 3, 3), float(rng.normal(0, 3))) for w in spans]
     final = {w.window: w._replace(saliency=w.saliency + 1.0) for w in rows}
-    scoring = AdaptiveScoring(settings, lambda windows: [final[w] for w in windows])
+    scoring = AdaptiveScoring(settings, lambda runs: [[final[w] for w in run] for run in runs])
     improved = list(scoring.improve(iter(rows)))
     assert 0 < scoring.dense_count < 150 == len(improved)
     saliency = np.array([one.saliency for one in improved])

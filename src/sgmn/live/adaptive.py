@@ -27,7 +27,7 @@ from sgmn.live.windows import Window
 BLOCK_WINDOWS = 60  # two minutes with the default hop
 CONTEXT_WINDOWS = 15  # around a block, so that its edges are as sure as its middle
 
-Rescore = Callable[[Sequence[Window]], Iterable[ScoredWindow]]
+Rescore = Callable[[Sequence[Sequence[Window]]], Iterable[Sequence[ScoredWindow]]]
 
 
 @dataclass
@@ -36,7 +36,7 @@ class AdaptiveScoring:
 
     Attributes:
         settings: Timeline settings.
-        rescore: Scores neighboring windows again, by all their frames.
+        rescore: Scores runs of neighboring windows again, by all their frames.
         dense_count: Number of windows so far that have been scored by all frames.
         window_count: Number of windows so far.
     """
@@ -65,9 +65,10 @@ class AdaptiveScoring:
         """Return the first block of the pending windows with its final scores."""
         block = list(pending[:BLOCK_WINDOWS])
         chosen = self._choose(pending)[: len(block)]
-        for start, stop in find_runs(chosen.astype(np.int64)):
-            if chosen[start]:
-                block[start:stop] = self.rescore([one.window for one in block[start:stop]])
+        runs = [slice(*run) for run in find_runs(chosen.astype(np.int64)) if chosen[run[0]]]
+        scored = self.rescore([[one.window for one in block[run]] for run in runs])
+        for run, windows in zip(runs, scored, strict=True):
+            block[run] = windows
         self.dense_count += int(chosen.sum())
         self.window_count += len(block)
         return block

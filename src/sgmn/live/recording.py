@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, groupby
 from math import floor
+from operator import itemgetter
 from pathlib import Path
 from typing import Protocol
 
@@ -106,8 +108,9 @@ class RecordingScorer:
 
     def _score_all(self, *, key_frames_only: bool = False) -> Iterator[ScoredWindow]:
         recognizer, settings = self.recognizer, self.recognizer.settings
-        frames = self._read_frames(key_frames_only=key_frames_only)
-        frame_buffer = FrameBuffer(recognizer.embedder, frames)
+        frames = batched(self._decode(key_frames_only=key_frames_only), PREFETCH_FRAMES)
+        decoded_ahead = chain.from_iterable(prefetch(frames, PREFETCH_BATCHES))
+        frame_buffer = FrameBuffer(recognizer.embedder, decoded_ahead)
         duration_s = video.read_duration(self.source, FRAME_RATE_HZ) or None
         windows = cut_windows(
             frame_buffer.frame_times_s(),
@@ -129,22 +132,39 @@ class RecordingScorer:
                 f"not at {duration_s:.0f} s as stated"
             )
 
-    def score_densely(self, windows: Sequence[Window]) -> list[ScoredWindow]:
-        """Score neighboring windows by all their frames."""
-        recognizer, first, last = self.recognizer, windows[0], windows[-1]
-        # Whole seconds, so that the same frames are sampled as from the start of the recording.
-        start_s = floor(first.start_s * FRAME_RATE_HZ) / FRAME_RATE_HZ
-        is_cut = last.end_s < last.center_s + recognizer.settings.window_s / 2
-        frames = self._read_frames(start_s, None if is_cut else last.end_s)
-        frame_buffer = FrameBuffer(recognizer.embedder, _unless_empty(frames))
-        dense = assign_frames(windows, frame_buffer.frame_times_s())
-        return list(recognizer.score_windows(dense, frame_buffer, BATCH_SIZE))
+    def score_densely(self, runs: Sequence[Sequence[Window]]) -> Generator[list[ScoredWindow]]:
+        """Score runs of neighboring windows by all their frames.
 
-    def _read_frames(
+        While a run is encoded, the frames of the next one are decoded.
+        """
+        recognizer = self.recognizer
+        with closing(prefetch(self._decode_runs(runs), PREFETCH_BATCHES)) as batches:
+            for windows, (_, batches_of_run) in zip(
+                runs, groupby(batches, itemgetter(0)), strict=True
+            ):
+                frames = chain.from_iterable(batch for _, batch in batches_of_run)
+                frame_buffer = FrameBuffer(recognizer.embedder, frames)
+                dense = assign_frames(windows, frame_buffer.frame_times_s())
+                yield list(recognizer.score_windows(dense, frame_buffer, BATCH_SIZE))
+
+    def _decode_runs(
+        self, runs: Sequence[Sequence[Window]]
+    ) -> Iterator[tuple[int, Sequence[Frame]]]:
+        """Yield batches of the frames of each run, with its number; the first is empty."""
+        for number, windows in enumerate(runs):
+            yield number, ()  # a run in a gap of the recording has no frames
+            first, last = windows[0], windows[-1]
+            # Whole seconds, so that the same frames are sampled as from the recording's start.
+            start_s = floor(first.start_s * FRAME_RATE_HZ) / FRAME_RATE_HZ
+            is_cut = last.end_s < last.center_s + self.recognizer.settings.window_s / 2
+            frames = self._decode(start_s, None if is_cut else last.end_s)
+            for batch in batched(_unless_empty(frames), PREFETCH_FRAMES):
+                yield number, batch
+
+    def _decode(
         self, start_s: float = 0.0, end_s: float | None = None, *, key_frames_only: bool = False
     ) -> Iterator[Frame]:
-        """Read frames on another thread while others are encoded."""
-        frames = video.read_frames(
+        return video.read_frames(
             self.source,
             rate_hz=FRAME_RATE_HZ,
             start_s=start_s,
@@ -154,7 +174,6 @@ class RecordingScorer:
             key_frames_only=key_frames_only,
             hardware=self.recognizer.hardware,
         )
-        return chain.from_iterable(prefetch(batched(frames, PREFETCH_FRAMES), PREFETCH_BATCHES))
 
 
 def _unless_empty(frames: Iterable[Frame]) -> Iterator[Frame]:
