@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
@@ -13,15 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sgmn.errors import MediaError
 from sgmn.live.adaptive import AdaptiveScoring
 from sgmn.live.effort import DecodingReport, choose_windows, find_doubt, parse_effort
 from sgmn.live.evidence import compute_evidence
 from sgmn.live.presence import ScoredWindow, compute_presence
 from sgmn.live.recognizer import RecognitionResult, StreamRecognizer
-from sgmn.live.recording import RecordingScorer
+from sgmn.live.recording import PREFETCH_BATCHES, PREFETCH_FRAMES, RecordingScorer
 from sgmn.live.windows import Window, cut_windows
 from sgmn.media import video
 from sgmn.media.frame import Frame
+from sgmn.model.glance import EncodedFrames
+from sgmn.records import ImageArray
 from tests.live.color_streams import SETTINGS, ColorEmbedder, build_recognizer, color_sequence
 from tests.live.color_videos import write_color_video
 
@@ -92,23 +96,56 @@ def test_a_span_without_frames_has_no_evidence_and_does_not_shift_the_next(tmp_p
     assert all(len(one.window.frames) == 6 for one in after)
 
 
+class WaitingEmbedder(ColorEmbedder):
+    """Encodes nothing before the second span is being decoded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.second_starts = Event()
+
+    def encode_frames(self, frames: Sequence[ImageArray]) -> EncodedFrames:
+        assert self.second_starts.wait(60)
+        return super().encode_frames(frames)
+
+
 def test_the_next_span_is_decoded_while_one_is_encoded(
     recording: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scorer = RecordingScorer(recognizer(), recording)
+    embedder, decode = WaitingEmbedder(), video.read_frames
+    scorer = RecordingScorer(recognizer(embedder), recording)
     windows = list(cut_windows(range(90), (), SETTINGS.window_s, SETTINGS.hop_s, duration_s=90.0))
-    started, decode = Event(), video.read_frames
+    decoded: list[float] = []
 
     def note(*arguments: Any, start_s: float, **options: Any) -> Iterator[Frame]:
         if start_s == windows[20].start_s:
-            started.set()
-        return decode(*arguments, start_s=start_s, **options)
+            embedder.second_starts.set()
+        for frame in decode(*arguments, start_s=start_s, **options):
+            decoded.append(frame.time_s)
+            yield frame
 
     monkeypatch.setattr(video, "read_frames", note)
-    with closing(scorer.score_densely([windows[:2], windows[20:22]])) as runs:
-        assert not started.is_set()
+    with closing(scorer.score_densely([windows[:2], windows[20:22], windows[:45]])) as runs:
+        assert len(next(runs)) == 2
+        assert len(decoded) <= 8 + PREFETCH_FRAMES * (PREFETCH_BATCHES + 1)
+
+
+def test_an_error_in_a_span_arises_after_the_spans_before(
+    recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = list(cut_windows(range(90), (), SETTINGS.window_s, SETTINGS.hop_s, duration_s=90.0))
+    decode = video.read_frames
+
+    def fail(*arguments: Any, start_s: float, **options: Any) -> Iterator[Frame]:
+        if start_s == windows[20].start_s:
+            raise MediaError("is damaged", recording, "pass another")
+        return decode(*arguments, start_s=start_s, **options)
+
+    monkeypatch.setattr(video, "read_frames", fail)
+    runs = RecordingScorer(recognizer(), recording).score_densely([windows[:2], windows[20:22]])
+    assert len(next(runs)) == 2
+    with pytest.raises(MediaError, match="is damaged"):
         next(runs)
-        assert started.wait(60)
+    assert not [t for t in threading.enumerate() if t.name.startswith("sgmn-prefetch")]
 
 
 def test_evidence_of_blocks_is_that_of_the_whole_recording(rng: np.random.Generator) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sgmn.errors import CheckpointError, SettingsError
-from sgmn.model import backbones, checkpoint
+from sgmn.model import backbones, checkpoint, efficientnet
 from sgmn.model.efficientnet import (
     BATCH_NORM_EPSILON,
     HEAD,
@@ -161,9 +161,13 @@ def test_frozen_blocks_get_no_gradient() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
-def test_chunks_give_the_same_features_as_a_batch(count: int) -> None:
+def test_chunks_give_the_same_features_as_a_batch(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(efficientnet, "CHUNK_PIXELS", 2 * 64 * 64 + 1)
     tower, pixels = LiteTower(), torch.randn(count, 3, 64, 64)
     batched = tower(pixels).last_hidden_state  # with a gradient, no chunks are used
+    assert [len(chunk) for chunk in tower._split(pixels)] == {0: [0], 1: [1], 5: [2, 2, 1]}[count]
     with torch.no_grad():
         chunked = tower(pixels).last_hidden_state
     assert batched.requires_grad and chunked.shape == batched.shape

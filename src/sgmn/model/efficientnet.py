@@ -108,12 +108,15 @@ class LiteTower(nn.Module):
 
     def encode_fine(self, pixels: Tensor) -> Tensor:
         """Compute the finer features (N, C, H/16, W/16) alone."""
-        size = max(1, CHUNK_PIXELS // (pixels.shape[-2] * pixels.shape[-1]))
-        chunks = (pixels,) if self._needs_all(pixels) else torch.split(pixels, size)
+        chunks = (pixels,) if self._needs_all(pixels) else self._split(pixels)
         hidden = torch.cat([self._forward_early(chunk) for chunk in chunks])
         for block in self.blocks[EARLY_BLOCKS : self.last_reduction]:
             hidden = block(hidden)
         return hidden
+
+    def _split(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        height, width = pixels.shape[-2:]
+        return torch.split(pixels, max(1, CHUNK_PIXELS // (height * width)))
 
     def _needs_all(self, pixels: Tensor) -> bool:
         """Whether all images must be computed at once."""

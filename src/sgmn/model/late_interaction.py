@@ -86,18 +86,22 @@ class Glance(nn.Module):
 def find_best_cosines(glances: Tensor, products: Tensor) -> Tensor:
     """The largest cosine of each product patch with a patch of each glance: (..., B, K, S, P).
 
-    The cosines of all pairs of patches take gigabytes in training, so they are computed for one
-    clip at a time, and gradients flow through those of the best pairs only, computed once more.
+    In training, the cosines of all pairs of patches would take gigabytes. They are computed for one
+    clip (of each group) at a time; gradients flow through the best pairs, computed once more.
 
     Args:
         glances: (..., B, K, M, W).
         products: (..., S, P, W).
     """
-    clips = glances.unbind(-4)
-    if not torch.is_grad_enabled():
-        return torch.stack([_compare_patches(clip, products).amax(-1) for clip in clips], -4)
+    learns = torch.is_grad_enabled() and (glances.requires_grad or products.requires_grad)
+    has_many = glances.shape[-2] > 2 * glances.shape[-1]  # else the best pairs are as large as all
+    is_empty = not (glances.numel() and products.numel())
+    if not learns or not has_many or is_empty or torch.compiler.is_compiling():
+        return _compare_patches(glances, products).amax(-1)
     with torch.no_grad():
-        best = torch.stack([_compare_patches(clip, products).argmax(-1) for clip in clips], -4)
+        clips = torch.split(glances, 1, -4)
+        best = torch.cat([_compare_patches(clip, products).argmax(-1) for clip in clips], -4)
+    glances = glances.expand(*best.shape[:-4], *glances.shape[-4:])
     index = best.flatten(-2).unsqueeze(-1).expand(*best.shape[:-2], -1, glances.shape[-1])
     found = glances.gather(-2, index).view(*best.shape, -1)
     cosines: Tensor = (found * products[..., None, None, :, :, :]).sum(-1)
@@ -105,5 +109,5 @@ def find_best_cosines(glances: Tensor, products: Tensor) -> Tensor:
 
 
 def _compare_patches(glances: Tensor, products: Tensor) -> Tensor:
-    """The cosines (..., K, S, P, M) of the patches of a clip's glances and of products."""
-    return torch.einsum("...kmw,...spw->...kspm", glances, products)
+    """The cosines (..., B, K, S, P, M) of the patches of glances and of products."""
+    return torch.einsum("...bkmw,...spw->...bkspm", glances, products)

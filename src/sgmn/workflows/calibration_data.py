@@ -125,6 +125,7 @@ class ClipReader:
         truth = torch.tensor([self._true_column(clip) for clip, _, _ in readable])
         yield TranscriptTrial(own, swapped, truth)
 
+    @torch.inference_mode()
     def _terms(self, vectors: ClipVectors, shelf: Shelf) -> dict[str, Term]:
         return compute_terms(vectors, shelf.vectors, without_floor(self.embedder.ranker.weights))
 
