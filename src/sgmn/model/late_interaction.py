@@ -9,6 +9,9 @@ dimensions, C dimensions of fine patches, W dimensions of compared patches.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -86,21 +89,23 @@ class Glance(nn.Module):
 def find_best_cosines(glances: Tensor, products: Tensor) -> Tensor:
     """The largest cosine of each product patch with a patch of each glance: (..., B, K, S, P).
 
-    In training, the cosines of all pairs of patches would take gigabytes. They are computed for one
-    clip (of each group) at a time; gradients flow through the best pairs, computed once more.
+    The cosines of all pairs of patches would take gigabytes. They are computed for one glance at a
+    time, so that they fit into the cache of a CPU; gradients flow through the best pairs, computed
+    once more.
 
     Args:
         glances: (..., B, K, M, W).
         products: (..., S, P, W).
     """
     learns = torch.is_grad_enabled() and (glances.requires_grad or products.requires_grad)
-    has_many = glances.shape[-2] > 2 * glances.shape[-1]  # else the best pairs are as large as all
+    has_few = glances.shape[-2] <= 2 * glances.shape[-1]  # the best pairs are as large as all
     is_empty = not (glances.numel() and products.numel())
-    if not learns or not has_many or is_empty or torch.compiler.is_compiling():
-        return _compare_patches(glances, products).amax(-1)
+    if is_empty or (learns and has_few) or torch.compiler.is_compiling():
+        return torch.einsum("...bkmw,...spw->...bkspm", glances, products).amax(-1)
+    if not learns:
+        return _reduce_cosines(glances, products, torch.amax)
     with torch.no_grad():
-        clips = torch.split(glances, 1, -4)
-        best = torch.cat([_compare_patches(clip, products).argmax(-1) for clip in clips], -4)
+        best = _reduce_cosines(glances, products, torch.argmax)
     glances = glances.expand(*best.shape[:-4], *glances.shape[-4:])
     index = best.flatten(-2).unsqueeze(-1).expand(*best.shape[:-2], -1, glances.shape[-1])
     found = glances.gather(-2, index).view(*best.shape, -1)
@@ -108,6 +113,24 @@ def find_best_cosines(glances: Tensor, products: Tensor) -> Tensor:
     return cosines
 
 
-def _compare_patches(glances: Tensor, products: Tensor) -> Tensor:
-    """The cosines (..., B, K, S, P, M) of the patches of glances and of products."""
-    return torch.einsum("...bkmw,...spw->...bkspm", glances, products)
+def _reduce_cosines(
+    glances: Tensor, products: Tensor, reduce: Callable[[Tensor, int], Tensor]
+) -> Tensor:
+    """Reduce the cosines of each product patch with the patches of each glance: (..., B, K, S, P).
+
+    The arguments are those of `find_best_cosines`; none is empty.
+    """
+    groups = np.broadcast_shapes(glances.shape[:-4], products.shape[:-3])
+    sizes = (*groups, *glances.shape[-4:-2], *products.shape[-3:-1])
+    glances = glances.expand(*groups, *glances.shape[-4:]).flatten(-4, -3)
+    products = products.expand(*groups, *products.shape[-3:]).flatten(-3, -2)
+    rows = [
+        reduce(group_products @ glance.mT, -1)
+        for group_glances, group_products in zip(
+            glances.reshape(-1, *glances.shape[-3:]),
+            products.reshape(-1, *products.shape[-2:]),
+            strict=True,
+        )
+        for glance in group_glances
+    ]
+    return torch.stack(rows).view(sizes)
